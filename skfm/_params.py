@@ -1,0 +1,83 @@
+"""Hyper-parameters declared once, and scikit-learn's private names in one place.
+
+``param`` carries a parameter's default, its valid values and its documentation;
+``Parametrized`` turns the declarations of a class and its bases into the explicit
+keyword-only ``__init__``, the constraints and the docstring that scikit-learn's users
+expect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from typing import Any, ClassVar, dataclass_transform
+
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._param_validation import (
+    Hidden,
+    Interval,
+    Options,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "Hidden",
+    "Interval",
+    "Options",
+    "Parametrized",
+    "StrOptions",
+    "check_sample_weight",
+    "fit_context",
+    "param",
+    "validate_params",
+]
+
+#: Validates parameters, then runs and tears down callbacks, around a fit method.
+fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+
+def param(*, default: Any, valid: list[Any], doc: str) -> Any:
+    """Declare a hyper-parameter.
+
+    Parameters
+    ----------
+    default : immutable object
+        The default value.
+    valid : list
+        scikit-learn's constraints; one of them must hold.
+    doc : str
+        numpydoc text: the type on the first line, the description after it.
+    """
+    return dataclasses.field(default=default, metadata={"valid": valid, "doc": doc})
+
+
+def _document(field: dataclasses.Field[Any]) -> str:
+    kind, _, text = textwrap.dedent(field.metadata["doc"]).strip().partition("\n")
+    body = textwrap.indent(textwrap.dedent(text).strip(), "    ")
+    return f"{field.name} : {kind}, default={field.default!r}\n{body}"
+
+
+def _fill_docstring(doc: str, fields: tuple[dataclasses.Field[Any], ...]) -> str:
+    """Put the parameters where ``{parameters}`` stands, at its indentation."""
+    before, marker, after = doc.partition("{parameters}")
+    if not marker:
+        return doc
+    margin = before[before.rfind("\n") + 1 :]
+    lines = "\n\n".join(map(_document, fields)).replace("\n", "\n" + margin)
+    return before + lines + after
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(param,))
+class Parametrized(BaseEstimator):
+    """A scikit-learn estimator whose parameters are declared with `param`."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        dataclasses.dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        cls._parameter_constraints = {f.name: f.metadata["valid"] for f in fields}
+        cls.__doc__ = _fill_docstring(cls.__doc__ or "", fields)
+        super().__init_subclass__(**kwargs)
