@@ -3,7 +3,8 @@
 ``param`` carries a parameter's default, its valid values and its documentation;
 ``Parametrized`` turns the declarations of a class and its bases into the explicit
 keyword-only ``__init__``, the constraints and the docstring that scikit-learn's users
-expect.
+expect. ``{parameters}`` and ``{attributes}`` in a class docstring stand for what its
+bases declare.
 """
 
 from __future__ import annotations
@@ -59,14 +60,17 @@ def _document(field: dataclasses.Field[Any]) -> str:
     return f"{field.name} : {kind}, default={field.default!r}\n{body}"
 
 
-def _fill_docstring(doc: str, fields: tuple[dataclasses.Field[Any], ...]) -> str:
-    """Put the parameters where ``{parameters}`` stands, at its indentation."""
-    before, marker, after = doc.partition("{parameters}")
-    if not marker:
-        return doc
+def _fill(doc: str, marker: str, text: str) -> str:
+    """Put ``text`` where ``marker`` stands, at its indentation."""
+    before, found, after = doc.partition(marker)
     margin = before[before.rfind("\n") + 1 :]
-    lines = "\n\n".join(map(_document, fields)).replace("\n", "\n" + margin)
-    return before + lines + after
+    return before + textwrap.indent(text, margin).lstrip() + after if found else doc
+
+
+def _attributes(cls: type) -> str:
+    """The ``_attributes_doc`` of a class and its bases, the most basic last."""
+    docs = [vars(base).get("_attributes_doc", "") for base in cls.__mro__]
+    return "\n".join(textwrap.dedent(doc).strip() for doc in docs if doc)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(param,))
@@ -79,5 +83,7 @@ class Parametrized(BaseEstimator):
         dataclasses.dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
         fields = dataclasses.fields(cls)  # type: ignore[arg-type]
         cls._parameter_constraints = {f.name: f.metadata["valid"] for f in fields}
-        cls.__doc__ = _fill_docstring(cls.__doc__ or "", fields)
+        parameters = "\n\n".join(map(_document, fields))
+        doc = _fill(cls.__doc__ or "", "{parameters}", parameters)
+        cls.__doc__ = _fill(doc, "{attributes}", _attributes(cls))
         super().__init_subclass__(**kwargs)

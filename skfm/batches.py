@@ -1,0 +1,217 @@
+"""Rows of a CSR matrix, with targets and weights, cut into batches.
+
+The matrix is never copied: a `Batch` of consecutive rows is a view, one of scattered
+rows is gathered into fresh arrays with int32 columns and values of the network's dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numba import njit
+from torch import Tensor
+
+from .threads import parallel_for
+
+#: Rows scored at once by predict and evaluate: enough to hide the cost of a call,
+#: small enough that a batch's lookups stay in cache.
+PREDICTION_BATCH = 8192
+
+MAX_COLUMNS = np.iinfo(np.int32).max
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of X as the engine reads them.
+
+    Attributes
+    ----------
+    indptr : ndarray of shape (B + 1,), int64
+        Where each row's entries start, the first at 0.
+    columns : ndarray of shape (nnz,), int32
+    values : ndarray of shape (nnz,) or (0,)
+        Empty when every value is one.
+    target : Tensor of shape (B,) or (B, n_outputs), or None
+    weight : Tensor of shape (B,), or None
+    """
+
+    indptr: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+    target: Tensor | None = None
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def slice(self, start: int, stop: int) -> Batch:
+        """Rows ``start`` to ``stop`` of this batch, as views."""
+        lo, hi = int(self.indptr[start]), int(self.indptr[stop])
+        return Batch(
+            self.indptr[start : stop + 1] - lo,
+            self.columns[lo:hi],
+            self.values[lo:hi],
+            None if self.target is None else self.target[start:stop],
+            None if self.weight is None else self.weight[start:stop],
+        )
+
+
+class Rows:
+    """All rows of a matrix with their targets and weights.
+
+    Parameters
+    ----------
+    X : CSR matrix or array of shape (n_rows, n_columns)
+        Canonical: sorted, no duplicates, no explicit zeros (see `canonical_csr`).
+        Read-only arrays are fine; nothing is written.
+    dtype : {"float32", "float64"}
+        Floating type of the batches' values.
+    target, weight : Tensor or None
+        One row (element) per row of X.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        dtype: str,
+        target: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> None:
+        self.indptr, self.indices = X.indptr, X.indices
+        self.data = None if _all_ones(X.data) else X.data
+        self.dtype = np.dtype(dtype)
+        self.target, self.weight = target, weight
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def span(self, start: int, stop: int) -> Batch:
+        """Consecutive rows, without a copy where types allow."""
+        lo, hi = int(self.indptr[start]), int(self.indptr[stop])
+        values = np.empty(0, self.dtype)
+        if self.data is not None:
+            values = self.data[lo:hi].astype(self.dtype, copy=False)
+        return Batch(
+            self.indptr[start : stop + 1].astype(np.int64) - lo,
+            self.indices[lo:hi].astype(np.int32, copy=False),
+            values,
+            None if self.target is None else self.target[start:stop],
+            None if self.weight is None else self.weight[start:stop],
+        )
+
+    def take(self, rows: np.ndarray, n_threads: int = 1) -> Batch:
+        """Any rows, gathered."""
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(self.indptr[rows + 1] - self.indptr[rows], out=indptr[1:])
+        columns = np.empty(indptr[-1], np.int32)
+        data = np.empty(0, self.dtype) if self.data is None else self.data
+        values = np.empty(0 if self.data is None else indptr[-1], self.dtype)
+        parallel_for(
+            _gather,
+            len(rows),
+            n_threads,
+            *(self.indptr, self.indices, data, rows, indptr, columns, values),
+        )
+        picked = torch.from_numpy(rows)
+        return Batch(
+            indptr,
+            columns,
+            values,
+            None if self.target is None else self.target[picked],
+            None if self.weight is None else self.weight[picked],
+        )
+
+    def longest(self) -> int:
+        """Entries of the longest row."""
+        return int(np.diff(self.indptr).max(initial=0))
+
+    def mean_pairs(self, rows: np.ndarray) -> float:
+        """Average number of pairs of entries in one of ``rows``, by weight."""
+        lengths = np.diff(self.indptr)[rows].astype(np.float64)
+        weight = None if self.weight is None else self.weight.numpy()[rows]
+        return float(np.average(lengths * (lengths - 1) / 2, weights=weight))
+
+    def active_columns(self, rows: np.ndarray, n_columns: int) -> np.ndarray:
+        """Mask of the columns that have an entry in any of ``rows``."""
+        active = np.zeros(n_columns, np.bool_)
+        _mark_columns(self.indptr, self.indices, rows, active)
+        return active
+
+
+def canonical_csr(X: Any) -> Any:
+    """CSR with sorted unique columns and no stored zeros, sharing X's arrays if it can.
+
+    Parameters
+    ----------
+    X : sparse matrix or array, or ndarray, of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    csr_array
+        A new object; X itself, and the flags scipy caches on it, are left alone.
+
+    Raises
+    ------
+    ValueError
+        If X has more columns than an int32 can number.
+    """
+    if X.shape[1] > MAX_COLUMNS:
+        raise ValueError(
+            f"X has {X.shape[1]} columns; at most {MAX_COLUMNS} are supported. Hash the "
+            "categories into fewer columns."
+        )
+    if not sp.issparse(X):
+        return sp.csr_array(X)
+    if X.format != "csr":
+        X = X.tocsr()
+    csr = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape, copy=False)
+    if not csr.has_canonical_format or np.count_nonzero(csr.data) < csr.nnz:
+        csr = csr.copy()
+        csr.sum_duplicates()
+        csr.eliminate_zeros()
+    return csr
+
+
+def batch_bounds(n_rows: int, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Starts and stops of batches; a last batch of one row joins its neighbour.
+
+    A single row has no spread, which batch normalisation needs.
+    """
+    start = 0
+    while start < n_rows:
+        stop = min(start + batch_size, n_rows)
+        if n_rows - stop == 1:
+            stop = n_rows
+        yield start, stop
+        start = stop
+
+
+def _all_ones(data: np.ndarray, chunk: int = 1 << 20) -> bool:
+    """Whether all values are one; stops at the first chunk with another value."""
+    return all(
+        bool(np.all(data[i : i + chunk] == 1)) for i in range(0, len(data), chunk)
+    )
+
+
+@njit(nogil=True, cache=True)
+def _gather(indptr, indices, data, rows, out_indptr, columns, values, start, stop):  # type: ignore[no-untyped-def]
+    unit = data.shape[0] == 0
+    for b in range(start, stop):
+        source, target = indptr[rows[b]], out_indptr[b]
+        for p in range(out_indptr[b + 1] - target):
+            columns[target + p] = indices[source + p]
+        if not unit:
+            for p in range(out_indptr[b + 1] - target):
+                values[target + p] = data[source + p]
+
+
+@njit(nogil=True, cache=True)
+def _mark_columns(indptr, indices, rows, active):  # type: ignore[no-untyped-def]
+    for b in range(rows.shape[0]):
+        for p in range(indptr[rows[b]], indptr[rows[b] + 1]):
+            active[indices[p]] = True

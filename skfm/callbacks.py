@@ -1,0 +1,56 @@
+"""scikit-learn's callbacks around every epoch of a fit."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any
+
+from .training import Trainer
+
+
+class EpochCallbacks:
+    """Opens a callback context per epoch, and prints one line of it if asked.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Being fitted; ``estimator.verbose`` asks for the line.
+    context : sklearn.callback.CallbackContext
+        Of the whole fit.
+    data : dict
+        What every hook is offered: X, y and metadata.
+    """
+
+    def __init__(self, estimator: Any, context: Any, data: dict[str, Any]) -> None:
+        self.estimator, self.context, self.data = estimator, context, data
+        self._epoch: Any = None
+        self._started = 0.0
+
+    def begin_epoch(self) -> None:
+        self._started = time.perf_counter()
+        self._epoch = self.context.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end_epoch(self, trainer: Trainer) -> bool:
+        if self.estimator.verbose:
+            print(self._line(trainer), flush=True)
+        stop: bool = self._epoch.call_on_fit_task_end(
+            estimator=self.estimator,
+            **self.data,
+            reconstruction_attributes=lambda: {
+                "network_": copy.deepcopy(trainer.network),
+                "n_iter_": len(trainer.history.loss_curve),
+            },
+        )
+        return stop
+
+    def _line(self, trainer: Trainer) -> str:
+        history = trainer.history
+        epoch, of = len(history.loss_curve), trainer.settings.max_iter
+        seconds = time.perf_counter() - self._started
+        line = f"epoch {epoch:>{len(str(of))}}/{of}  loss {history.loss_curve[-1]:.5f}"
+        if history.validation_scores:
+            line += f"  validation score {history.validation_scores[-1]:.5f}"
+        line += f"  {len(trainer.train) / max(seconds, 1e-9):,.0f} rows/s"
+        return line + f"  at most {seconds * (of - epoch):.0f} s left"

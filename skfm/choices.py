@@ -1,0 +1,91 @@
+"""What the "auto" values of parameters come to, from the size of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+
+#: Rows from which float32 and early stopping pay, as in HistGradientBoosting.
+MANY_ROWS = 10_000
+#: At most this many rows make one full batch.
+FULL_BATCH = 256
+MAX_AUTO_BATCH = 8192
+#: An epoch has about this many batches, until they reach the maximal size.
+_BATCHES_PER_EPOCH = 128
+
+
+def dtype(asked: str, X: Any) -> str:
+    """float32 or float64 for a fit on X."""
+    if asked != "auto":
+        return asked
+    if X.shape[0] >= MANY_ROWS or X.dtype == np.float32:
+        return "float32"
+    return "float64"
+
+
+def batch_size(asked: int | str, n_rows: int) -> int:
+    """Rows per step, at most ``n_rows``."""
+    if isinstance(asked, str):
+        if n_rows <= FULL_BATCH:
+            return n_rows
+        wanted = 1 << (n_rows // _BATCHES_PER_EPOCH).bit_length()
+        asked = int(np.clip(wanted, FULL_BATCH, MAX_AUTO_BATCH))
+    return min(asked, n_rows)
+
+
+def early_stopping(asked: bool | str, n_rows: int, *, given: bool) -> bool:
+    """Whether to stop early; ``given`` when validation rows were passed."""
+    if isinstance(asked, str):
+        return given or n_rows >= MANY_ROWS
+    return bool(asked)
+
+
+def hold_out(
+    weight: np.ndarray,
+    fraction: float,
+    labels: np.ndarray | None,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split the rows into those to learn from and those to stop on, each sorted.
+
+    Raises
+    ------
+    ValueError
+        If either part would be empty or weigh nothing.
+    """
+    if labels is not None and np.bincount(labels).min() < 2:
+        labels = None
+    train, rest = train_test_split(
+        np.arange(len(weight)),
+        test_size=fraction,
+        stratify=labels,
+        random_state=int(rng.integers(2**31)),
+    )
+    for part, rows in (("training", train), ("held-out", rest)):
+        if not np.any(weight[rows] > 0):
+            raise ValueError(
+                f"The {part} rows have only zero weights; pass X_val and y_val, another "
+                "validation_fraction, or early_stopping=False."
+            )
+    return np.sort(train), np.sort(rest)
+
+
+def device(asked: str) -> str:
+    """A device that exists.
+
+    Raises
+    ------
+    ValueError
+        If torch does not know it or this machine does not have it.
+    """
+    try:
+        torch.empty(0, device=asked)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device={asked!r} is not available here ({reason}); device='cpu' always is."
+        ) from error
+    return asked

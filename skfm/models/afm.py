@@ -1,0 +1,175 @@
+"""Attentional factorization machine."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from .._params import Interval, StrOptions, param
+from ..base import BaseModel
+from ..layers import Dropout, PairAttention
+from ..network import Network, Shape
+from ..parameters import auto_dropout
+from ..sparse import Lookup
+from ..tasks import Classifier, Regressor
+from ..threads import available_memory
+
+#: Bytes that the pairs of one chunk of rows may take: about what stays in cache.
+_CHUNK_BYTES = 1 << 24
+#: Copies of the pairs' products and attention units alive in a backward pass.
+_COPIES = 4
+
+
+class AFMNetwork(Network):
+    """w0 + sum w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j, a a softmax over pairs."""
+
+    lookup = "by_nonzero"
+
+    def __init__(
+        self, shape: Shape, *, attention_size: int, interaction_dropout: float
+    ) -> None:
+        super().__init__(shape)
+        self.attention = PairAttention(shape.n_factors, attention_size)
+        self.dropout = Dropout(interaction_dropout)
+        self.projection = PairProjection(shape)
+
+    def pair_bytes(self, n_slots: int) -> int:
+        """Memory that training needs for one row of ``n_slots`` entries."""
+        pairs = n_slots * (n_slots - 1) // 2
+        width = self.shape.n_factors + self.attention.projection.shape[0]
+        return pairs * width * self.table.weight.element_size() * _COPIES
+
+    def chunk_rows(self, n_slots: int) -> int:
+        return max(1, _CHUNK_BYTES // max(1, self.pair_bytes(n_slots)))
+
+    def check_memory(self, longest: int) -> None:
+        needed, available = self.pair_bytes(longest), available_memory()
+        if needed > available:
+            raise MemoryError(
+                f"a row of X has {longest} entries, whose pairs need "
+                f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB available: "
+                "AFM is for rows with few entries. Use FM or NFM, lower n_factors or "
+                "attention_size, or drop frequent columns."
+            )
+
+    def work_per_row(self) -> float:
+        width = self.attention.projection.shape[0]
+        return self.shape.mean_pairs * self.shape.n_factors * (width + 2)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        assert lookup.slots is not None
+        pooled, _ = self.attention(lookup.slots, lookup.lengths)  # (B, k)
+        return self.projection(self.dropout(pooled))  # type: ignore[no-any-return]
+
+
+class PairProjection(nn.Module):
+    """p in R^{k x C}, started so that uniform attention gives an FM's scores."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.n_pairs = max(1.0, shape.mean_pairs)
+        self.weight = nn.Parameter(torch.zeros(shape.n_factors, shape.n_outputs))
+
+    def initialize(self, generator: Generator) -> None:
+        if self.weight.shape[1] == 1:
+            nn.init.constant_(self.weight, self.n_pairs)
+        else:
+            nn.init.normal_(self.weight, std=self.n_pairs, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+class _AFM(BaseModel):
+    attention_size: int = param(
+        default=16,
+        valid=[Interval(Integral, 1, None, closed="left")],
+        doc="""int
+            Hidden units t of the attention network.""",
+    )
+    interaction_dropout: float | str = param(
+        default="auto",
+        valid=[StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
+        doc="""float or "auto"
+            Probability of dropping an element of the attention-pooled vector in
+            training. "auto": 0.2, and 0 where all rows make one batch.""",
+    )
+
+    _network_class = AFMNetwork
+
+    def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
+        rate = auto_dropout(self.interaction_dropout, 0.2, full_batch)
+        return {"attention_size": self.attention_size, "interaction_dropout": rate}
+
+
+class AFMClassifier(Classifier, _AFM):
+    """Attentional factorization machine classifier.
+
+    A factorization machine whose pairs count as much as an attention network says
+    (Xiao et al., IJCAI 2017, equations 3-6)::
+
+        f(x) = w0 + sum_i w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j
+        a_ij = softmax over the row's pairs of h^T ReLU(W (v_i * v_j) x_i x_j + b)
+
+    Time and memory grow with the square of a row's number of entries.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    FMClassifier : All pairs count alike; linear time.
+
+    References
+    ----------
+    J. Xiao, H. Ye, X. He, H. Zhang, F. Wu and T.-S. Chua, "Attentional Factorization
+    Machines", IJCAI 2017, arXiv:1708.04617.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import AFMClassifier
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), AFMClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y)
+    1.0
+    """
+
+
+class AFMRegressor(Regressor, _AFM):
+    """Attentional factorization machine regressor.
+
+    See `AFMClassifier` for the model.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    J. Xiao, H. Ye, X. He, H. Zhang, F. Wu and T.-S. Chua, "Attentional Factorization
+    Machines", IJCAI 2017, arXiv:1708.04617.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import AFMRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+    >>> AFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """

@@ -1,0 +1,113 @@
+"""DeepFM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..base import BaseModel
+from ..layers import MLP, InteractionHead, bi_interaction
+from ..network import Network, Shape
+from ..parameters import MLPParameters
+from ..sparse import Lookup
+from ..tasks import Classifier, Regressor
+
+
+class DeepFMNetwork(Network):
+    """w0 + sum w_i x_i + FM2 + MLP([e_1 .. e_F]): both parts read the same embeddings."""
+
+    lookup = "by_field"
+
+    def __init__(self, shape: Shape, **mlp: Any) -> None:
+        super().__init__(shape)
+        self.head = InteractionHead(shape.n_factors, shape.n_outputs)
+        n_inputs = shape.n_fields * shape.n_factors
+        self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        fields = lookup.slots  # (B, F, k)
+        assert fields is not None
+        pairs = bi_interaction(fields.sum(dim=1), fields.square().sum(dim=1))
+        deep: Tensor = self.mlp(fields.flatten(start_dim=1))
+        return deep + self.head(pairs)
+
+
+class _DeepFM(MLPParameters, BaseModel):
+    _network_class = DeepFMNetwork
+
+    def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
+        return self._mlp_options(full_batch)
+
+
+class DeepFMClassifier(Classifier, _DeepFM):
+    """DeepFM classifier: a factorization machine and an MLP on shared embeddings.
+
+    With e_f the sum of ``x_i v_i`` over the columns of field f (Guo et al., IJCAI 2017,
+    equations 1-4)::
+
+        f(x) = w0 + sum_i w_i x_i + sum_{f<g} <e_f, e_g> + MLP([e_1, ..., e_F])
+
+    Trained together, from scratch. Needs fields: inferred from one-hot blocks, or given
+    by ``fields``.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    FMClassifier : Without the deep part.
+    NFMClassifier : An MLP on the pooled pairs; needs no fields.
+
+    References
+    ----------
+    H. Guo, R. Tang, Y. Ye, Z. Li and X. He, "DeepFM: A Factorization-Machine based
+    Neural Network for CTR Prediction", IJCAI 2017, arXiv:1703.04247.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import DeepFMClassifier
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), DeepFMClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y)
+    1.0
+    >>> model[-1].fields_
+    array([0, 0, 1, 1], dtype=int32)
+    """
+
+
+class DeepFMRegressor(Regressor, _DeepFM):
+    """DeepFM regressor: a factorization machine and an MLP on shared embeddings.
+
+    See `DeepFMClassifier` for the model.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    H. Guo, R. Tang, Y. Ye, Z. Li and X. He, "DeepFM: A Factorization-Machine based
+    Neural Network for CTR Prediction", IJCAI 2017, arXiv:1703.04247.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import DeepFMRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+    >>> DeepFMRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
+    True
+    """

@@ -1,0 +1,187 @@
+"""What the networks of all architectures share: the table, the bias, the linear part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from .batches import Batch
+from .sparse import EmbeddingTable, Lookup
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes a network is built from.
+
+    Attributes
+    ----------
+    n_columns : int
+        Columns of the matrix the model sees.
+    n_factors : int
+    n_outputs : int
+        C, raw scores per row.
+    fields : ndarray of shape (n_columns,) or None
+    mean_pairs : float
+        Average number of pairs of entries in a training row.
+    dtype : {"float32", "float64"}
+    device : str
+    """
+
+    n_columns: int
+    n_factors: int
+    n_outputs: int
+    fields: np.ndarray | None = None
+    mean_pairs: float = 1.0
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    @property
+    def n_fields(self) -> int:
+        """F, the number of fields (0 without fields)."""
+        return 0 if self.fields is None else int(self.fields.max()) + 1
+
+
+class Network(nn.Module):
+    """score = bias + linear part + `interaction`.
+
+    A subclass names the lookup it reads, builds its layers in ``__init__`` and gives
+    `interaction`. All its options are keywords, so that `build` can remember them and
+    a pickle can hold arrays instead of code.
+
+    Parameters
+    ----------
+    shape : Shape
+    """
+
+    #: "pooled", "by_field" or "by_nonzero": see `skfm.sparse.Lookup`.
+    lookup: ClassVar[str] = "pooled"
+    #: Whether columns have linear weights, and scores a bias, beside the interaction.
+    has_linear: ClassVar[bool] = True
+
+    config: dict[str, Any]
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.table = EmbeddingTable(
+            shape.n_columns,
+            shape.n_outputs if self.has_linear else 0,
+            shape.n_factors,
+            lookup=self.lookup,
+            fields=shape.fields,
+            dtype=DTYPES[shape.dtype],
+            device=shape.device,
+        )
+        self.bias = nn.Parameter(torch.zeros(shape.n_outputs))
+
+    @classmethod
+    def build(cls, shape: Shape, **options: Any) -> Network:
+        """A network with zero weights on ``shape.device``."""
+        network = cls(shape, **options)
+        network.config = {"shape": shape, **options}
+        network.to(device=shape.device, dtype=DTYPES[shape.dtype])
+        return network
+
+    def initialize(
+        self, columns: np.ndarray, rng: np.random.Generator, scale: float
+    ) -> None:
+        """Draw the dense weights, and the factors of ``columns`` (a mask)."""
+        self.table.initialize(columns, rng, scale)
+        self.use_generator(rng)
+        with torch.no_grad():
+            for module in self.modules():
+                if module is not self and hasattr(module, "initialize"):
+                    module.initialize(self._generator)
+
+    def use_generator(self, rng: np.random.Generator) -> None:
+        """Give dropout a stream that ``rng`` determines."""
+        self._generator = Generator(device=self.shape.device)
+        self._generator.manual_seed(int(rng.integers(2**62)))
+        for module in self.modules():
+            if hasattr(module, "generator"):
+                module.generator = self._generator
+
+    def set_bias(self, bias: np.ndarray) -> None:
+        """Start from constant scores ``bias`` of shape (n_outputs,)."""
+        with torch.no_grad():
+            self.bias.copy_(torch.from_numpy(bias))
+
+    def check_memory(self, longest: int) -> None:
+        """Refuse rows of up to ``longest`` entries if one alone cannot be processed.
+
+        Raises
+        ------
+        MemoryError
+        """
+
+    def chunk_rows(self, n_slots: int) -> int | None:
+        """Rows that fit the memory budget when one has ``n_slots`` entries; None: any."""
+        return None
+
+    def work_per_row(self) -> float:
+        """Multiplications that the dense layers spend on a row, roughly."""
+        return float(sum(p.numel() for p in self.parameters()))
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        """Scores beyond the linear part, of shape (B, n_outputs)."""
+        raise AssertionError("defined by each architecture")
+
+    def forward(self, lookup: Lookup) -> Tensor:
+        """Raw scores of shape (B, n_outputs)."""
+        scores = self.interaction(lookup)
+        if self.has_linear:
+            scores = scores + lookup.linear
+        return scores + self.bias
+
+    def chunks(self, batch: Batch) -> list[Batch]:
+        """The batch in parts that fit the memory budget."""
+        rows = self.chunk_rows(self.table.n_slots(batch))
+        if rows is None or rows >= len(batch):
+            return [batch]
+        return [
+            batch.slice(start, min(start + rows, len(batch)))
+            for start in range(0, len(batch), rows)
+        ]
+
+    @torch.no_grad()
+    def score(self, batch: Batch, n_threads: int = 1) -> Tensor:
+        """Raw scores of a batch, without a graph; call `eval` first."""
+        return torch.cat(
+            [
+                self(self.table.look_up(part, n_threads=n_threads))
+                for part in self.chunks(batch)
+            ]
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All weights, by name, as NumPy arrays of their own."""
+        state = {k: v.detach().cpu().numpy().copy() for k, v in self.state_dict().items()}
+        return {"table": self.table.weight.detach().cpu().numpy().copy(), **state}
+
+    def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """The inverse of `arrays`."""
+        arrays = dict(arrays)
+        self.table.weight.copy_(torch.from_numpy(np.array(arrays.pop("table"))))
+        tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
+        self.load_state_dict(tensors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        config = dict(self.config)
+        # A pickle may travel to a machine without the device: it lands on the CPU.
+        config["shape"] = replace(self.shape, device="cpu")
+        return _rebuild, (type(self), config, self.arrays())
+
+
+def _rebuild(
+    cls: type[Network], config: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> Network:
+    network = cls.build(**config)
+    network.load_arrays(arrays)
+    network.eval()
+    return network

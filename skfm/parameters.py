@@ -1,0 +1,208 @@
+"""The hyper-parameters that all estimators share, declared once."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from ._params import Interval, Parametrized, StrOptions, param
+
+
+class SharedParameters(Parametrized):
+    """Parameters of the table, of training, and of how a fit runs."""
+
+    n_factors: int = param(
+        default=16,
+        valid=[Interval(Integral, 1, None, closed="left")],
+        doc="""int
+            Length k of each column's embedding.""",
+    )
+    init_scale: float = param(
+        default=0.1,
+        valid=[Interval(Real, 0, None, closed="left")],
+        doc="""float
+            Standard deviation of the initial embeddings. Near zero the interactions
+            stay there for many epochs: V = 0 is a saddle point.""",
+    )
+    alpha_linear: float = param(
+        default=0.001,
+        valid=[Interval(Real, 0, None, closed="left")],
+        doc="""float
+            L2 strength on the linear weights, where they are looked up: the loss of a
+            row grows by ``alpha_linear / 2 * sum((x_i w_i)**2)`` over its entries.""",
+    )
+    alpha_factors: float = param(
+        default=0.01,
+        valid=[Interval(Real, 0, None, closed="left")],
+        doc="""float
+            L2 strength on the embeddings, where they are looked up: the loss of a row
+            grows by ``alpha_factors / 2 * sum(norm(x_i v_i)**2)`` over its entries.""",
+    )
+    alpha: float = param(
+        default=0.0001,
+        valid=[Interval(Real, 0, None, closed="left")],
+        doc="""float
+            L2 strength on the network's dense weight matrices.""",
+    )
+    optimizer: str = param(
+        default="adagrad",
+        valid=[StrOptions({"adagrad", "adam", "sgd"})],
+        doc="""{"adagrad", "adam", "sgd"}
+            Optimizer of linear weights and embeddings. It updates only the columns in
+            the batch. Dense weights always have Adam.""",
+    )
+    learning_rate: float = param(
+        default=0.1,
+        valid=[Interval(Real, 0, None, closed="neither")],
+        doc="""float
+            Of ``optimizer``.""",
+    )
+    network_learning_rate: float = param(
+        default=0.001,
+        valid=[Interval(Real, 0, None, closed="neither")],
+        doc="""float
+            Of the Adam that trains the intercept and the dense weights.""",
+    )
+    batch_size: int | str = param(
+        default="auto",
+        valid=[StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        doc="""int or "auto"
+            Rows per step. "auto" takes all rows up to 256, and above that grows with
+            the data from 256 to 8192.""",
+    )
+    max_iter: int = param(
+        default=100,
+        valid=[Interval(Integral, 1, None, closed="left")],
+        doc="""int
+            Epochs at most.""",
+    )
+    early_stopping: bool | str = param(
+        default="auto",
+        valid=[StrOptions({"auto"}), "boolean"],
+        doc="""bool or "auto"
+            Whether to stop when the loss on held-out rows no longer falls, and to keep
+            the weights of the best epoch. "auto": from 10,000 rows on, or when
+            ``X_val`` is given.""",
+    )
+    validation_fraction: float = param(
+        default=0.1,
+        valid=[Interval(Real, 0, 1, closed="neither")],
+        doc="""float
+            Share of the rows held out for early stopping when no ``X_val`` is given;
+            stratified for classifiers.""",
+    )
+    n_iter_no_change: int = param(
+        default=3,
+        valid=[Interval(Integral, 1, None, closed="left")],
+        doc="""int
+            Epochs without improvement after which training stops.""",
+    )
+    tol: float = param(
+        default=1e-7,
+        valid=[Interval(Real, 0, None, closed="left")],
+        doc="""float
+            What counts as an improvement of the held-out loss.""",
+    )
+    fields: Any = param(
+        default="auto",
+        valid=[StrOptions({"auto"}), "array-like"],
+        doc=""""auto" or array-like
+            Which columns belong together: the sizes of consecutive blocks, or one label
+            per column. "auto" gives each column of a dense X a field and infers the
+            blocks of a one-hot sparse X. Models that need no fields use "auto" as
+            none.""",
+    )
+    dtype: str = param(
+        default="auto",
+        valid=[StrOptions({"auto", "float32", "float64"})],
+        doc="""{"auto", "float32", "float64"}
+            Of all weights and arithmetic. "auto": float32 from 10,000 rows on, below
+            that X's own floating type.""",
+    )
+    device: str = param(
+        default="cpu",
+        valid=[str],
+        doc="""str
+            torch device to train and predict on, such as "cpu", "cuda", "cuda:1" or
+            "mps".""",
+    )
+    n_jobs: int | None = param(
+        default=None,
+        valid=[Integral, None],
+        doc="""int or None
+            Threads of one fit or predict; None and -1 mean all cores the process may
+            use. Small data use one.""",
+    )
+    warm_start: bool = param(
+        default=False,
+        valid=["boolean"],
+        doc="""bool
+            Whether `fit` goes on from the weights of the last call.""",
+    )
+    random_state: Any = param(
+        default=None,
+        valid=["random_state"],
+        doc="""int, RandomState instance or None
+            Determines initial weights, shuffling, dropout and the held-out rows.""",
+    )
+    verbose: int = param(
+        default=0,
+        valid=["verbose"],
+        doc="""int
+            1 prints a line per epoch.""",
+    )
+
+
+class MLPParameters(Parametrized):
+    """Parameters of the multi-layer perceptron of a deep model."""
+
+    hidden_layer_sizes: Any = param(
+        default=(128, 64),
+        valid=["array-like", Interval(Integral, 1, None, closed="left")],
+        doc="""tuple of int, or int
+            Units of each hidden layer.""",
+    )
+    activation: str = param(
+        default="relu",
+        valid=[StrOptions({"relu", "tanh", "sigmoid", "gelu", "silu", "identity"})],
+        doc="""{"relu", "tanh", "sigmoid", "gelu", "silu", "identity"}
+            Of the hidden layers.""",
+    )
+    dropout: float | str = param(
+        default="auto",
+        valid=[StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
+        doc="""float or "auto"
+            Probability of dropping a unit of a hidden layer in training. "auto": 0.2,
+            and 0 where all rows make one batch, which keeps the fit of tiny data exact
+            under sample weights.""",
+    )
+    batch_norm: bool = param(
+        default=False,
+        valid=["boolean"],
+        doc="""bool
+            Whether hidden layers are batch-normalised before their activation.""",
+    )
+
+    def _mlp_options(self, full_batch: bool) -> dict[str, Any]:
+        """Keywords of `skfm.layers.MLP`."""
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
+        if sizes.ndim != 1 or sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1):
+            raise ValueError(
+                "hidden_layer_sizes must be positive integers, one per layer; got "
+                f"{self.hidden_layer_sizes!r}."
+            )
+        return {
+            "hidden_layer_sizes": tuple(int(size) for size in sizes),
+            "activation": self.activation,
+            "dropout": auto_dropout(self.dropout, 0.2, full_batch),
+            "batch_norm": self.batch_norm,
+        }
+
+
+def auto_dropout(asked: float | str, auto: float, full_batch: bool) -> float:
+    """A dropout rate; "auto" is none in full-batch training."""
+    if not isinstance(asked, str):
+        return float(asked)
+    return 0.0 if full_batch else auto

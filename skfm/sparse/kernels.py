@@ -1,0 +1,292 @@
+"""The hot loops of the engine on the CPU.
+
+Each kernel works on a range ``start..stop`` of rows (forward) or of distinct columns
+(backward and update), releases the GIL, and writes only to its own range: any number
+of threads gives the same bits. Table rows are scattered over memory, so what a step
+costs is mostly waiting for them; every loop over entries prefetches ahead.
+
+Shapes: a table row has D numbers, the first C linear weights, the other k = D - C
+factors; B rows in the batch; nnz entries.
+"""
+
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_JIT = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    # Contraction (fused multiply-add) is deterministic; reassociation is left out.
+    "fastmath": {"contract", "nsz"},
+}
+
+#: Entries ahead of the current one whose table row is requested.
+_AHEAD = 16
+#: Distinct columns ahead of the current one.
+_COLUMNS_AHEAD = 8
+#: Bits of a column sorted by one pass of the radix sort: 2048 counters fit in L1.
+_RADIX_BITS = 11
+_CACHE_LINE = 64
+
+
+@intrinsic
+def _prefetch(typingctx, array, row, offset):
+    """Request the cache line ``offset`` bytes into ``array[row]``."""
+
+    def codegen(context, builder, signature, args):
+        struct = context.make_array(signature.args[0])(context, builder, args[0])
+        stride = cgutils.unpack_tuple(builder, struct.strides)[0]
+        base = builder.ptrtoint(struct.data, stride.type)
+        address = builder.add(base, builder.add(builder.mul(args[1], stride), args[2]))
+        byte_pointer, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte_pointer, i32, i32, i32]),
+            "llvm.prefetch.p0",
+        )
+        flags = [ir.Constant(i32, flag) for flag in (0, 3, 1)]
+        builder.call(function, [builder.inttoptr(address, byte_pointer), *flags])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), codegen
+
+
+@njit(inline="always", **_JIT)
+def _prefetch_row(array, row, width):
+    for offset in range(0, width * array.itemsize + _CACHE_LINE - 1, _CACHE_LINE):
+        _prefetch(array, np.intp(row), offset)
+
+
+@njit(**_JIT)
+def pool(weight, n_linear, indptr, columns, values, out, start, stop):
+    """out[b] = [sum x w | sum x v | sum (x v)^2], of width D + k."""
+    width = weight.shape[1]
+    n_factors = width - n_linear
+    unit = values.shape[0] == 0
+    acc = np.empty(width + n_factors, weight.dtype)
+    last = indptr[stop] - 1
+    for b in range(start, stop):
+        acc[:] = 0
+        for p in range(indptr[b], indptr[b + 1]):
+            _prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
+            c = columns[p]
+            x = weight.dtype.type(1) if unit else values[p]
+            for d in range(width):
+                acc[d] += x * weight[c, d]
+            for j in range(n_factors):
+                e = x * weight[c, n_linear + j]
+                acc[width + j] += e * e
+        for d in range(width + n_factors):
+            out[b, d] = acc[d]
+
+
+@njit(**_JIT)
+def scatter(
+    weight, n_linear, indptr, columns, values, fields, linear, slots, start, stop
+):
+    """linear[b] = sum x w; slots[b, s] = sum of x v over the entries of slot s.
+
+    An entry's slot is its column's field or, when ``fields`` is empty, its position in
+    the row. ``slots`` starts at zero.
+    """
+    width = weight.shape[1]
+    unit = values.shape[0] == 0
+    by_field = fields.shape[0] > 0
+    last = indptr[stop] - 1
+    for b in range(start, stop):
+        for d in range(n_linear):
+            linear[b, d] = 0
+        for p in range(indptr[b], indptr[b + 1]):
+            _prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
+            c = columns[p]
+            x = weight.dtype.type(1) if unit else values[p]
+            slot = np.int64(fields[c]) if by_field else p - indptr[b]
+            for d in range(n_linear):
+                linear[b, d] += x * weight[c, d]
+            for j in range(width - n_linear):
+                slots[b, slot, j] += x * weight[c, n_linear + j]
+
+
+@njit(**_JIT)
+def group(indptr, columns, n_columns):
+    """Sort a batch's entries by column, entries of a column in row order.
+
+    A stable radix sort of (column, entry) keys packed into 64 bits.
+
+    Returns
+    -------
+    order : (nnz,) int32, entries sorted by column
+    rows : (nnz,) int32, the row of each sorted entry
+    distinct : (U,) int32, the columns present
+    bounds : (U + 1,) int64, where each column's entries start in ``order``
+    """
+    n = columns.shape[0]
+    keys, spare = np.empty(n, np.int64), np.empty(n, np.int64)
+    row_of = np.empty(n, np.int32)
+    for b in range(indptr.shape[0] - 1):
+        for p in range(indptr[b], indptr[b + 1]):
+            row_of[p] = b
+            keys[p] = (np.int64(columns[p]) << 32) | p
+    counts = np.empty(1 << _RADIX_BITS, np.int64)
+    mask = (1 << _RADIX_BITS) - 1
+    shift = 32
+    while (n_columns - 1) >> (shift - 32) > 0:
+        counts[:] = 0
+        for i in range(n):
+            counts[(keys[i] >> shift) & mask] += 1
+        total = 0
+        for digit in range(counts.shape[0]):
+            total, counts[digit] = total + counts[digit], total
+        for i in range(n):
+            digit = (keys[i] >> shift) & mask
+            spare[counts[digit]] = keys[i]
+            counts[digit] += 1
+        keys, spare = spare, keys
+        shift += _RADIX_BITS
+    return _runs(keys, row_of)
+
+
+@njit(**_JIT)
+def _runs(keys, row_of):
+    n = keys.shape[0]
+    order, rows = np.empty(n, np.int32), np.empty(n, np.int32)
+    distinct, bounds = np.empty(n, np.int32), np.empty(n + 1, np.int64)
+    n_distinct = 0
+    previous = np.int64(-1)
+    for i in range(n):
+        column, entry = keys[i] >> 32, keys[i] & 0xFFFFFFFF
+        order[i] = entry
+        rows[i] = row_of[entry]
+        if column != previous:
+            distinct[n_distinct] = column
+            bounds[n_distinct] = i
+            n_distinct += 1
+            previous = column
+    bounds[n_distinct] = n
+    return order, rows, distinct[:n_distinct].copy(), bounds[: n_distinct + 1].copy()
+
+
+# A gradient not yet reduced travels as one tuple (see `RowGradient.parts`):
+#   distinct, bounds, order, rows   what `group` returns
+#   indptr, values                  of the batch
+#   upstream (B, 2D)                [U1 | U2]; a column's gradient has sum x U1 + w sum x^2 U2
+#   slots (B, S, k) or (0, 0, 0)    gradient of `scatter`'s slots
+#   fields (n_columns,) or (0,)
+#   n_linear
+
+
+@njit(**_JIT)
+def _column_gradient(weight, gradient, u, acc):
+    """Gradient of the u-th distinct column's table row, into ``acc[:D]``."""
+    distinct, bounds, order, rows, indptr, values, upstream, slots, _, _ = gradient
+    width = weight.shape[1]
+    unit = values.shape[0] == 0
+    last = order.shape[0] - 1
+    acc[:] = 0
+    for i in range(bounds[u], bounds[u + 1]):
+        _prefetch_row(upstream, rows[min(i + _AHEAD, last)], 2 * width)
+        b = rows[i]
+        if unit:
+            for d in range(2 * width):
+                acc[d] += upstream[b, d]
+        else:
+            x = values[order[i]]
+            for d in range(width):
+                acc[d] += x * upstream[b, d]
+            for d in range(width, 2 * width):
+                acc[d] += x * x * upstream[b, d]
+    c = distinct[u]
+    for d in range(width):
+        acc[d] += weight[c, d] * acc[width + d]
+    if slots.shape[0] > 0:
+        _add_slot_gradient(gradient, u, acc)
+
+
+@njit(**_JIT)
+def _add_slot_gradient(gradient, u, acc):
+    """Add sum x dL/dslots over a column's entries to the factors' part of ``acc``."""
+    distinct, bounds, order, rows, indptr, values, _, slots, fields, n_linear = gradient
+    by_field = fields.shape[0] > 0
+    for i in range(bounds[u], bounds[u + 1]):
+        p, b = order[i], rows[i]
+        x = slots.dtype.type(1) if values.shape[0] == 0 else values[p]
+        slot = np.int64(fields[distinct[u]]) if by_field else p - indptr[b]
+        for j in range(slots.shape[2]):
+            acc[n_linear + j] += x * slots[b, slot, j]
+
+
+@njit(**_JIT)
+def reduce(weight, gradient, out, start, stop):
+    """out[u] = gradient of the u-th distinct column's table row."""
+    distinct = gradient[0]
+    width = weight.shape[1]
+    acc = np.empty(2 * width, weight.dtype)
+    for u in range(start, stop):
+        _prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
+        _column_gradient(weight, gradient, u, acc)
+        for d in range(width):
+            out[u, d] = acc[d]
+
+
+@njit(**_JIT)
+def sgd(weight, gradient, learning_rate, start, stop):
+    """Reduce and step: w -= lr g."""
+    distinct = gradient[0]
+    width = weight.shape[1]
+    acc = np.empty(2 * width, weight.dtype)
+    for u in range(start, stop):
+        _prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
+        _column_gradient(weight, gradient, u, acc)
+        c = distinct[u]
+        for d in range(width):
+            weight[c, d] -= learning_rate * acc[d]
+
+
+@njit(**_JIT)
+def adagrad(weight, gradient, squares, learning_rate, epsilon, start, stop):
+    """Reduce and step: s += g^2; w -= lr g / (sqrt(s) + eps)."""
+    distinct = gradient[0]
+    width = weight.shape[1]
+    acc = np.empty(2 * width, weight.dtype)
+    for u in range(start, stop):
+        ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
+        _prefetch_row(weight, ahead, width)
+        _prefetch_row(squares, ahead, width)
+        _column_gradient(weight, gradient, u, acc)
+        c = distinct[u]
+        for d in range(width):
+            s = squares[c, d] + acc[d] * acc[d]
+            squares[c, d] = s
+            weight[c, d] -= learning_rate * acc[d] / (np.sqrt(s) + epsilon)
+
+
+@njit(**_JIT)
+def adam(weight, gradient, mean, variance, settings, start, stop):
+    """Reduce and step, lazily: a column's moments advance when it is touched.
+
+    settings = (step size lr / (1 - beta1^t), beta1, beta2, sqrt(1 - beta2^t), eps)
+    """
+    step_size, beta1, beta2, correction, epsilon = settings
+    distinct = gradient[0]
+    width = weight.shape[1]
+    acc = np.empty(2 * width, weight.dtype)
+    one = weight.dtype.type(1)
+    for u in range(start, stop):
+        ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
+        _prefetch_row(weight, ahead, width)
+        _prefetch_row(mean, ahead, width)
+        _prefetch_row(variance, ahead, width)
+        _column_gradient(weight, gradient, u, acc)
+        c = distinct[u]
+        for d in range(width):
+            m = beta1 * mean[c, d] + (one - beta1) * acc[d]
+            v = beta2 * variance[c, d] + (one - beta2) * acc[d] * acc[d]
+            mean[c, d], variance[c, d] = m, v
+            weight[c, d] -= step_size * m / (np.sqrt(v) / correction + epsilon)

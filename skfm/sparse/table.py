@@ -1,0 +1,321 @@
+"""One row per column of X: its linear weights and its factors, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..batches import Batch
+from ..threads import parallel_for
+from . import kernels, torch_ops
+
+#: Entries below which a kernel is not worth a second thread.
+_ENTRIES_PER_THREAD = 20_000
+
+_NO_FIELDS = np.empty(0, np.int32)
+
+
+@dataclass(slots=True)
+class Lookup:
+    """What a network reads of a batch: the leaves of the dense graph.
+
+    Attributes
+    ----------
+    linear : Tensor of shape (B, C)
+        Sum of x w.
+    sum, sum_squares : Tensor of shape (B, k), or None
+        Sum of x v and of (x v)^2, element-wise: the *pooled* lookup.
+    slots : Tensor of shape (B, S, k), or None
+        Sum of x v *by field* (S fields), or the x v of each *non-zero* (S the longest
+        row), padded with zeros.
+    lengths : Tensor of shape (B,), int64
+        Number of entries of each row.
+    """
+
+    linear: Tensor
+    sum: Tensor | None
+    sum_squares: Tensor | None
+    slots: Tensor | None
+    lengths: Tensor
+
+    def leaves(self) -> list[Tensor]:
+        """The tensors that gradients arrive at."""
+        parts = (self.linear, self.sum, self.sum_squares, self.slots)
+        return [part for part in parts if part is not None]
+
+
+@dataclass(slots=True)
+class Groups:
+    """A batch's entries grouped by column (see `kernels.group`)."""
+
+    order: np.ndarray
+    rows: np.ndarray
+    distinct: np.ndarray
+    bounds: np.ndarray
+
+
+@dataclass(slots=True)
+class RowGradient:
+    """Gradient of a table, zero but for the rows of a batch's columns.
+
+    Unreduced: the kernels reduce a column's entries, in row order, right where the
+    gradient is used, so it is never written to memory. `coalesce` writes it out.
+    """
+
+    table: EmbeddingTable
+    batch: Batch
+    upstream: Tensor
+    slots: Tensor | None
+    n_threads: int = 1
+    groups: Groups | None = None
+
+    def parts(self) -> tuple[Any, ...]:
+        """The arrays as the kernels take them."""
+        groups = self.groups or self.table.group(self.batch)
+        upstream = self.upstream.numpy()
+        empty = np.empty((0, 0, 0), upstream.dtype)
+        slots = empty if self.slots is None else self.slots.numpy()
+        return (
+            *(groups.distinct, groups.bounds, groups.order, groups.rows),
+            *(self.batch.indptr, self.batch.values, upstream, slots),
+            *(self.table.kernel_fields, self.table.n_linear),
+        )
+
+    def coalesce(self) -> tuple[Tensor, Tensor]:
+        """Distinct columns (U,), sorted, and their gradients (U, D)."""
+        table = self.table
+        if not table.on_cpu:
+            return torch_ops.reduce(
+                table.weight,
+                table.n_linear,
+                *table.device_entries(self.batch),
+                self.upstream,
+                self.slots,
+                table.slot_fields,
+            )
+        parts = self.parts()
+        distinct = parts[0]
+        out = np.empty((len(distinct), table.width), table.host.dtype)
+        parallel_for(
+            kernels.reduce, len(distinct), self.n_threads, table.host, parts, out
+        )
+        return torch.from_numpy(distinct.astype(np.int64)), torch.from_numpy(out)
+
+
+class EmbeddingTable:
+    """The table of a model and its three lookups.
+
+    Parameters
+    ----------
+    n_columns : int
+        Columns of X.
+    n_linear : int
+        C, linear weights per column (0 for a model without linear part).
+    n_factors : int
+        k, length of a column's embedding.
+    lookup : {"pooled", "by_field", "by_nonzero"}
+        What `look_up` returns beside the linear part.
+    fields : ndarray of shape (n_columns,), int32, or None
+        Field of each column; needed by the by-field lookup.
+    dtype : torch.dtype
+        float32 or float64.
+    device : torch.device
+    use_kernels : bool, default=True
+        False runs the torch operations on the CPU too.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (n_columns, C + k)
+        Starts at zero.
+    """
+
+    def __init__(
+        self,
+        n_columns: int,
+        n_linear: int,
+        n_factors: int,
+        *,
+        lookup: str,
+        fields: np.ndarray | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        use_kernels: bool = True,
+    ) -> None:
+        self.n_linear, self.n_factors, self.lookup = n_linear, n_factors, lookup
+        self.width = n_linear + n_factors
+        device = torch.device(device)
+        self.on_cpu = device.type == "cpu" and use_kernels
+        # NumPy asks for huge pages, which halves the cost of scattered reads.
+        self.host = np.zeros((n_columns, self.width), torch_to_numpy(dtype))
+        self.weight = torch.from_numpy(self.host).to(device)
+        by_field = lookup == "by_field"
+        self.n_fields = int(fields.max()) + 1 if by_field and fields is not None else 0
+        self.kernel_fields = _NO_FIELDS
+        self.slot_fields: Tensor | None = None
+        if by_field:
+            assert fields is not None
+            self.kernel_fields = np.ascontiguousarray(fields, np.int32)
+            self.slot_fields = torch.from_numpy(self.kernel_fields).to(device)
+
+    @property
+    def n_columns(self) -> int:
+        return self.weight.shape[0]
+
+    def initialize(
+        self, columns: np.ndarray, rng: np.random.Generator, scale: float
+    ) -> None:
+        """Draw the factors of ``columns`` (a mask) from N(0, scale^2)."""
+        n = int(np.count_nonzero(columns))
+        draws = rng.standard_normal((n, self.n_factors), dtype=self.host.dtype)
+        draws *= scale
+        mask = torch.from_numpy(columns).to(self.weight.device)
+        self.weight[mask, self.n_linear :] = torch.from_numpy(draws).to(
+            self.weight.device
+        )
+
+    def threads_for(self, batch: Batch, n_threads: int) -> int:
+        """Threads that pay for a batch."""
+        return max(1, min(n_threads, len(batch.columns) // _ENTRIES_PER_THREAD))
+
+    def group(self, batch: Batch) -> Groups:
+        """Group a batch's entries by column, for `RowGradient`."""
+        order, rows, distinct, bounds = kernels.group(
+            batch.indptr, batch.columns, self.n_columns
+        )
+        return Groups(order, rows, distinct, bounds)
+
+    def device_entries(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """indptr, columns and values of a batch on the table's device."""
+        device = self.weight.device
+        values = batch.values
+        if len(values) == 0:
+            values = np.ones(len(batch.columns), self.host.dtype)
+        return (
+            torch.from_numpy(batch.indptr).to(device),
+            torch.from_numpy(batch.columns.astype(np.int64)).to(device),
+            torch.from_numpy(values).to(device),
+        )
+
+    def n_slots(self, batch: Batch) -> int:
+        """Slots of the by-field or by-non-zero lookup of a batch."""
+        if self.lookup == "by_field":
+            return self.n_fields
+        return int(np.diff(batch.indptr).max(initial=0))
+
+    def look_up(
+        self, batch: Batch, *, n_threads: int = 1, training: bool = False
+    ) -> Lookup:
+        """Read a batch; with ``training`` the results collect gradients."""
+        read = self._read_host if self.on_cpu else self._read_device
+        lookup = read(batch, self.threads_for(batch, n_threads))
+        if training:
+            for leaf in lookup.leaves():
+                leaf.requires_grad_()
+        return lookup
+
+    def _read_host(self, batch: Batch, n_threads: int) -> Lookup:
+        n_rows, dtype = len(batch), self.host.dtype
+        where = (self.host, self.n_linear, batch.indptr, batch.columns, batch.values)
+        lengths = torch.from_numpy(np.diff(batch.indptr))
+        if self.lookup == "pooled":
+            out = np.empty((n_rows, self.width + self.n_factors), dtype)
+            parallel_for(kernels.pool, n_rows, n_threads, *where, out)
+            return self._pooled(torch.from_numpy(out), lengths)
+        linear = np.empty((n_rows, self.n_linear), dtype)
+        slots = np.zeros((n_rows, self.n_slots(batch), self.n_factors), dtype)
+        parallel_for(
+            kernels.scatter,
+            n_rows,
+            n_threads,
+            *where,
+            *(self.kernel_fields, linear, slots),
+        )
+        return Lookup(
+            torch.from_numpy(linear), None, None, torch.from_numpy(slots), lengths
+        )
+
+    def _read_device(self, batch: Batch, n_threads: int) -> Lookup:
+        entries = self.device_entries(batch)
+        lengths = entries[0].diff()
+        if self.lookup == "pooled":
+            out = torch_ops.pool(self.weight, self.n_linear, *entries)
+            return self._pooled(out, lengths)
+        linear, slots = torch_ops.scatter(
+            self.weight,
+            self.n_linear,
+            *entries,
+            self.slot_fields,
+            self.n_slots(batch),
+        )
+        return Lookup(linear, None, None, slots, lengths)
+
+    def _pooled(self, out: Tensor, lengths: Tensor) -> Lookup:
+        linear = out[:, : self.n_linear]
+        total = out[:, self.n_linear : self.width]
+        return Lookup(linear, total, out[:, self.width :], None, lengths)
+
+    def gradient(
+        self,
+        batch: Batch,
+        lookups: Sequence[Lookup],
+        penalty: Tensor,
+        *,
+        groups: Groups | None = None,
+        n_threads: int = 1,
+    ) -> RowGradient:
+        """Gradient of loss and penalty, after the loss's backward pass.
+
+        Parameters
+        ----------
+        batch : Batch
+        lookups : sequence of Lookup
+            Of consecutive parts of the batch, with gradients.
+        penalty : Tensor of shape (B, 2)
+            Each row's L2 strength on x w and on x v.
+        groups : Groups or None
+            The batch's, if already at hand.
+        """
+        upstream = torch.cat([self._upstream(lookup) for lookup in lookups])
+        upstream[:, self.width : self.width + self.n_linear] += penalty[:, :1]
+        upstream[:, self.width + self.n_linear :] += penalty[:, 1:]
+        slots = self._slot_gradient(lookups)
+        n_threads = self.threads_for(batch, n_threads)
+        return RowGradient(self, batch, upstream, slots, n_threads, groups)
+
+    def _upstream(self, lookup: Lookup) -> Tensor:
+        """[dL/d(x w) | dL/d(x v) | 0 | 2 dL/d(x v)^2] of shape (B, 2D)."""
+        linear = lookup.linear.grad
+        upstream = lookup.linear.new_zeros(len(lookup.lengths), 2 * self.width)
+        if linear is not None:
+            upstream[:, : self.n_linear] = linear
+        if lookup.sum is not None and lookup.sum.grad is not None:
+            upstream[:, self.n_linear : self.width] = lookup.sum.grad
+        if lookup.sum_squares is not None and lookup.sum_squares.grad is not None:
+            upstream[:, self.width + self.n_linear :] = 2 * lookup.sum_squares.grad
+        return upstream
+
+    def _slot_gradient(self, lookups: Sequence[Lookup]) -> Tensor | None:
+        """dL/dslots of the whole batch, parts padded to the widest."""
+        parts = [lookup.slots for lookup in lookups if lookup.slots is not None]
+        if not parts:
+            return None
+        width = max(part.shape[1] for part in parts)
+        grads = [_gradient_of(part) for part in parts]
+        if all(grad.shape[1] == width for grad in grads):
+            return grads[0] if len(grads) == 1 else torch.cat(grads)
+        pad = torch.nn.functional.pad
+        return torch.cat([pad(g, (0, 0, 0, width - g.shape[1])) for g in grads])
+
+
+def _gradient_of(leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+
+
+def torch_to_numpy(dtype: torch.dtype) -> np.dtype[Any]:
+    """float32 or float64 as NumPy's."""
+    return np.dtype(np.float64 if dtype == torch.float64 else np.float32)

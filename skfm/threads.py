@@ -1,0 +1,139 @@
+"""Threads of one fit or predict: how many, who runs the kernels, and restoring them.
+
+The engine's kernels release the GIL and work on a range of rows or columns, so a small
+pool of Python threads runs them. Unlike an OpenMP team the pool does not spin between
+regions, survives a fork, and may be entered from several Python threads at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import joblib
+import torch
+
+#: Chunks per thread: enough to even out a slow core, few enough to cost nothing.
+_CHUNKS_PER_THREAD = 4
+
+_pool: ThreadPoolExecutor | None = None
+_pool_lock = threading.Lock()
+
+
+def resolve_n_jobs(n_jobs: int | None) -> int:
+    """Turn scikit-learn's ``n_jobs`` into a number of threads (None: all usable cores).
+
+    Raises
+    ------
+    ValueError
+        If ``n_jobs`` is 0.
+    """
+    if n_jobs == 0:
+        raise ValueError("n_jobs=0 has no meaning; pass None, -1 or a positive integer")
+    usable = max(1, min(joblib.cpu_count(), torch.get_num_threads()))
+    if n_jobs is None:
+        return usable
+    return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
+
+
+def _executor() -> ThreadPoolExecutor:
+    global _pool
+    with _pool_lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(
+                max(1, (os.cpu_count() or 1)), thread_name_prefix="skfm"
+            )
+        return _pool
+
+
+def _forget_pool() -> None:
+    # A forked child has none of its parent's threads.
+    global _pool, _pool_lock
+    _pool, _pool_lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+def run_in_background(task: Callable[..., Any], *args: Any) -> Future[Any]:
+    """Start ``task`` on the pool."""
+    return _executor().submit(task, *args)
+
+
+def parallel_for(kernel: Callable[..., None], n: int, n_threads: int, *args: Any) -> None:
+    """Call ``kernel(*args, start, stop)`` on chunks that cover ``range(n)``.
+
+    Returns only when every chunk is done, also when interrupted, so that no thread
+    still writes to an array that the caller goes on to use.
+    """
+    if n_threads <= 1 or n <= 1:
+        kernel(*args, 0, n)
+        return
+    n_chunks = min(n, n_threads * _CHUNKS_PER_THREAD)
+    counter = itertools.count()
+
+    def work() -> None:
+        for i in counter:
+            if i >= n_chunks:
+                return
+            kernel(*args, n * i // n_chunks, n * (i + 1) // n_chunks)
+
+    helpers = [run_in_background(work) for _ in range(n_threads - 1)]
+    try:
+        work()
+    finally:
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+
+
+class _TorchThreads:
+    """The process-wide thread count of torch, borrowed by any number of fits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._borrowers = 0
+        self._original = 1
+
+    @contextmanager
+    def __call__(self, n_threads: int) -> Iterator[None]:
+        with self._lock:
+            if self._borrowers == 0:
+                self._original = torch.get_num_threads()
+            self._borrowers += 1
+            _set_torch_threads(n_threads)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._borrowers -= 1
+                if self._borrowers == 0:
+                    _set_torch_threads(self._original)
+
+
+def _set_torch_threads(n_threads: int) -> None:
+    if torch.get_num_threads() != n_threads:
+        torch.set_num_threads(n_threads)
+
+
+#: ``with torch_threads(n):`` runs torch on n threads and restores its count afterwards,
+#: when the last of several overlapping users leaves.
+torch_threads = _TorchThreads()
+
+
+def available_memory() -> int:
+    """Bytes that the system can still hand out."""
+    try:
+        with open("/proc/meminfo") as meminfo:
+            for line in meminfo:
+                if line.startswith("MemAvailable"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 1 << 62

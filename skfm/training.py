@@ -1,0 +1,336 @@
+"""The training loop, in small named steps. It knows no estimator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .batches import PREDICTION_BATCH, Batch, Rows, batch_bounds
+from .dense import DenseAdam
+from .losses import Loss
+from .network import Network
+from .sparse import OPTIMIZERS, Groups, Lookup
+from .threads import run_in_background, torch_threads
+
+#: Multiplications of a batch's dense part below which one torch thread is faster.
+WORK_PER_THREAD = 10_000_000
+
+
+class Monitor(Protocol):
+    """Who watches a fit: called around every epoch."""
+
+    def begin_epoch(self) -> None:
+        """An epoch starts."""
+
+    def end_epoch(self, trainer: Trainer) -> bool:
+        """An epoch has ended; True stops the training."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of one run; the names are the estimators'."""
+
+    max_iter: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    network_learning_rate: float
+    alpha_linear: float
+    alpha_factors: float
+    alpha: float
+    n_iter_no_change: int
+    tol: float
+    n_threads: int
+    early_stopping: bool
+
+
+@dataclass
+class History:
+    """What happened so far, an element per epoch.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        Mean training loss, without penalty, as the epoch went.
+    validation_scores : list of float
+        Minus the mean loss on the validation rows after the epoch.
+    best_epoch : int
+        Epochs of this run behind the weights that are kept.
+    """
+
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    best_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """The optimizers between two runs, as NumPy arrays."""
+
+    optimizer: str
+    table_arrays: list[np.ndarray]
+    table_steps: int
+    mean: np.ndarray
+    variance: np.ndarray
+    dense_steps: int
+
+
+class Snapshot:
+    """The values of tensors that training changes in place, to go back to."""
+
+    def __init__(self, live: list[Tensor]) -> None:
+        self._live = live
+        self._saved: list[Tensor] | None = None
+
+    def take(self) -> None:
+        """Remember the weights as they are."""
+        if self._saved is None:
+            self._saved = [torch.empty_like(live) for live in self._live]
+        for saved, live in zip(self._saved, self._live, strict=True):
+            saved.copy_(live)
+
+    def restore(self) -> None:
+        """Go back to what was remembered, if anything was."""
+        for saved, live in zip(self._saved or [], self._live, strict=False):
+            live.copy_(saved)
+
+
+class Trainer:
+    """One run over a set of rows.
+
+    Parameters
+    ----------
+    network : Network
+        Initialised; trained in place.
+    loss : Loss
+    rows : Rows
+        With target and weight.
+    train : ndarray of int
+        The rows to learn from.
+    validation : (Rows, ndarray of int) or None
+        The rows to stop early on.
+    settings : Settings
+    rng : numpy Generator
+        Shuffles the rows.
+    resume : bool
+        Whether the network has been trained before: interrupted in its first epoch,
+        the run then puts everything back.
+    optimizer_state : OptimizerState or None
+        Of the earlier run, to go on from.
+
+    Attributes
+    ----------
+    history : History
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        rows: Rows,
+        train: np.ndarray,
+        validation: tuple[Rows, np.ndarray] | None,
+        settings: Settings,
+        rng: np.random.Generator,
+        *,
+        resume: bool = False,
+        optimizer_state: OptimizerState | None = None,
+    ) -> None:
+        self.network, self.loss, self.settings, self.rng = network, loss, settings, rng
+        self.rows, self.train, self.validation = rows, train, validation
+        self.history = History()
+        self.table_optimizer = OPTIMIZERS[settings.optimizer](
+            network.table, settings.learning_rate
+        )
+        self.dense_optimizer = DenseAdam(
+            network.parameters(), settings.network_learning_rate, settings.alpha
+        )
+        live = [network.table.weight, self.dense_optimizer.values, *network.buffers()]
+        if optimizer_state is not None:
+            self._load_optimizers(optimizer_state)
+            live += [*self.table_optimizer.state, *self.dense_optimizer.state()[:2]]
+        self._snapshot = Snapshot(live)
+        if resume:
+            self._snapshot.take()
+        assert rows.weight is not None
+        self._mean_weight = float(rows.weight[torch.from_numpy(train)].mean())
+        work = network.work_per_row() * min(settings.batch_size, len(train))
+        self._torch_threads = settings.n_threads if work > WORK_PER_THREAD else 1
+
+    def run(self, monitor: Monitor) -> None:
+        """Train, then go back to the best epoch's weights.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss became NaN or infinite. After this, as after an interruption,
+            the network is as it was at the end of the last full (or best) epoch.
+        """
+        try:
+            with torch_threads(self._torch_threads):
+                self._run_epochs(monitor)
+        except BaseException:
+            self._snapshot.restore()
+            raise
+        finally:
+            self.network.eval()
+        if self.history.best_epoch < len(self.history.loss_curve):
+            self._snapshot.restore()
+
+    def _run_epochs(self, monitor: Monitor) -> None:
+        for epoch in range(self.settings.max_iter):
+            monitor.begin_epoch()
+            loss = self._epoch()
+            self._check_finite(float(self.network.table.weight.sum()))
+            self.history.loss_curve.append(loss)
+            if self.validation is not None:
+                self.history.validation_scores.append(-self.evaluate())
+            if self._is_best():
+                self.history.best_epoch = epoch + 1
+                if epoch + 1 < self.settings.max_iter:
+                    self._snapshot.take()
+            if monitor.end_epoch(self) or self._should_stop():
+                return
+
+    def _is_best(self) -> bool:
+        """Whether the last epoch's weights are the ones to keep."""
+        scores = self.history.validation_scores
+        if not self.settings.early_stopping or len(scores) < 2:
+            return True
+        return scores[-1] > max(scores[:-1])
+
+    def _should_stop(self) -> bool:
+        """Whether the last ``n_iter_no_change`` epochs brought less than ``tol``."""
+        scores, patience = self.history.validation_scores, self.settings.n_iter_no_change
+        if not self.settings.early_stopping or len(scores) <= patience:
+            return False
+        return max(scores[-patience:]) <= max(scores[:-patience]) + self.settings.tol
+
+    def _epoch(self) -> float:
+        """One pass over the training rows; their mean loss."""
+        self.network.train()
+        total, n_rows = 0.0, 0
+        for batch, groups in self._batches():
+            total += self.step(batch, groups) * len(batch)
+            n_rows += len(batch)
+        return total / n_rows
+
+    def _batches(self) -> Iterator[tuple[Batch, Groups | None]]:
+        """Shuffled batches; with more threads than one, the next is made ready early."""
+        n, size = len(self.train), self.settings.batch_size
+        full = size >= n
+        order = self.train if full else self.rng.permutation(self.train)
+        slices = [order[lo:hi] for lo, hi in batch_bounds(n, size)]
+        if self.settings.n_threads == 1 or full:
+            yield from map(self._prepare, slices)
+            return
+        ahead = run_in_background(self._prepare, slices[0])
+        for rows in slices[1:]:
+            ready = ahead.result()
+            ahead = run_in_background(self._prepare, rows)
+            yield ready
+        yield ahead.result()
+
+    def _prepare(self, rows: np.ndarray) -> tuple[Batch, Groups | None]:
+        batch = self.rows.take(rows)
+        table = self.network.table
+        return batch, table.group(batch) if table.on_cpu else None
+
+    def step(self, batch: Batch, groups: Groups | None = None) -> float:
+        """Learn from one batch; its mean weighted loss."""
+        settings, table = self.settings, self.network.table
+        self.dense_optimizer.zero_grad()
+        assert batch.weight is not None
+        share = batch.weight / (self._mean_weight * len(batch))
+        share = share.to(table.weight.device)
+        loss, lookups = self._backward(batch, share)
+        self._check_finite(loss)
+        strengths = share.new_tensor([settings.alpha_linear, settings.alpha_factors])
+        gradient = table.gradient(
+            batch,
+            lookups,
+            share[:, None] * strengths,
+            groups=groups,
+            n_threads=settings.n_threads,
+        )
+        self.table_optimizer.step(gradient)
+        self.dense_optimizer.step()
+        return loss
+
+    def _backward(self, batch: Batch, share: Tensor) -> tuple[float, list[Lookup]]:
+        """Gradients of the weighted loss, in parts that fit the memory budget."""
+        total, start, lookups = 0.0, 0, []
+        for part in self.network.chunks(batch):
+            lookup = self.network.table.look_up(
+                part, n_threads=self.settings.n_threads, training=True
+            )
+            assert part.target is not None
+            target = part.target.to(share.device)
+            per_row = self.loss.per_row(self.network(lookup), target)
+            loss = (per_row * share[start : start + len(part)]).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+            start += len(part)
+            lookups.append(lookup)
+        return total, lookups
+
+    def evaluate(self) -> float:
+        """Mean weighted loss on the validation rows."""
+        assert self.validation is not None
+        rows, chosen = self.validation
+        self.network.eval()
+        total, weight = 0.0, 0.0
+        for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
+            batch = rows.take(chosen[lo:hi], self.settings.n_threads)
+            assert batch.target is not None and batch.weight is not None
+            scores = self.network.score(batch, self.settings.n_threads).cpu()
+            per_row = self.loss.per_row(scores, batch.target).double()
+            total += float((per_row * batch.weight).sum())
+            weight += float(batch.weight.sum())
+        return total / weight
+
+    def _check_finite(self, number: float) -> None:
+        """Refuse to go on from a loss, or with weights, that are NaN or infinite."""
+        if math.isfinite(number):
+            return
+        raise FloatingPointError(
+            f"training diverged (NaN or infinite loss or weights) in epoch "
+            f"{len(self.history.loss_curve) + 1}: lower learning_rate "
+            f"(={self.settings.learning_rate}) or network_learning_rate "
+            f"(={self.settings.network_learning_rate}), or scale numeric columns to "
+            "about unit size"
+        )
+
+    def optimizer_state(self) -> OptimizerState:
+        """What a later run on the same network needs to go on."""
+        mean, variance, n_steps = self.dense_optimizer.state()
+        return OptimizerState(
+            self.settings.optimizer,
+            [_to_numpy(state) for state in self.table_optimizer.state],
+            self.table_optimizer.n_steps,
+            _to_numpy(mean),
+            _to_numpy(variance),
+            n_steps,
+        )
+
+    def _load_optimizers(self, state: OptimizerState) -> None:
+        device = self.network.table.weight.device
+        if state.optimizer == self.settings.optimizer:
+            tensors = [torch.from_numpy(a).to(device) for a in state.table_arrays]
+            self.table_optimizer.state = tensors
+            self.table_optimizer.n_steps = state.table_steps
+        mean, variance = torch.from_numpy(state.mean), torch.from_numpy(state.variance)
+        self.dense_optimizer.load_state(
+            (mean.to(device), variance.to(device), state.dense_steps)
+        )
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().cpu().numpy()
+    return array
