@@ -26,8 +26,8 @@ from .training import WORK_PER_THREAD, OptimizerState, Settings, Trainer
 
 #: Parameters that go to the training loop as they are.
 _SETTINGS = (
-    *("optimizer", "learning_rate", "network_learning_rate"),
-    *("alpha_linear", "alpha_factors", "alpha", "n_iter_no_change", "tol"),
+    *("optimizer", "network_learning_rate", "alpha_linear"),
+    *("alpha_factors", "alpha", "n_iter_no_change", "tol"),
 )
 
 
@@ -315,6 +315,9 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
             max_iter=run.max_iter,
             batch_size=choices.batch_size(self.batch_size, len(train)),
             early_stopping=stop,
+            learning_rate=choices.learning_rate(
+                self.learning_rate, self.optimizer, n_rows
+            ),
             n_threads=resolve_n_jobs(self.n_jobs),
             **{name: getattr(self, name) for name in _SETTINGS},
         )

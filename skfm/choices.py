@@ -36,6 +36,14 @@ def batch_size(asked: int | str, n_rows: int) -> int:
     return min(asked, n_rows)
 
 
+def learning_rate(asked: float | str, optimizer: str, n_rows: int) -> float:
+    """Step size of the table's optimizer."""
+    if not isinstance(asked, str):
+        return float(asked)
+    rate = 0.1 if n_rows < MANY_ROWS else 0.03
+    return rate / 10 if optimizer == "adam" else rate
+
+
 def early_stopping(asked: bool | str, n_rows: int, *, given: bool) -> bool:
     """Whether to stop early; ``given`` when validation rows were passed."""
     if isinstance(asked, str):

@@ -20,7 +20,7 @@ class SharedParameters(Parametrized):
             Length k of each column's embedding.""",
     )
     init_scale: float = param(
-        default=0.1,
+        default=0.05,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
             Standard deviation of the initial embeddings. Near zero the interactions
@@ -34,7 +34,7 @@ class SharedParameters(Parametrized):
             row grows by ``alpha_linear / 2 * sum((x_i w_i)**2)`` over its entries.""",
     )
     alpha_factors: float = param(
-        default=0.01,
+        default=0.003,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
             L2 strength on the embeddings, where they are looked up: the loss of a row
@@ -53,11 +53,12 @@ class SharedParameters(Parametrized):
             Optimizer of linear weights and embeddings. It updates only the columns in
             the batch. Dense weights always have Adam.""",
     )
-    learning_rate: float = param(
-        default=0.1,
-        valid=[Interval(Real, 0, None, closed="neither")],
-        doc="""float
-            Of ``optimizer``.""",
+    learning_rate: float | str = param(
+        default="auto",
+        valid=[StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        doc="""float or "auto"
+            Of ``optimizer``. "auto": 0.1 below 10,000 rows and 0.03 from there on, and
+            a tenth of that for Adam.""",
     )
     network_learning_rate: float = param(
         default=0.001,

@@ -19,7 +19,7 @@ from .sparse import OPTIMIZERS, Groups, Lookup
 from .threads import run_in_background, torch_threads
 
 #: Multiplications of a batch's dense part below which one torch thread is faster.
-WORK_PER_THREAD = 10_000_000
+WORK_PER_THREAD = 50_000_000
 
 
 class Monitor(Protocol):
