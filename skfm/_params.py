@@ -81,7 +81,7 @@ class Parametrized(BaseEstimator):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         dataclasses.dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
-        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        fields = dataclasses.fields(cls)
         cls._parameter_constraints = {f.name: f.metadata["valid"] for f in fields}
         parameters = "\n\n".join(map(_document, fields))
         doc = _fill(cls.__doc__ or "", "{parameters}", parameters)

@@ -117,7 +117,7 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
     # What an architecture gives.
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
-        """Keywords of the network class; ``full_batch`` when all rows make one batch."""
+        """Keywords of the network class; ``full_batch``: all rows make one batch."""
         return {}
 
     # What a task gives.
@@ -228,17 +228,17 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
     @contextmanager
     def _all_or_nothing(self) -> Iterator[Callable[[], None]]:
         """Put all attributes back after an exception, unless committed before it."""
-        before = dict(vars(self))
+        before = dict(self.__dict__)
 
         def commit() -> None:
             before.clear()
-            before.update(vars(self))
+            before.update(self.__dict__)
 
         try:
             yield commit
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _check_data(

@@ -162,8 +162,8 @@ def canonical_csr(X: Any) -> Any:
     """
     if X.shape[1] > MAX_COLUMNS:
         raise ValueError(
-            f"X has {X.shape[1]} columns; at most {MAX_COLUMNS} are supported. Hash the "
-            "categories into fewer columns."
+            f"X has {X.shape[1]} columns; at most {MAX_COLUMNS} are supported. "
+            "Hash the categories into fewer columns."
         )
     if not sp.issparse(X):
         return sp.csr_array(X)

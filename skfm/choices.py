@@ -75,8 +75,8 @@ def hold_out(
     for part, rows in (("training", train), ("held-out", rest)):
         if not np.any(weight[rows] > 0):
             raise ValueError(
-                f"The {part} rows have only zero weights; pass X_val and y_val, another "
-                "validation_fraction, or early_stopping=False."
+                f"The {part} rows have only zero weights; pass X_val and y_val, "
+                "another validation_fraction, or early_stopping=False."
             )
     return np.sort(train), np.sort(rest)
 
@@ -94,6 +94,6 @@ def device(asked: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"device={asked!r} is not available here ({reason}); device='cpu' always is."
+            f"device={asked!r} is not available here ({reason}); 'cpu' always is."
         ) from error
     return asked

@@ -7,6 +7,7 @@ given, so that a fit neither reads nor moves torch's global stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
@@ -135,7 +136,7 @@ class MLP(nn.Module):
         super().__init__()
         sizes = [n_inputs, *hidden_layer_sizes]
         layers: list[nn.Module] = []
-        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for fan_in, fan_out in pairwise(sizes):
             layers.append(Linear(fan_in, fan_out))
             if batch_norm:
                 layers.append(BatchNorm(fan_out))

@@ -1,4 +1,4 @@
-"""What the networks of all architectures share: the table, the bias, the linear part."""
+"""What all architectures' networks share: the table, the bias, the linear part."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from .batches import Batch
+from .layers import Dropout
 from .sparse import EmbeddingTable, Lookup
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -93,19 +94,20 @@ class Network(nn.Module):
     ) -> None:
         """Draw the dense weights, and the factors of ``columns`` (a mask)."""
         self.table.initialize(columns, rng, scale)
-        self.use_generator(rng)
+        generator = self.use_generator(rng)
         with torch.no_grad():
             for module in self.modules():
                 if module is not self and hasattr(module, "initialize"):
-                    module.initialize(self._generator)
+                    module.initialize(generator)  # type: ignore[operator]
 
-    def use_generator(self, rng: np.random.Generator) -> None:
+    def use_generator(self, rng: np.random.Generator) -> Generator:
         """Give dropout a stream that ``rng`` determines."""
-        self._generator = Generator(device=self.shape.device)
-        self._generator.manual_seed(int(rng.integers(2**62)))
+        generator = Generator(device=self.shape.device)
+        generator.manual_seed(int(rng.integers(2**62)))
         for module in self.modules():
-            if hasattr(module, "generator"):
-                module.generator = self._generator
+            if isinstance(module, Dropout):
+                module.generator = generator
+        return generator
 
     def set_bias(self, bias: np.ndarray) -> None:
         """Start from constant scores ``bias`` of shape (n_outputs,)."""
@@ -121,7 +123,7 @@ class Network(nn.Module):
         """
 
     def chunk_rows(self, n_slots: int) -> int | None:
-        """Rows that fit the memory budget when one has ``n_slots`` entries; None: any."""
+        """Rows of ``n_slots`` entries that fit the memory budget; None: any."""
         return None
 
     def work_per_row(self) -> float:
@@ -161,8 +163,8 @@ class Network(nn.Module):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights, by name, as NumPy arrays of their own."""
-        state = {k: v.detach().cpu().numpy().copy() for k, v in self.state_dict().items()}
-        return {"table": self.table.weight.detach().cpu().numpy().copy(), **state}
+        tensors = {"table": self.table.weight, **self.state_dict()}
+        return {name: _own_array(tensor) for name, tensor in tensors.items()}
 
     def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """The inverse of `arrays`."""
@@ -176,6 +178,10 @@ class Network(nn.Module):
         # A pickle may travel to a machine without the device: it lands on the CPU.
         config["shape"] = replace(self.shape, device="cpu")
         return _rebuild, (type(self), config, self.arrays())
+
+
+def _own_array(tensor: Tensor) -> np.ndarray:
+    return np.array(tensor.detach().cpu().numpy())
 
 
 def _rebuild(

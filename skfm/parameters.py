@@ -189,7 +189,7 @@ class MLPParameters(Parametrized):
     def _mlp_options(self, full_batch: bool) -> dict[str, Any]:
         """Keywords of `skfm.layers.MLP`."""
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.ndim != 1 or sizes.size and (sizes.dtype.kind not in "iu" or sizes.min() < 1):
+        if sizes.ndim != 1 or any(not isinstance(s, Integral) or s < 1 for s in sizes):
             raise ValueError(
                 "hidden_layer_sizes must be positive integers, one per layer; got "
                 f"{self.hidden_layer_sizes!r}."

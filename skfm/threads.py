@@ -66,7 +66,9 @@ def run_in_background(task: Callable[..., Any], *args: Any) -> Future[Any]:
     return _executor().submit(task, *args)
 
 
-def parallel_for(kernel: Callable[..., None], n: int, n_threads: int, *args: Any) -> None:
+def parallel_for(
+    kernel: Callable[..., None], n: int, n_threads: int, *args: Any
+) -> None:
     """Call ``kernel(*args, start, stop)`` on chunks that cover ``range(n)``.
 
     Returns only when every chunk is done, also when interrupted, so that no thread

@@ -207,7 +207,10 @@ class Trainer:
 
     def _should_stop(self) -> bool:
         """Whether the last ``n_iter_no_change`` epochs brought less than ``tol``."""
-        scores, patience = self.history.validation_scores, self.settings.n_iter_no_change
+        scores, patience = (
+            self.history.validation_scores,
+            self.settings.n_iter_no_change,
+        )
         if not self.settings.early_stopping or len(scores) <= patience:
             return False
         return max(scores[-patience:]) <= max(scores[:-patience]) + self.settings.tol
@@ -222,7 +225,7 @@ class Trainer:
         return total / n_rows
 
     def _batches(self) -> Iterator[tuple[Batch, Groups | None]]:
-        """Shuffled batches; with more threads than one, the next is made ready early."""
+        """Shuffled batches; with several threads, the next is made ready early."""
         n, size = len(self.train), self.settings.batch_size
         full = size >= n
         order = self.train if full else self.rng.permutation(self.train)
@@ -274,7 +277,7 @@ class Trainer:
             target = part.target.to(share.device)
             per_row = self.loss.per_row(self.network(lookup), target)
             loss = (per_row * share[start : start + len(part)]).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.item()
             start += len(part)
             lookups.append(lookup)
@@ -288,7 +291,8 @@ class Trainer:
         total, weight = 0.0, 0.0
         for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
             batch = rows.take(chosen[lo:hi], self.settings.n_threads)
-            assert batch.target is not None and batch.weight is not None
+            assert batch.target is not None
+            assert batch.weight is not None
             scores = self.network.score(batch, self.settings.n_threads).cpu()
             per_row = self.loss.per_row(scores, batch.target).double()
             total += float((per_row * batch.weight).sum())

@@ -24,7 +24,7 @@ _COPIES = 4
 
 
 class AFMNetwork(Network):
-    """w0 + sum w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j, a a softmax over pairs."""
+    """w0 + sum w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j."""
 
     lookup = "by_nonzero"
 
@@ -62,7 +62,8 @@ class AFMNetwork(Network):
     def interaction(self, lookup: Lookup) -> Tensor:
         assert lookup.slots is not None
         pooled, _ = self.attention(lookup.slots, lookup.lengths)  # (B, k)
-        return self.projection(self.dropout(pooled))  # type: ignore[no-any-return]
+        scores: Tensor = self.projection(self.dropout(pooled))
+        return scores
 
 
 class PairProjection(nn.Module):

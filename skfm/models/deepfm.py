@@ -15,7 +15,7 @@ from ..tasks import Classifier, Regressor
 
 
 class DeepFMNetwork(Network):
-    """w0 + sum w_i x_i + FM2 + MLP([e_1 .. e_F]): both parts read the same embeddings."""
+    """w0 + sum w_i x_i + FM2 + MLP([e_1 .. e_F]), both on the same embeddings."""
 
     lookup = "by_field"
 

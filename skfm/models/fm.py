@@ -21,7 +21,8 @@ class FMNetwork(Network):
         self.head = InteractionHead(shape.n_factors, shape.n_outputs)
 
     def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.sum is not None and lookup.sum_squares is not None
+        assert lookup.sum is not None
+        assert lookup.sum_squares is not None
         scores: Tensor = self.head(bi_interaction(lookup.sum, lookup.sum_squares))
         return scores
 

@@ -37,7 +37,8 @@ class NFMNetwork(Network):
         )
 
     def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.sum is not None and lookup.sum_squares is not None
+        assert lookup.sum is not None
+        assert lookup.sum_squares is not None
         pairs = bi_interaction(lookup.sum, lookup.sum_squares)  # (B, k)
         if self.norm is not None:
             pairs = self.norm(pairs)

@@ -9,9 +9,11 @@ Shapes: a table row has D numbers, the first C linear weights, the other k = D -
 factors; B rows in the batch; nnz entries.
 """
 
-# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -19,7 +21,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_JIT = {
+_JIT: dict[str, Any] = {
     "nogil": True,
     "cache": True,
     "error_model": "numpy",
@@ -176,7 +178,7 @@ def _runs(keys, row_of):
 # A gradient not yet reduced travels as one tuple (see `RowGradient.parts`):
 #   distinct, bounds, order, rows   what `group` returns
 #   indptr, values                  of the batch
-#   upstream (B, 2D)                [U1 | U2]; a column's gradient has sum x U1 + w sum x^2 U2
+#   upstream (B, 2D)                [U1 | U2]; a gradient is sum x U1 + w sum x^2 U2
 #   slots (B, S, k) or (0, 0, 0)    gradient of `scatter`'s slots
 #   fields (n_columns,) or (0,)
 #   n_linear
@@ -185,7 +187,7 @@ def _runs(keys, row_of):
 @njit(**_JIT)
 def _column_gradient(weight, gradient, u, acc):
     """Gradient of the u-th distinct column's table row, into ``acc[:D]``."""
-    distinct, bounds, order, rows, indptr, values, upstream, slots, _, _ = gradient
+    distinct, bounds, order, rows, _, values, upstream, slots, _, _ = gradient
     width = weight.shape[1]
     unit = values.shape[0] == 0
     last = order.shape[0] - 1

@@ -1,4 +1,4 @@
-"""The engine's lookups and reduction as torch operations, for devices other than the CPU.
+"""The engine's lookups and reduction in torch, for devices other than the CPU.
 
 Same arguments and results as the kernels, without their loops. Sums run in a fixed
 order (`torch.segment_reduce` over sorted segments), so results repeat on one device.
