@@ -18,11 +18,12 @@ from .batches import PREDICTION_BATCH, Rows, canonical_csr
 from .callbacks import EpochCallbacks
 from .checks import check_finite, check_weights
 from .fields import resolve_fields
+from .learner import OptimizerState, Settings
 from .losses import Loss, as_target
 from .network import DTYPES, Network, Shape
 from .parameters import SharedParameters
 from .threads import resolve_n_jobs, torch_threads
-from .training import WORK_PER_THREAD, OptimizerState, Settings, Trainer
+from .training import Trainer
 
 #: Parameters that go to the training loop as they are.
 _SETTINGS = (
@@ -386,7 +387,6 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
         network.check_memory(rows.longest())
         active = rows.active_columns(train, len(self._seen_columns))
         network.table.initialize(active & ~self._seen_columns, rng, self.init_scale)
-        network.use_generator(rng)
         self._seen_columns = active | self._seen_columns
         return network
 
@@ -400,7 +400,7 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
         self.best_iter_ = len(earlier[0]) + history.best_epoch
         self.n_iter_ = len(self.loss_curve_)
         keep = run.keep_optimizer
-        self._optimizer_state = trainer.optimizer_state() if keep else None
+        self._optimizer_state = trainer.learner.optimizer_state() if keep else None
 
     def _is_fitted(self) -> bool:
         return hasattr(self, "network_")
@@ -415,8 +415,7 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
         network.check_memory(rows.longest())
         n_threads = resolve_n_jobs(self.n_jobs)
         scores = np.empty((len(rows), network.shape.n_outputs))
-        work = network.work_per_row() * min(len(rows), PREDICTION_BATCH)
-        with torch_threads(n_threads if work > WORK_PER_THREAD else 1):
+        with torch_threads(1):
             for start in range(0, len(rows), PREDICTION_BATCH):
                 stop = min(start + PREDICTION_BATCH, len(rows))
                 part = network.score(rows.span(start, stop), n_threads)

@@ -130,6 +130,10 @@ class Rows:
         """Entries of the longest row."""
         return int(np.diff(self.indptr).max(initial=0))
 
+    def mean_length(self) -> float:
+        """Average entries of a row."""
+        return float(self.indptr[-1] - self.indptr[0]) / max(1, len(self))
+
     def mean_pairs(self, rows: np.ndarray) -> float:
         """Average number of pairs of entries in one of ``rows``, by weight."""
         lengths = np.diff(self.indptr)[rows].astype(np.float64)

@@ -1,8 +1,8 @@
 """Adam for a network's dense weights.
 
 torch's own optimizers pull in its compiler, 1.7 s on first use, and spend more time on
-bookkeeping than the arithmetic of small networks; here all weights and gradients are
-slices of two flat buffers, so that a step is a handful of vector operations.
+bookkeeping than the arithmetic of small networks; here all weights are slices of one
+flat buffer, as are the gradients, so that a step is a handful of vector operations.
 """
 
 from __future__ import annotations
@@ -41,28 +41,30 @@ class DenseAdam:
         parameters = list(parameters)
         with torch.no_grad():
             self.values = torch.cat([p.detach().flatten() for p in parameters])
-            self.gradient = torch.zeros_like(self.values)
             penalised = [torch.full_like(p, float(p.dim() > 1)) for p in parameters]
             self._decay = alpha * torch.cat([p.flatten() for p in penalised])
         self._penalise = bool(self._decay.any())
         self.mean = torch.zeros_like(self.values)
         self.variance = torch.zeros_like(self.values)
+        self._gradients: list[Tensor] = []
         start = 0
         for parameter in parameters:
             stop = start + parameter.numel()
             parameter.data = self.values[start:stop].view(parameter.shape)
-            parameter.grad = self.gradient[start:stop].view(parameter.shape)
             start = stop
 
-    def zero_grad(self) -> None:
-        """Clear the gradients in place."""
-        self.gradient.zero_()
+    def gradient_buffers(self, n: int) -> list[Tensor]:
+        """Flat buffers whose sum, in order, is the gradient of the next steps."""
+        self._gradients = [torch.zeros_like(self.values) for _ in range(n)]
+        return self._gradients
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update all weights from their gradients."""
+        """Update all weights from the gradient buffers."""
         self.n_steps += 1
-        gradient = self.gradient
+        gradient = self._gradients[0]
+        for further in self._gradients[1:]:
+            gradient = gradient + further
         if self._penalise:
             gradient = gradient.addcmul(self._decay, self.values)
         self.mean.lerp_(gradient, 1 - self.beta1)
@@ -73,11 +75,3 @@ class DenseAdam:
         denominator = self.variance.sqrt().div_(correction).add_(self.epsilon)
         step_size = self.learning_rate / (1 - self.beta1**self.n_steps)
         self.values.addcdiv_(self.mean, denominator, value=-step_size)
-
-    def state(self) -> tuple[Tensor, Tensor, int]:
-        """What `load_state` needs to go on, for another network of the same shape."""
-        return self.mean, self.variance, self.n_steps
-
-    def load_state(self, state: tuple[Tensor, Tensor, int]) -> None:
-        """Continue from an earlier optimizer's `state`."""
-        self.mean, self.variance, self.n_steps = state

@@ -61,16 +61,17 @@ class Dropout(nn.Module):
     ----------
     rate : float
         Probability of zeroing an element, in [0, 1).
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        Where masks are drawn from; None is torch's global stream.
     """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
         self.generator: Generator | None = None
-
-    def initialize(self, generator: Generator) -> None:
-        """Remember where to draw from."""
-        self.generator = generator
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:

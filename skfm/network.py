@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from .batches import Batch
-from .layers import Dropout
 from .sparse import EmbeddingTable, Lookup
+from .threads import parallel_for
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -94,20 +94,12 @@ class Network(nn.Module):
     ) -> None:
         """Draw the dense weights, and the factors of ``columns`` (a mask)."""
         self.table.initialize(columns, rng, scale)
-        generator = self.use_generator(rng)
+        generator = Generator(device=self.shape.device)
+        generator.manual_seed(int(rng.integers(2**62)))
         with torch.no_grad():
             for module in self.modules():
                 if module is not self and hasattr(module, "initialize"):
                     module.initialize(generator)  # type: ignore[operator]
-
-    def use_generator(self, rng: np.random.Generator) -> Generator:
-        """Give dropout a stream that ``rng`` determines."""
-        generator = Generator(device=self.shape.device)
-        generator.manual_seed(int(rng.integers(2**62)))
-        for module in self.modules():
-            if isinstance(module, Dropout):
-                module.generator = generator
-        return generator
 
     def set_bias(self, bias: np.ndarray) -> None:
         """Start from constant scores ``bias`` of shape (n_outputs,)."""
@@ -141,25 +133,29 @@ class Network(nn.Module):
             scores = scores + lookup.linear
         return scores + self.bias
 
-    def chunks(self, batch: Batch) -> list[Batch]:
-        """The batch in parts that fit the memory budget."""
-        rows = self.chunk_rows(self.table.n_slots(batch))
-        if rows is None or rows >= len(batch):
-            return [batch]
-        return [
-            batch.slice(start, min(start + rows, len(batch)))
-            for start in range(0, len(batch), rows)
-        ]
+    def parts(self, batch: Batch, n: int) -> list[tuple[int, int]]:
+        """Rows of a batch in ``n`` equal parts, or more where memory asks for it."""
+        rows = -(-len(batch) // n)
+        budget = self.chunk_rows(self.table.n_slots(batch))
+        if budget is not None:
+            rows = min(rows, budget)
+        bounds = range(0, len(batch), max(1, rows))
+        return [(start, min(start + rows, len(batch))) for start in bounds]
 
-    @torch.no_grad()
     def score(self, batch: Batch, n_threads: int = 1) -> Tensor:
         """Raw scores of a batch, without a graph; call `eval` first."""
-        return torch.cat(
-            [
-                self(self.table.look_up(part, n_threads=n_threads))
-                for part in self.chunks(batch)
-            ]
-        )
+        n_threads = self.table.threads_for(batch, n_threads)
+        parts = self.parts(batch, n_threads)
+        scores = self.bias.new_empty(len(batch), self.shape.n_outputs)
+
+        def work(first: int, last: int) -> None:
+            with torch.no_grad():
+                for start, stop in parts[first:last]:
+                    lookup = self.table.look_up(batch.slice(start, stop))
+                    scores[start:stop] = self(lookup)
+
+        parallel_for(work, len(parts), n_threads)
+        return scores.detach()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights, by name, as NumPy arrays of their own."""

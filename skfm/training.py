@@ -12,14 +12,11 @@ import torch
 from torch import Tensor
 
 from .batches import PREDICTION_BATCH, Batch, Rows, batch_bounds
-from .dense import DenseAdam
+from .learner import Learner, OptimizerState, Settings
 from .losses import Loss
 from .network import Network
-from .sparse import OPTIMIZERS, Groups, Lookup
+from .sparse import Groups
 from .threads import run_in_background, torch_threads
-
-#: Multiplications of a batch's dense part below which one torch thread is faster.
-WORK_PER_THREAD = 50_000_000
 
 
 class Monitor(Protocol):
@@ -30,24 +27,6 @@ class Monitor(Protocol):
 
     def end_epoch(self, trainer: Trainer) -> bool:
         """An epoch has ended; True stops the training."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Hyper-parameters of one run; the names are the estimators'."""
-
-    max_iter: int
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    network_learning_rate: float
-    alpha_linear: float
-    alpha_factors: float
-    alpha: float
-    n_iter_no_change: int
-    tol: float
-    n_threads: int
-    early_stopping: bool
 
 
 @dataclass
@@ -67,18 +46,6 @@ class History:
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
     best_epoch: int = 0
-
-
-@dataclass(frozen=True)
-class OptimizerState:
-    """The optimizers between two runs, as NumPy arrays."""
-
-    optimizer: str
-    table_arrays: list[np.ndarray]
-    table_steps: int
-    mean: np.ndarray
-    variance: np.ndarray
-    dense_steps: int
 
 
 class Snapshot:
@@ -145,23 +112,20 @@ class Trainer:
         self.network, self.loss, self.settings, self.rng = network, loss, settings, rng
         self.rows, self.train, self.validation = rows, train, validation
         self.history = History()
-        self.table_optimizer = OPTIMIZERS[settings.optimizer](
-            network.table, settings.learning_rate
-        )
-        self.dense_optimizer = DenseAdam(
-            network.parameters(), settings.network_learning_rate, settings.alpha
-        )
-        live = [network.table.weight, self.dense_optimizer.values, *network.buffers()]
+        self.learner = Learner(network, loss, settings, rows.mean_length(), rng)
+        live = [
+            network.table.weight,
+            self.learner.dense_optimizer.values,
+            *network.buffers(),
+        ]
         if optimizer_state is not None:
-            self._load_optimizers(optimizer_state)
-            live += [*self.table_optimizer.state, *self.dense_optimizer.state()[:2]]
+            self.learner.load_optimizers(optimizer_state)
+            live += self.learner.state_tensors()
         self._snapshot = Snapshot(live)
         if resume:
             self._snapshot.take()
         assert rows.weight is not None
         self._mean_weight = float(rows.weight[torch.from_numpy(train)].mean())
-        work = network.work_per_row() * min(settings.batch_size, len(train))
-        self._torch_threads = settings.n_threads if work > WORK_PER_THREAD else 1
 
     def run(self, monitor: Monitor) -> None:
         """Train, then go back to the best epoch's weights.
@@ -173,7 +137,7 @@ class Trainer:
             the network is as it was at the end of the last full (or best) epoch.
         """
         try:
-            with torch_threads(self._torch_threads):
+            with torch_threads(1):
                 self._run_epochs(monitor)
         except BaseException:
             self._snapshot.restore()
@@ -207,20 +171,20 @@ class Trainer:
 
     def _should_stop(self) -> bool:
         """Whether the last ``n_iter_no_change`` epochs brought less than ``tol``."""
-        scores, patience = (
-            self.history.validation_scores,
-            self.settings.n_iter_no_change,
-        )
+        scores = self.history.validation_scores
+        patience = self.settings.n_iter_no_change
         if not self.settings.early_stopping or len(scores) <= patience:
             return False
         return max(scores[-patience:]) <= max(scores[:-patience]) + self.settings.tol
 
     def _epoch(self) -> float:
         """One pass over the training rows; their mean loss."""
-        self.network.train()
+        self.learner.train()
         total, n_rows = 0.0, 0
         for batch, groups in self._batches():
-            total += self.step(batch, groups) * len(batch)
+            loss = self.learner.step(batch, groups, self._mean_weight)
+            self._check_finite(loss)
+            total += loss * len(batch)
             n_rows += len(batch)
         return total / n_rows
 
@@ -244,44 +208,6 @@ class Trainer:
         batch = self.rows.take(rows)
         table = self.network.table
         return batch, table.group(batch) if table.on_cpu else None
-
-    def step(self, batch: Batch, groups: Groups | None = None) -> float:
-        """Learn from one batch; its mean weighted loss."""
-        settings, table = self.settings, self.network.table
-        self.dense_optimizer.zero_grad()
-        assert batch.weight is not None
-        share = batch.weight / (self._mean_weight * len(batch))
-        share = share.to(table.weight.device)
-        loss, lookups = self._backward(batch, share)
-        self._check_finite(loss)
-        strengths = share.new_tensor([settings.alpha_linear, settings.alpha_factors])
-        gradient = table.gradient(
-            batch,
-            lookups,
-            share[:, None] * strengths,
-            groups=groups,
-            n_threads=settings.n_threads,
-        )
-        self.table_optimizer.step(gradient)
-        self.dense_optimizer.step()
-        return loss
-
-    def _backward(self, batch: Batch, share: Tensor) -> tuple[float, list[Lookup]]:
-        """Gradients of the weighted loss, in parts that fit the memory budget."""
-        total, start, lookups = 0.0, 0, []
-        for part in self.network.chunks(batch):
-            lookup = self.network.table.look_up(
-                part, n_threads=self.settings.n_threads, training=True
-            )
-            assert part.target is not None
-            target = part.target.to(share.device)
-            per_row = self.loss.per_row(self.network(lookup), target)
-            loss = (per_row * share[start : start + len(part)]).sum()
-            loss.backward()
-            total += loss.item()
-            start += len(part)
-            lookups.append(lookup)
-        return total, lookups
 
     def evaluate(self) -> float:
         """Mean weighted loss on the validation rows."""
@@ -310,31 +236,3 @@ class Trainer:
             f"(={self.settings.network_learning_rate}), or scale numeric columns to "
             "about unit size"
         )
-
-    def optimizer_state(self) -> OptimizerState:
-        """What a later run on the same network needs to go on."""
-        mean, variance, n_steps = self.dense_optimizer.state()
-        return OptimizerState(
-            self.settings.optimizer,
-            [_to_numpy(state) for state in self.table_optimizer.state],
-            self.table_optimizer.n_steps,
-            _to_numpy(mean),
-            _to_numpy(variance),
-            n_steps,
-        )
-
-    def _load_optimizers(self, state: OptimizerState) -> None:
-        device = self.network.table.weight.device
-        if state.optimizer == self.settings.optimizer:
-            tensors = [torch.from_numpy(a).to(device) for a in state.table_arrays]
-            self.table_optimizer.state = tensors
-            self.table_optimizer.n_steps = state.table_steps
-        mean, variance = torch.from_numpy(state.mean), torch.from_numpy(state.variance)
-        self.dense_optimizer.load_state(
-            (mean.to(device), variance.to(device), state.dense_steps)
-        )
-
-
-def _to_numpy(tensor: Tensor) -> np.ndarray:
-    array: np.ndarray = tensor.detach().cpu().numpy()
-    return array

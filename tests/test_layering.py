@@ -22,7 +22,8 @@ def may_import(*first_party: str, never: str = "") -> Rule:
 LEVEL_0 = ("_params", "checks", "parameters", "fields", "encoding", "datasets")
 LEVEL_1 = ("threads", "batches")
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
-LEVEL_3 = ("network", "training", "choices", "callbacks")
+LEVEL_3 = ("network", "replicas", "learner", "training")
+LEVEL_3 += ("choices", "callbacks")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
@@ -44,7 +45,9 @@ MODULES = {
     "losses": may_import(never="sklearn"),
     "dense": may_import(never="sklearn"),
     "network": may_import(*LEVELS_1_2, never="sklearn"),
-    "training": may_import(*LEVELS_1_2, "network", never="sklearn"),
+    "replicas": may_import(*LEVELS_1_2, "network", never="sklearn"),
+    "learner": may_import(*LEVELS_1_2, "network", "replicas", never="sklearn"),
+    "training": may_import(*LEVELS_1_2, "network", "learner", never="sklearn"),
     "choices": may_import(),
     "callbacks": may_import("training"),
     "base": may_import(*LEVELS_0_3),

@@ -1,0 +1,7 @@
+"""Generators with planted interactions, and readers."""
+
+from skfm.datasets.interactions import make_interactions
+from skfm.datasets.libffm import dump_libffm, load_libffm
+from skfm.datasets.truth import InteractionTruth
+
+__all__ = ["InteractionTruth", "dump_libffm", "load_libffm", "make_interactions"]

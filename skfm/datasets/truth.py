@@ -1,0 +1,97 @@
+"""The interactions that a generator planted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+__all__ = ["InteractionTruth"]
+
+_CHUNK = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class InteractionTruth:
+    """What `make_interactions` planted.
+
+    Attributes
+    ----------
+    kind : {"fm", "field_pair", "three_way"}
+        The interactions.
+    fields : ndarray of int32 of shape (n_features,)
+        The field of each column of X.
+    probabilities : ndarray of shape (n_features,)
+        How often each category occurs within its field.
+    linear : ndarray of shape (n_features, n_outputs)
+        Linear weights; n_outputs is the number of classes if that is more than two,
+        else 1.
+    factors : ndarray of shape (n_groups, n_features, n_outputs, rank)
+        Factors of each column; for ``"fm"`` one set that all pairs share, else one for
+        each group, zero outside of the group's fields.
+    groups : ndarray of int of shape (n_groups, 2) or (n_groups, 3)
+        The pairs or triples of fields that interact. For ``"fm"`` all pairs.
+    noise : float
+        Scale of the noise in y.
+    """
+
+    kind: str
+    fields: NDArray[np.int32]
+    probabilities: NDArray[np.float64]
+    linear: NDArray[np.float64]
+    factors: NDArray[np.float64]
+    groups: NDArray[np.intp]
+    noise: float
+
+    def decision_function(self, X: sp.csr_matrix) -> NDArray[np.float64]:
+        """Return the scores without noise of rows that `make_interactions` made.
+
+        Parameters
+        ----------
+        X : csr_matrix of shape (n_samples, n_features)
+            One entry in each field, as `make_interactions` returns them.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            With two classes, of the second one.
+        """
+        n_fields = int(self.fields[-1]) + 1
+        if X.shape[1] != len(self.fields):
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but {len(self.fields)} were made."
+            )
+        if (np.diff(X.indptr) != n_fields).any():
+            raise ValueError(f"Each row of X must have {n_fields} entries.")
+        columns = X.indices.reshape(-1, n_fields)
+        starts = range(0, len(columns), _CHUNK)
+        scores = np.concatenate([self._score(columns[s : s + _CHUNK]) for s in starts])
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def _score(self, columns: NDArray[Any]) -> NDArray[np.float64]:
+        """Score rows given as one column per field."""
+        scores = np.zeros((len(columns), self.linear.shape[1]))
+        for column in columns.T:
+            scores += self.linear[column]
+        if self.kind == "fm":
+            return scores + self._all_pairs(columns)
+        for factors, group in zip(self.factors, self.groups, strict=True):
+            product = factors[columns[:, group[0]]]
+            for field in group[1:]:
+                product = product * factors[columns[:, field]]
+            scores += product.sum(axis=2)
+        return scores
+
+    def _all_pairs(self, columns: NDArray[Any]) -> NDArray[np.float64]:
+        """Return Σ_{f<g} ⟨v_f, v_g⟩ = ½ (‖Σ v_f‖² − Σ ‖v_f‖²)."""
+        (factors,) = self.factors
+        norms = np.square(factors).sum(axis=2)
+        total = np.zeros((len(columns), *factors.shape[1:]))
+        alone = np.zeros((len(columns), factors.shape[1]))
+        for column in columns.T:
+            total += factors[column]
+            alone += norms[column]
+        return 0.5 * (np.square(total).sum(axis=2) - alone)

@@ -1,0 +1,238 @@
+"""How one column of a table becomes a block of columns of a sparse matrix.
+
+A block learns from cells (`update`), settles its layout (`finish`) and then says in
+which of its columns each cell stores which value (`encode`). Each block ends with a
+column for missing cells, so that no row is without an entry in a single-valued field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skfm.encoding.columns import to_floats
+from skfm.encoding.hashing import scramble
+
+__all__ = [
+    "ALMOST_ZERO",
+    "Block",
+    "Encoded",
+    "QuantileBlock",
+    "ScaleBlock",
+]
+
+#: Stands for a numeric 0, which estimators drop from sparse matrices: a dropped entry
+#: hides its field from inference. Below rounding error; its square is a normal float32.
+ALMOST_ZERO = 2.0**-50
+#: Quantiles are those of at most this many cells.
+SAMPLE_SIZE = 200_000
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Entries of a block, row by row.
+
+    Attributes
+    ----------
+    columns : ndarray of int of shape (n_entries,)
+        Column within the block.
+    values : ndarray of shape (n_entries,) or None
+        Stored values; None: all are 1.
+    lengths : ndarray of int of shape (n_rows,) or None
+        Entries of each row; None: all have one.
+    """
+
+    columns: NDArray[Any]
+    values: NDArray[Any] | None = None
+    lengths: NDArray[Any] | None = None
+
+
+class Block(Protocol):
+    """What `skfm.encoding.FieldEncoder` asks of a block."""
+
+    @property
+    def name(self) -> str:
+        """Name of the table's column."""
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether the last column but one is for unknown categories."""
+
+    def read(self, series: pd.Series) -> Any:
+        """Return the cells of a column in the form that the block works on."""
+
+    def update(self, cells: Any) -> None:
+        """Learn from cells."""
+
+    def finish(self, n_rows: int) -> None:
+        """Settle the layout after ``n_rows`` rows in all."""
+
+    def encode(self, cells: Any) -> Encoded:
+        """Return the entries of cells."""
+
+    def labels(self) -> list[str]:
+        """Return the names of the columns, without the field's."""
+
+    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return the cells that have these entries."""
+
+
+@dataclass
+class ScaleBlock:
+    """A number, standardised or as it is, then missing."""
+
+    name: str
+    standardise: bool = True
+    n: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether the last column but one is for unknown categories."""
+        return False
+
+    def read(self, series: pd.Series) -> NDArray[np.float64]:
+        """Return floats."""
+        return to_floats(series, self.name)
+
+    def update(self, cells: NDArray[np.float64]) -> None:
+        """Merge mean and sum of squared deviations (Chan, Golub, LeVeque 1983)."""
+        held = cells[~np.isnan(cells)]
+        if not self.standardise or not len(held):
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = held.mean()
+            squares = np.square(held - mean).sum()
+            n, step = self.n + len(held), mean - self.mean
+            self.squares += float(squares + step**2 * self.n * len(held) / n)
+            self.mean += float(step * len(held) / n)
+        self.n = n
+
+    def finish(self, n_rows: int) -> None:
+        """Settle the scale; a constant column keeps its own."""
+        if not np.isfinite([self.mean, self.squares]).all():
+            raise ValueError(
+                f"The numbers of column {self.name!r} are too large to be scaled. Use "
+                'numeric="quantile" for it, or take logarithms.'
+            )
+        variance = self.squares / max(self.n, 1)
+        eps = float(np.finfo(np.float64).eps)
+        rounding = self.n * eps * variance + (self.n * self.mean * eps) ** 2
+        self.scale = 1.0 if variance <= rounding else float(np.sqrt(variance))
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return 2
+
+    def encode(self, cells: NDArray[np.float64]) -> Encoded:
+        """Scale; a missing cell stores 1 in its own column."""
+        missing = np.isnan(cells)
+        values = (cells - self.mean) / self.scale
+        values[values == 0] = ALMOST_ZERO
+        values[missing] = 1.0
+        return Encoded(missing.astype(np.int32), values)
+
+    def labels(self) -> list[str]:
+        """Return an empty name for the number itself."""
+        return ["", "<missing>"]
+
+    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Undo the scaling."""
+        scaled = np.where(np.abs(values) == ALMOST_ZERO, 0.0, values)
+        numbers = np.where(columns == 1, np.nan, scaled * self.scale + self.mean)
+        return numbers.astype(object)
+
+
+@dataclass
+class QuantileBlock:
+    """One column per bin, then missing.
+
+    Bins are closed on the right, so that a column of which most cells are at its
+    minimum, a count with many zeros, has a bin for these and one for the others.
+
+    A sample of the cells is kept while blocks of rows are streamed: those whose row
+    numbers `scramble` makes smallest, so that the sample, and with it the edges, do
+    not depend on how the rows were cut into blocks.
+    """
+
+    name: str
+    n_bins: int
+    n_seen: int = 0
+    frozen: bool = False
+    sample: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    ranks: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    low: float = np.nan
+    high: float = np.nan
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether the last column but one is for unknown categories."""
+        return False
+
+    def read(self, series: pd.Series) -> NDArray[np.float64]:
+        """Return floats."""
+        return to_floats(series, self.name)
+
+    def update(self, cells: NDArray[np.float64]) -> None:
+        """Add cells to the sample."""
+        if self.frozen:
+            return
+        rows = np.arange(self.n_seen, self.n_seen + len(cells), dtype=np.uint64)
+        self.n_seen += len(cells)
+        held = ~np.isnan(cells)
+        sample = np.concatenate([self.sample, cells[held]])
+        ranks = np.concatenate([self.ranks, scramble(rows[held])])
+        if len(sample) > SAMPLE_SIZE:
+            chosen = np.argpartition(ranks, SAMPLE_SIZE)[:SAMPLE_SIZE]
+            sample, ranks = sample[chosen], ranks[chosen]
+        self.sample, self.ranks = sample, ranks
+
+    def freeze(self) -> None:
+        """Forget the sample; the edges stay as they are."""
+        self.frozen = True
+        self.sample, self.ranks = np.empty(0), np.empty(0, np.uint64)
+
+    def finish(self, n_rows: int) -> None:
+        """Settle the edges between bins; equal ones are merged."""
+        if self.frozen or not len(self.sample):
+            return
+        self.low, self.high = float(self.sample.min()), float(self.sample.max())
+        # linspace would round some of these up, past a run of equal cells.
+        at = np.arange(1, self.n_bins) / self.n_bins
+        edges = np.unique(np.quantile(self.sample, at))
+        self.edges = edges[edges < self.high]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.edges) + 2
+
+    def encode(self, cells: NDArray[np.float64]) -> Encoded:
+        """Look the bins up; what lies outside goes to the first or the last."""
+        columns = np.searchsorted(self.edges, cells)
+        columns[np.isnan(cells)] = self.width - 1
+        return Encoded(columns.astype(np.int32))
+
+    def labels(self) -> list[str]:
+        """Return intervals."""
+        inner = [repr(float(edge)) for edge in self.edges]
+        bins = zip(["-inf", *inner], [*(f"{e}]" for e in inner), "inf)"], strict=True)
+        return [*(f"({low}, {high}" for low, high in bins), "<missing>"]
+
+    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return the middles of the bins."""
+        bounds = np.array([self.low, *self.edges, self.high])
+        middles = (bounds[1:] + bounds[:-1]) / 2
+        return np.append(middles, np.nan)[columns].astype(object)

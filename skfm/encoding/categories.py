@@ -1,0 +1,241 @@
+"""Blocks of a categorical column: a column per category, or hashed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skfm.encoding.blocks import Encoded
+from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize
+from skfm.encoding.hashing import hash_values
+
+__all__ = ["CategoryBlock", "HashBlock"]
+
+
+def check_kind(name: str, seen: str, cells: Factorized, ids: bool) -> None:
+    """Refuse cells of another type than those of fit.
+
+    ``ids`` says that the cells of fit were integers, which large floats can't equal.
+    """
+    if not len(cells.values):
+        return
+    row = int(np.argmax(cells.codes >= 0))
+    if cells.kind != seen:
+        raise ValueError(
+            f"Column {name!r} held {seen} during fit but holds {cells.kind} now, as "
+            f"{cells.values[cells.codes[row]]!r} in row {row}. Convert it to the type "
+            "that it had during fit."
+        )
+    if ids and cells.values.dtype.kind == "f":
+        large = np.abs(cells.values) > LARGEST_EXACT
+        if large.any():
+            raise ValueError(
+                f"Column {name!r} held integers during fit but holds floats beyond "
+                f"2**53 now, as {cells.values[large][0]!r}: such ids have been "
+                "rounded. Keep them as integers (nullable ones if cells are missing)."
+            )
+
+
+@dataclass
+class CategoryBlock:
+    """One column per category, then infrequent (if any), unknown, missing."""
+
+    name: str
+    min_frequency: float | None = None
+    max_categories: int | None = None
+    on_excess: str = "group"
+    kind: str = "nothing"
+    vocabulary: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=object))
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    infrequent: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    _index: pd.Index = field(init=False, repr=False)
+    _slots: NDArray[np.int32] = field(init=False, repr=False)
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether the last column but one is for unknown categories."""
+        return True
+
+    def read(self, series: pd.Series) -> Factorized:
+        """Number the distinct values."""
+        return factorize(series, self.name)
+
+    def update(self, cells: Factorized) -> None:
+        """Add the categories and their counts."""
+        if self.kind != "nothing":
+            check_kind(self.name, self.kind, cells, self.vocabulary.dtype.kind in "iu")
+        counts = np.bincount(
+            cells.codes.astype(np.intp) + 1, minlength=len(cells.values) + 1
+        )[1:]
+        values, counts = cells.values[counts > 0], counts[counts > 0]
+        if not len(values):
+            return
+        if self.kind != "nothing":
+            both = _concatenate(self.vocabulary, values, self.name)
+            codes, values = pd.factorize(both)
+            merged = np.zeros(len(values), dtype=np.int64)
+            np.add.at(merged, codes, np.concatenate([self.counts, counts]))
+            counts = merged
+        order = _sort_order(values)
+        self.kind = cells.kind
+        self.vocabulary, self.counts = values[order], counts[order]
+
+    def finish(self, n_rows: int) -> None:
+        """Settle which categories are infrequent."""
+        least = self.min_frequency or 0
+        if isinstance(least, float):
+            least *= n_rows
+        infrequent = self.counts < least
+        most = self.max_categories
+        kept = int((~infrequent).sum())
+        if most is not None and kept > most and self.on_excess == "raise":
+            raise ValueError(
+                f"Column {self.name!r} has {kept} categories, more than "
+                f"max_categories={most}. Raise max_categories or min_frequency, hash "
+                'the column by n_buckets, or let on_excess="group" share a column '
+                "among the rarest."
+            )
+        if most is not None and kept + infrequent.any() > most:
+            rarest_first = np.argsort(self.counts, kind="stable")
+            infrequent[rarest_first[: len(self.counts) - most + 1]] = True
+        self.infrequent = infrequent
+        self._index = _index(self.vocabulary)
+        frequent = self.n_frequent
+        slots = np.where(infrequent, frequent, np.cumsum(~infrequent) - 1)
+        self._slots = np.append(slots, frequent + infrequent.any()).astype(np.int32)
+
+    @property
+    def n_frequent(self) -> int:
+        """Number of categories with a column of their own."""
+        return len(self.infrequent) - int(self.infrequent.sum())
+
+    @property
+    def categories(self) -> NDArray[Any]:
+        """The categories with a column of their own."""
+        return self.vocabulary[~self.infrequent]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.n_frequent + bool(self.infrequent.any()) + 2
+
+    def encode(self, cells: Factorized) -> Encoded:
+        """Look the categories up."""
+        table = np.full(len(cells.values) + 1, self.width - 2, dtype=np.int32)
+        # Code -1, a missing cell, reads the last element.
+        table[-1] = self.width - 1
+        if self.kind != "nothing":
+            check_kind(self.name, self.kind, cells, self.vocabulary.dtype.kind in "iu")
+            found = _find(self._index, self.vocabulary.dtype, cells.values)
+            table[:-1] = self._slots[found]
+        return Encoded(table[cells.codes])
+
+    def labels(self) -> list[str]:
+        """Return category names, OneHotEncoder's way."""
+        rare = ["<infrequent>"] if self.infrequent.any() else []
+        return [*map(str, self.categories), *rare, "<unknown>", "<missing>"]
+
+    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return categories; None where the category is not known."""
+        table = np.full(self.width, None, dtype=object)
+        table[: self.n_frequent] = self.categories
+        return table[columns]
+
+
+def _concatenate(old: NDArray[Any], new: NDArray[Any], name: str) -> NDArray[Any]:
+    """Join values of one kind without rounding any."""
+    kinds = {old.dtype.kind, new.dtype.kind}
+    if kinds <= {"i", "u", "f"} and len(kinds) > 1:
+        low = min(part.min() for part in (old, new) if part.dtype.kind != "f")
+        high = max(part.max() for part in (old, new) if part.dtype.kind != "f")
+        common = np.float64 if "f" in kinds else np.uint64
+        exact = low >= 0 if "f" not in kinds else max(-low, high) <= LARGEST_EXACT
+        if not exact:
+            raise ValueError(
+                f"The numbers of column {name!r} have no exact common 64-bit type "
+                f"({old.dtype} before, {new.dtype} now). Pass them as strings."
+            )
+        return np.concatenate([old.astype(common), new.astype(common)])
+    return np.concatenate([old, new])
+
+
+def _sort_order(values: NDArray[Any]) -> NDArray[np.intp]:
+    try:
+        return np.argsort(values, kind="stable")
+    except TypeError:
+        return np.argsort(np.array([repr(v) for v in values]), kind="stable")
+
+
+def _index(values: NDArray[Any]) -> pd.Index:
+    if values.dtype.kind in "bmM":
+        return pd.Index(values.astype(np.int64))
+    return pd.Index(values, dtype=values.dtype)
+
+
+def _find(index: pd.Index, dtype: np.dtype, values: NDArray[Any]) -> NDArray[np.intp]:
+    """Return positions in the index, -1 for what it does not hold."""
+    if values.dtype == dtype or not len(values):
+        wanted = values.astype(np.int64) if dtype.kind in "bmM" else values
+        return index.get_indexer(pd.Index(wanted, dtype=wanted.dtype))
+    with np.errstate(invalid="ignore"):
+        cast = values.astype(dtype)
+        # Equal only where nothing was rounded and no sign was lost.
+        same = (cast.astype(values.dtype) == values) & ((cast < 0) == (values < 0))
+    found = index.get_indexer(pd.Index(cast))
+    return np.where(same, found, -1)
+
+
+@dataclass
+class HashBlock:
+    """A fixed number of columns that categories are hashed to, then missing."""
+
+    name: str
+    n_buckets: int
+    kind: str = "nothing"
+    ids: bool = False
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether the last column but one is for unknown categories."""
+        return False
+
+    def read(self, series: pd.Series) -> Factorized:
+        """Number the distinct values."""
+        return factorize(series, self.name)
+
+    def update(self, cells: Factorized) -> None:
+        """Note the type; there is nothing else to learn."""
+        hash_values(cells.values[:1], cells.kind, self.name)
+        if self.kind != "nothing":
+            check_kind(self.name, self.kind, cells, self.ids)
+        if cells.kind != "nothing":
+            self.kind = cells.kind
+            self.ids = cells.values.dtype.kind in "iu"
+
+    def finish(self, n_rows: int) -> None:
+        """Do nothing: the layout is fixed."""
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.n_buckets + 1
+
+    def encode(self, cells: Factorized) -> Encoded:
+        """Hash the distinct values."""
+        if self.kind != "nothing":
+            check_kind(self.name, self.kind, cells, self.ids)
+        hashed = hash_values(cells.values, cells.kind, self.name)
+        buckets = (hashed % np.uint64(self.n_buckets)).astype(np.int32)
+        return Encoded(np.append(buckets, np.int32(self.n_buckets))[cells.codes])
+
+    def labels(self) -> list[str]:
+        """Return bucket names."""
+        return [*(f"<hash {b}>" for b in range(self.n_buckets)), "<missing>"]
+
+    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return None for each cell: a hash has no inverse."""
+        return np.full(len(columns), None, dtype=object)

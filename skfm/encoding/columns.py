@@ -1,0 +1,251 @@
+"""Columns as codes and distinct values, or as floats.
+
+What a column holds is settled here, once: all further work on categories is done per
+distinct value, and no row is visited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = [
+    "LARGEST_EXACT",
+    "Factorized",
+    "factorize",
+    "holds_categories",
+    "to_floats",
+]
+
+#: Beyond this, neighbouring integers collide as float64.
+LARGEST_EXACT = 2**53
+_NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
+_KINDS = {
+    "string": "strings",
+    "boolean": "booleans",
+    "integer": "numbers",
+    "floating": "numbers",
+    "mixed-integer-float": "numbers",
+    "empty": "nothing",
+}
+
+
+@dataclass(frozen=True)
+class Factorized:
+    """A column as one code per row and its distinct values.
+
+    Attributes
+    ----------
+    codes : ndarray of int of shape (n,)
+        Index into ``values``; -1 where the cell is missing.
+    values : ndarray
+        Distinct values in canonical form: int64 (uint64 where it takes that), float64,
+        bool, datetime64, timedelta64, or objects.
+    kind : str
+        ``"strings"``, ``"numbers"``, ``"booleans"``, ``"nothing"`` (all cells missing)
+        or the name of another type.
+    """
+
+    codes: NDArray[Any]
+    values: NDArray[Any]
+    kind: str
+
+
+def holds_categories(series: pd.Series, name: str, *, sniff: bool) -> bool:
+    """Tell from the dtype whether a column is categorical.
+
+    ``sniff`` looks into object columns, which is for tables that have one dtype only.
+    """
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
+        return True
+    if pd.api.types.is_object_dtype(dtype):
+        return not (sniff and pd.api.types.infer_dtype(series) in _NUMBERS)
+    if pd.api.types.is_numeric_dtype(dtype):
+        return False
+    if pd.api.types.is_string_dtype(dtype):
+        return True
+    raise ValueError(
+        f"Column {name!r} has dtype {dtype}, which is neither categorical nor numeric. "
+        "Name it in categorical_features, or convert it."
+    )
+
+
+def to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
+    """Return a numeric column as float64, missing cells as NaN.
+
+    Raises
+    ------
+    ValueError
+        When a cell is infinite or not a number.
+    """
+    dtype = series.dtype
+    if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
+        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        values = _objects_to_floats(series, name)
+    infinite = np.isinf(values)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise ValueError(
+            f"Numeric column {name!r} holds {values[row]} in row {row}: replace it by "
+            "a finite number or by a missing value."
+        )
+    return values
+
+
+def _objects_to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
+    if series.dtype.kind in "mMc":
+        raise ValueError(f"Column {name!r} has dtype {series.dtype}, not a number.")
+    cells = series.to_numpy(dtype=object)
+    held = ~pd.isna(cells)
+    if pd.api.types.infer_dtype(cells[held]) not in _NUMBERS | {"boolean", "empty"}:
+        row = next(i for i in np.flatnonzero(held) if not isinstance(cells[i], Number))
+        raise ValueError(
+            f"Column {name!r} is numeric but holds {cells[row]!r} in row {row}. "
+            "Convert the column, or name it in categorical_features before fit."
+        )
+    values = np.full(len(cells), np.nan)
+    values[held] = cells[held].astype(np.float64)
+    return values
+
+
+def factorize(
+    series: pd.Series, name: str, rows: NDArray[np.intp] | None = None
+) -> Factorized:
+    """Number the distinct values of a column.
+
+    ``rows`` gives the row of each element, for errors; by default its position.
+
+    Raises
+    ------
+    TypeError
+        When a cell is not hashable, or the column mixes strings and numbers.
+    """
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        codes, levels = series.cat.codes.to_numpy(), series.cat.categories
+    else:
+        try:
+            codes, levels = pd.factorize(series)
+        except TypeError as error:
+            raise _unhashable(series, name, rows) from error
+    levels = _to_numpy(levels)
+    values, kind = _canonical(levels, name)
+    if kind == "mixed":
+        raise _mixed(levels, name, codes, rows)
+    return Factorized(codes, values, kind)
+
+
+def _to_numpy(levels: Any) -> NDArray[Any]:
+    numpy_dtype = getattr(levels.dtype, "numpy_dtype", None)
+    if numpy_dtype is not None and numpy_dtype.kind in "iufb":
+        return levels.to_numpy(dtype=numpy_dtype)
+    if isinstance(levels.dtype, pd.DatetimeTZDtype):
+        return levels.to_numpy(dtype="datetime64[ns]")
+    return levels.to_numpy()
+
+
+def _canonical(values: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
+    """Return distinct, present values in the form of `Factorized` and their kind."""
+    kind = values.dtype.kind
+    if kind == "O":
+        return _canonical_objects(values, name)
+    if kind == "b":
+        return values, "booleans"
+    if kind in "iu":
+        return _canonical_integers(values), "numbers"
+    if kind == "f":
+        return _canonical_floats(values.astype(np.float64)), "numbers"
+    if kind in "mM":
+        return values.astype(f"{kind}8[us]"), "dates" if kind == "M" else "durations"
+    raise ValueError(
+        f"Column {name!r} holds {values.dtype}. Complex data not supported"
+    )
+
+
+def _canonical_integers(values: NDArray[Any]) -> NDArray[Any]:
+    wide = values.dtype.kind == "u" and values.size and values.max() >= 2**63
+    return values.astype(np.uint64 if wide else np.int64)
+
+
+def _canonical_floats(values: NDArray[np.float64]) -> NDArray[Any]:
+    """Ids of a column with missing cells come as floats; they are integers again."""
+    whole = (values == np.floor(values)) & (np.abs(values) <= LARGEST_EXACT)
+    return values.astype(np.int64) if whole.all() else values
+
+
+def _canonical_objects(values: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
+    inferred = pd.api.types.infer_dtype(values)
+    kind = _KINDS.get(inferred)
+    if kind == "numbers":
+        return _canonical_numbers(values, name), kind
+    if kind == "booleans":
+        return values.astype(bool), kind
+    if kind is not None:
+        return values, kind
+    types = sorted({type(value).__name__ for value in values})
+    return values, f"values of type {types[0]}" if len(types) == 1 else "mixed"
+
+
+def _canonical_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
+    whole = pd.api.types.infer_dtype(values) == "integer"
+    low, high = min(values), max(values)
+    if not whole and max(-low, high) <= LARGEST_EXACT:
+        return _canonical_floats(values.astype(np.float64))
+    if whole and low >= -(2**63) and high < 2**63:
+        return values.astype(np.int64)
+    if whole and low >= 0 and high < 2**64:
+        return values.astype(np.uint64)
+    if pd.api.types.infer_dtype(values) == "floating":
+        return values.astype(np.float64)
+    raise ValueError(
+        f"The numbers of column {name!r}, from {low} to {high}, have no exact common "
+        "64-bit type. Pass them as strings."
+    )
+
+
+def _mixed(
+    values: NDArray[Any],
+    name: str,
+    codes: NDArray[Any],
+    rows: NDArray[np.intp] | None,
+) -> TypeError:
+    first: dict[str, int] = {}
+    for number, value in enumerate(values):
+        first.setdefault(type(value).__name__, number)
+    (one, i), (two, j), *_ = first.items()
+    row_i, row_j = (_row(int(np.argmax(codes == k)), rows) for k in (i, j))
+    return TypeError(
+        f"Column {name!r} mixes {one}, as {values[i]!r} in row {row_i}, and {two}, as "
+        f"{values[j]!r} in row {row_j}. Convert it to one type, for instance by "
+        "astype(str)."
+    )
+
+
+def _unhashable(
+    series: pd.Series, name: str, rows: NDArray[np.intp] | None
+) -> TypeError:
+    place, cell = next((i, c) for i, c in enumerate(series) if not _is_hashable(c))
+    return TypeError(
+        f"Column {name!r} holds {cell!r} in row {_row(place, rows)}, of type "
+        f"{type(cell).__name__}. A categorical cell or argument must be a string, a "
+        "number or another hashable value; if the cells hold several values each, "
+        "name the column in multi_valued."
+    )
+
+
+def _row(place: int, rows: NDArray[np.intp] | None) -> int:
+    return place if rows is None else int(rows[place])
+
+
+def _is_hashable(cell: Any) -> bool:
+    try:
+        hash(cell)
+    except TypeError:
+        return False
+    return True

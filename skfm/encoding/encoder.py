@@ -1,0 +1,368 @@
+"""FieldEncoder: the transformer."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skfm._params import Interval, Options, StrOptions, fit_context
+from skfm.encoding.blocks import Encoded
+from skfm.encoding.codec import TableCodec
+from skfm.encoding.tables import as_table, read_columns
+
+__all__ = ["FieldEncoder"]
+
+
+# Without auto_wrap_output_keys a global set_config(transform_output="pandas") would
+# ask for a DataFrame of what is a sparse matrix on purpose.
+class FieldEncoder(  # type: ignore[call-arg]
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
+    """Encode a table as a sparse matrix with one field per column.
+
+    A column of the table, its *field*, becomes a block of adjacent columns of the
+    matrix:
+
+    - categorical: one column per category in sorted order, one that the infrequent
+      ones share (if there are any), one for categories not seen during `fit`, and one
+      for missing cells;
+    - hashed: ``n_buckets`` columns and one for missing cells;
+    - numeric: the number, or one column per quantile bin, and one for missing cells;
+    - multi-valued: as categorical or hashed, with an entry per value in the cell.
+
+    Each row stores exactly one entry in the block of a column that is not
+    multi-valued, and at least one in a multi-valued one, so that the blocks can be
+    inferred from the matrix.
+
+    Read more in the fields section of the user guide.
+
+    Parameters
+    ----------
+    categorical_features : {"from_dtype", "all"}, array-like or None, \
+default="from_dtype"
+        Which columns are categorical:
+
+        - ``"from_dtype"``: those of category, enum, string, object or boolean dtype.
+          In arrays and lists, columns of objects that are all numbers are numeric.
+        - ``"all"``: all columns.
+        - names, indices or a boolean mask: these columns.
+        - ``None``: no column.
+
+        Multi-valued columns are categorical in any case.
+    min_frequency : int or float, default=None
+        Categories that occur less often share one column. An int is a number of
+        occurrences, a float in (0, 1) a fraction of the rows.
+    max_categories : int, default=None
+        Largest number of columns for the known categories of a column of the table,
+        the one that infrequent categories share included, those for unknown and
+        missing cells not.
+    on_excess : {"group", "raise"}, default="group"
+        What to do with a column that has more than ``max_categories`` categories:
+        let the rarest share a column, or raise an error.
+    n_buckets : int or dict, default=None
+        Hash categories to this many columns. A dict gives the number by column (name
+        or index), and leaves others unhashed. The hash is the same in every process
+        and on every platform.
+    numeric : {"scale", "quantile", "passthrough"} or dict, default="scale"
+        What becomes of numbers: subtract the mean and divide by the standard
+        deviation, bin at quantiles, or leave as they are. A dict says it by column,
+        and scales the others. A result of exactly 0 is stored as 2**-50, because a
+        stored zero would be dropped on the way and hide the field from inference.
+    n_bins : int, default=10
+        Number of quantile bins, closed on the right; equal edges are merged. Numbers
+        outside of those of `fit` go to the first or the last bin.
+    multi_valued : array-like of str, int or bool, default=None
+        Columns (names, indices or a mask) with several values in a cell: lists,
+        tuples, sets, arrays, or strings that are cut at ``delimiter``. A cell without
+        values is missing. A value that is repeated in a cell counts each time.
+    delimiter : str or dict, default=None
+        What separates the values of a multi-valued column of strings. A dict gives it
+        by column, and leaves the others as lists. Empty values are dropped.
+    pooling : {"sum", "mean"} or dict, default="sum"
+        Each value in a multi-valued cell is stored as 1, or as 1 / number of values
+        in the cell. A dict says it by column, and sums the others.
+    warn_unknown : bool, default=False
+        Whether `transform` warns how many cells of each column were unknown or
+        missing.
+    dtype : {np.float64, np.float32}, default=np.float64
+        Type of the stored values.
+
+    Attributes
+    ----------
+    fields_ : ndarray of int32 of shape (n_features_out,)
+        The field of each column of the matrix: the index of the column of the table
+        that it comes from.
+    field_names_ : ndarray of str of shape (n_features_in_,)
+        Names of the fields: those of the table's columns, or ``x0``, ``x1``, ...
+    categories_ : list of ndarray or None
+        For each column of the table, the categories with a column of their own in the
+        order of these; None for numeric and hashed columns.
+    infrequent_categories_ : list of ndarray or None
+        For each column of the table, the categories that share a column; None as in
+        ``categories_``.
+    n_features_in_ : int
+        Number of columns of the table.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the table's columns. Defined only when they are all strings.
+
+    See Also
+    --------
+    sklearn.preprocessing.OneHotEncoder : One column per category, without fields,
+        numbers, streams and multi-valued cells.
+
+    Notes
+    -----
+    `partial_fit` learns from blocks of rows. Categories, their counts, means and
+    quantiles are after each block those that `fit` on all rows so far gives (means and
+    standard deviations to rounding), so columns of the matrix may move when categories
+    are added: stream all rows through the encoder first, or use ``n_buckets``, with
+    which the layout never changes. Quantiles are of at most 200,000 cells per column,
+    drawn by row number without regard to the blocks. After `fit` no cells are kept:
+    `partial_fit` then leaves the quantiles as they are.
+
+    Integers are never rounded: ids are exact over all of 64 bits, in nullable columns
+    too. A column of floats that are all integers, as pandas makes of integers with
+    missing cells, has the same categories as the integers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skfm.encoding import FieldEncoder
+    >>> df = pd.DataFrame({"carrier": ["AA", None, "UA"], "hour": [6, 12, 18]})
+    >>> encoder = FieldEncoder(numeric="passthrough").fit(df)
+    >>> encoder.get_feature_names_out()
+    array(['carrier_AA', 'carrier_UA', 'carrier_<unknown>', 'carrier_<missing>',
+           'hour', 'hour_<missing>'], dtype=object)
+    >>> encoder.fields_
+    array([0, 0, 0, 0, 1, 1], dtype=int32)
+    >>> new = pd.DataFrame({"carrier": ["UA", "DL"], "hour": [7, None]})
+    >>> encoder.transform(new).toarray()
+    array([[0., 1., 0., 0., 7., 0.],
+           [0., 0., 1., 0., 0., 1.]])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "categorical_features": [StrOptions({"from_dtype", "all"}), "array-like", None],
+        "min_frequency": [Interval(Integral, 1, None, closed="left"), float, None],
+        "max_categories": [Interval(Integral, 1, None, closed="left"), None],
+        "on_excess": [StrOptions({"group", "raise"})],
+        "n_buckets": [Interval(Integral, 1, 2**31 - 2, closed="both"), dict, None],
+        "numeric": [StrOptions({"scale", "quantile", "passthrough"}), dict],
+        "n_bins": [Interval(Integral, 2, None, closed="left")],
+        "multi_valued": ["array-like", None],
+        "delimiter": [str, dict, None],
+        "pooling": [StrOptions({"sum", "mean"}), dict],
+        "warn_unknown": ["boolean"],
+        "dtype": [
+            Options(type, {np.float64, np.float32}),
+            StrOptions({"float64", "float32"}),
+        ],
+    }
+
+    def __init__(
+        self,
+        *,
+        categorical_features: Any = "from_dtype",
+        min_frequency: float | None = None,
+        max_categories: int | None = None,
+        on_excess: str = "group",
+        n_buckets: int | dict[Any, int] | None = None,
+        numeric: str | dict[Any, str] = "scale",
+        n_bins: int = 10,
+        multi_valued: ArrayLike | None = None,
+        delimiter: str | dict[Any, str] | None = None,
+        pooling: str | dict[Any, str] = "sum",
+        warn_unknown: bool = False,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
+        self.on_excess = on_excess
+        self.n_buckets = n_buckets
+        self.numeric = numeric
+        self.n_bins = n_bins
+        self.multi_valued = multi_valued
+        self.delimiter = delimiter
+        self.pooling = pooling
+        self.warn_unknown = warn_unknown
+        self.dtype = dtype
+
+    @fit_context
+    def fit(self, X: Any, y: Any = None) -> FieldEncoder:
+        """Learn categories, means and quantiles.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            The table: pandas, polars or another that narwhals reads, or an array.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : FieldEncoder
+
+        Raises
+        ------
+        ValueError, TypeError
+            When a column can't be encoded; the message names it and a cell.
+        """
+        self._learn(X, first=True)
+        return self
+
+    @fit_context
+    def partial_fit(self, X: Any, y: Any = None) -> FieldEncoder:
+        """Learn from one more block of rows.
+
+        Which columns are categorical is settled by the first block.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            A block of the table.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : FieldEncoder
+        """
+        self._learn(X, first=not hasattr(self, "_codec"), stream=True)
+        return self
+
+    @fit_context
+    def fit_transform(self, X: Any, y: Any = None) -> sp.csr_matrix:
+        """Fit, then encode the same rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            The table.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        X_out : csr_matrix of shape (n_samples, n_features_out)
+        """
+        encoded = self._learn(X, first=True)
+        return self._codec.matrix(encoded, self.dtype, warn=self.warn_unknown)
+
+    def transform(self, X: Any) -> sp.csr_matrix:
+        """Encode rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            A table with the columns of `fit`.
+
+        Returns
+        -------
+        X_out : csr_matrix of shape (n_samples, n_features_out)
+            Indices are int32 where they fit.
+
+        Raises
+        ------
+        ValueError, TypeError
+            When columns are missing or in another order, or the cells of one are of
+            another type than during `fit`.
+        """
+        check_is_fitted(self)
+        encoded = self._codec.encode(self._columns(X, reset=False))
+        return self._codec.matrix(encoded, self.dtype, warn=self.warn_unknown)
+
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
+        """Return the table of an encoded matrix.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features_out)
+            Encoded rows.
+
+        Returns
+        -------
+        X_original : ndarray of object of shape (n_samples, n_features_in_)
+            Categories; None for missing, unknown, infrequent and hashed ones. Numbers;
+            NaN for missing ones, middles of bins for binned ones. In multi-valued
+            columns an array of the distinct values of each cell.
+        """
+        check_is_fitted(self)
+        X = check_array(X, accept_sparse="csr")
+        if X.shape[1] != len(self.fields_):
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but this FieldEncoder makes "
+                f"{len(self.fields_)}."
+            )
+        return self._codec.decode(sp.csr_matrix(X))
+
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Return the names of the columns of the matrix.
+
+        Parameters
+        ----------
+        input_features : array-like of str of shape (n_features_in_,), default=None
+            Names of the table's columns, where it had none during `fit`.
+
+        Returns
+        -------
+        names : ndarray of str objects of shape (n_features_out,)
+            ``carrier_AA``, ``carrier_<infrequent>``, ``carrier_<unknown>``,
+            ``carrier_<missing>``, ``carrier_<hash 0>``, ``hour``, ``hour_(6.0, 9.0]``.
+        """
+        check_is_fitted(self)
+        names = self.field_names_
+        if input_features is not None:
+            names = np.asarray(input_features, dtype=object)
+            known = getattr(self, "feature_names_in_", None)
+            if known is not None and not np.array_equal(known, names):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(names) != self.n_features_in_:
+                raise ValueError(
+                    "input_features should have length equal to number of features "
+                    f"({self.n_features_in_}), got {len(names)}"
+                )
+        return self._codec.column_names(names)
+
+    def _columns(self, X: Any, *, reset: bool) -> list[pd.Series]:
+        table = as_table(X)
+        validate_data(self, table, reset=reset, skip_check_array=True)
+        return read_columns(table)
+
+    def _learn(self, X: Any, *, first: bool, stream: bool = False) -> list[Encoded]:
+        share = self.min_frequency
+        if isinstance(share, float) and not 0 < share < 1:
+            raise ValueError(f"min_frequency={share} is a float outside of (0, 1).")
+        columns = self._columns(X, reset=first)
+        codec = self._new_codec(columns) if first else self._codec
+        codec, encoded = codec.learn(columns, stream=stream)
+        self._codec: TableCodec = codec
+        self.fields_ = codec.fields
+        self.field_names_ = codec.field_names
+        self.categories_ = codec.categories(infrequent=False)
+        self.infrequent_categories_ = codec.categories(infrequent=True)
+        return encoded
+
+    def _new_codec(self, columns: list[pd.Series]) -> TableCodec:
+        named = hasattr(self, "feature_names_in_")
+        names = [f"x{j}" for j in range(len(columns))]
+        if named:
+            names = list(self.feature_names_in_)
+        return TableCodec.create(columns, names, named=named, params=self.get_params())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,83 @@
+"""A hash of categories that is the same in every process and on every platform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["hash_values", "scramble"]
+
+#: SipHash's key, part of the format: another key means other buckets.
+_KEY = "skfm.FieldEncode"
+
+
+def scramble(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Map 64-bit integers one to one to well-mixed ones.
+
+    This is the output function of SplitMix64 [1]_.
+
+    Parameters
+    ----------
+    numbers : ndarray of uint64
+
+    Returns
+    -------
+    mixed : ndarray of uint64
+
+    References
+    ----------
+    .. [1] G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number
+       generators", OOPSLA 2014.
+    """
+    z = numbers + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def hash_values(values: NDArray[Any], kind: str, name: str) -> NDArray[np.uint64]:
+    """Hash the distinct values of a column to 64 bits.
+
+    Strings: SipHash-2-4 of their UTF-8 bytes, mixed as by `scramble` but without its
+    first addition, which is what pandas does. Integers, integral floats and booleans:
+    `scramble` of their two's complement; other floats: of their IEEE bits; dates and
+    durations: of their microseconds.
+
+    Parameters
+    ----------
+    values, kind
+        As in `skfm.encoding.columns.Factorized`.
+    name : str
+        The column's name, for errors.
+
+    Raises
+    ------
+    ValueError
+        When the values are of a type without a stable hash.
+    """
+    if kind == "strings":
+        return pd.util.hash_array(
+            values.astype(object), encoding="utf8", hash_key=_KEY, categorize=False
+        )
+    if values.dtype.kind == "f":
+        return _hash_floats(values)
+    if values.dtype.kind in "biumM":
+        wide = values if values.dtype.kind == "u" else values.astype(np.int64)
+        return scramble(wide.view(np.uint64))
+    if kind == "nothing":
+        return np.empty(0, dtype=np.uint64)
+    raise ValueError(
+        f"Column {name!r} holds {kind}, for which there is no stable hash: convert it "
+        "to strings, or leave it out of n_buckets."
+    )
+
+
+def _hash_floats(values: NDArray[np.float64]) -> NDArray[np.uint64]:
+    # An integer hashes the same whether missing cells made its column float or not.
+    whole = (values == np.floor(values)) & (np.abs(values) < 2.0**63)
+    bits = values.view(np.uint64).copy()
+    bits[whole] = values[whole].astype(np.int64).view(np.uint64)
+    return scramble(bits)

@@ -1,0 +1,217 @@
+"""Which block each column of a table gets, and how blocks make a CSR matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from skfm.encoding.blocks import Block, Encoded, QuantileBlock, ScaleBlock
+from skfm.encoding.categories import CategoryBlock, HashBlock
+from skfm.encoding.columns import holds_categories
+from skfm.encoding.multi_valued import MultiValuedBlock
+
+__all__ = ["assemble", "make_blocks"]
+
+
+def make_blocks(
+    columns: list[pd.Series], names: list[str], *, named: bool, params: dict[str, Any]
+) -> list[Block]:
+    """Return an unfitted block for each column.
+
+    Parameters
+    ----------
+    columns, names
+        The columns of the table and what to call them.
+    named : bool
+        Whether the table itself has names; parameters may use them then.
+    params : dict
+        The parameters of `FieldEncoder`.
+    """
+    multi_valued = _mask(params["multi_valued"], names, named, "multi_valued")
+    categorical = _categorical(
+        columns, names, named, params["categorical_features"], multi_valued
+    )
+    each = {
+        key: _per_column(params[key], names, named, key)
+        for key in ("n_buckets", "numeric", "delimiter", "pooling")
+    }
+    _check(each, multi_valued, categorical, names)
+    blocks: list[Block] = []
+    for j, name in enumerate(names):
+        chosen = {key: values[j] for key, values in each.items()}
+        if multi_valued[j]:
+            inner = _category_block(name, chosen["n_buckets"], params)
+            mean = chosen["pooling"] == "mean"
+            blocks.append(MultiValuedBlock(inner, chosen["delimiter"], mean))
+        elif categorical[j]:
+            blocks.append(_category_block(name, chosen["n_buckets"], params))
+        elif chosen["numeric"] == "quantile":
+            blocks.append(QuantileBlock(name, params["n_bins"]))
+        else:
+            blocks.append(ScaleBlock(name, chosen["numeric"] != "passthrough"))
+    return blocks
+
+
+def _category_block(
+    name: str, n_buckets: int | None, params: dict[str, Any]
+) -> CategoryBlock | HashBlock:
+    if n_buckets is not None:
+        return HashBlock(name, n_buckets)
+    keys = ("min_frequency", "max_categories", "on_excess")
+    return CategoryBlock(name, **{key: params[key] for key in keys})
+
+
+def _per_column(value: Any, names: list[str], named: bool, param: str) -> list[Any]:
+    """Return one value per column of a scalar, or of a dict by column."""
+    defaults = {"numeric": "scale", "pooling": "sum"}
+    if not isinstance(value, dict):
+        return [value] * len(names)
+    chosen = [defaults.get(param)] * len(names)
+    for key, one in value.items():
+        chosen[_position(key, names, named, param)] = one
+    return chosen
+
+
+def _position(key: Any, names: list[str], named: bool, param: str) -> int:
+    if isinstance(key, str) and named and key in names:
+        return names.index(key)
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        if 0 <= key < len(names):
+            return int(key)
+        raise ValueError(
+            f"{param} names column {key}, but X has {len(names)} columns: indices are "
+            f"in [0, {len(names) - 1}]."
+        )
+    hint = f"X has the columns {names}" if named else "X has no column names"
+    raise ValueError(f"{param} names column {key!r}, but {hint}.")
+
+
+def _mask(selected: Any, names: list[str], named: bool, param: str) -> NDArray[Any]:
+    """Return the mask of columns given as names, indices or a mask."""
+    mask = np.zeros(len(names), dtype=bool)
+    if selected is None:
+        return mask
+    keys = list(selected)
+    if keys and all(isinstance(key, bool | np.bool_) for key in keys):
+        if len(keys) != len(names):
+            raise ValueError(
+                f"{param} set as a boolean mask must have shape ({len(names)},), one "
+                f"element per column of X, but has shape ({len(keys)},)."
+            )
+        return np.array(keys)
+    mask[[_position(key, names, named, param) for key in keys]] = True
+    return mask
+
+
+def _categorical(
+    columns: list[pd.Series],
+    names: list[str],
+    named: bool,
+    selected: Any,
+    multi_valued: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    if isinstance(selected, str) and selected == "all":
+        return np.ones(len(names), dtype=bool)
+    if isinstance(selected, str):
+        pairs = zip(columns, names, multi_valued, strict=True)
+        return np.array(
+            [bag or holds_categories(c, n, sniff=not named) for c, n, bag in pairs]
+        )
+    return multi_valued | _mask(selected, names, named, "categorical_features")
+
+
+def _check(
+    each: dict[str, list[Any]],
+    multi_valued: NDArray[np.bool_],
+    categorical: NDArray[np.bool_],
+    names: list[str],
+) -> None:
+    """Refuse values of dict parameters that mean nothing for their column."""
+    for j, name in enumerate(names):
+        delimiter, n_buckets = each["delimiter"][j], each["n_buckets"][j]
+        if delimiter == "":
+            raise ValueError(
+                f"The delimiter of column {name!r} is empty: give the string that "
+                "separates values, or None for cells that hold lists."
+            )
+        if delimiter is not None and not isinstance(delimiter, str):
+            raise ValueError(f"The delimiter of column {name!r} is {delimiter!r}.")
+        if n_buckets is not None and not (
+            isinstance(n_buckets, int | np.integer) and 0 < n_buckets < 2**31 - 1
+        ):
+            raise ValueError(
+                f"n_buckets of column {name!r} must be a positive integer below "
+                f"2**31 - 1, got {n_buckets!r}."
+            )
+        for param, valid in (
+            ("numeric", ("scale", "quantile", "passthrough")),
+            ("pooling", ("sum", "mean")),
+        ):
+            if each[param][j] not in valid:
+                raise ValueError(
+                    f"{param} of column {name!r} must be one of {valid}, got "
+                    f"{each[param][j]!r}."
+                )
+    _check_use(each, multi_valued, categorical, names)
+
+
+def _check_use(
+    each: dict[str, list[Any]],
+    multi_valued: NDArray[np.bool_],
+    categorical: NDArray[np.bool_],
+    names: list[str],
+) -> None:
+    """Refuse what a dict asks of a column that has no use for it."""
+    for param, used, kind in (
+        ("delimiter", multi_valued, "multi-valued"),
+        ("n_buckets", categorical, "categorical"),
+    ):
+        asked = np.array([value is not None for value in each[param]])
+        # A scalar asks nothing of a particular column.
+        idle = np.flatnonzero(asked & ~used)
+        if len(idle) and not asked.all():
+            raise ValueError(
+                f"{param} names column {names[idle[0]]!r}, which is not {kind}."
+            )
+
+
+def assemble(
+    encoded: Sequence[Encoded], widths: Sequence[int], dtype: Any
+) -> sp.csr_matrix:
+    """Lay encoded blocks side by side in one CSR matrix."""
+    starts = np.cumsum([0, *widths])
+    one = encoded[0]
+    n_rows = len(one.columns if one.lengths is None else one.lengths)
+    n_entries = sum(len(part.columns) for part in encoded)
+    wide = max(n_entries, int(starts[-1])) > np.iinfo(np.int32).max
+    index_dtype = np.int64 if wide else np.int32
+    per_row = np.full(n_rows, sum(part.lengths is None for part in encoded))
+    for part in encoded:
+        if part.lengths is not None:
+            per_row += part.lengths
+    indptr = np.zeros(n_rows + 1, dtype=index_dtype)
+    np.cumsum(per_row, out=indptr[1:])
+    indices = np.empty(n_entries, dtype=index_dtype)
+    data = np.ones(n_entries, dtype=dtype)
+    filled = indptr[:-1].astype(np.intp)
+    for start, part in zip(starts, encoded, strict=False):
+        step = 1 if part.lengths is None else part.lengths
+        where = filled if part.lengths is None else _ragged(filled, part.lengths)
+        indices[where] = part.columns + start
+        if part.values is not None:
+            data[where] = part.values
+        filled += step
+    matrix = sp.csr_matrix((data, indices, indptr), shape=(n_rows, int(starts[-1])))
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def _ragged(starts: NDArray[np.intp], lengths: NDArray[Any]) -> NDArray[np.intp]:
+    """Return starts[i], starts[i] + 1, ... of each row, lengths[i] of them."""
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))

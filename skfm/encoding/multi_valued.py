@@ -1,0 +1,141 @@
+"""Cells that hold several values: lists, or strings cut at a delimiter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skfm.encoding.blocks import Encoded
+from skfm.encoding.categories import CategoryBlock, HashBlock
+from skfm.encoding.columns import Factorized, factorize
+from skfm.encoding.tables import object_array
+
+__all__ = ["MultiValuedBlock"]
+
+
+@dataclass(frozen=True)
+class Bags:
+    """Cells of several items each: items row by row, and how many each row has."""
+
+    items: Factorized
+    lengths: NDArray[np.intp]
+
+
+@dataclass
+class MultiValuedBlock:
+    """The block of the items, with as many entries per row as the cell has items."""
+
+    inner: CategoryBlock | HashBlock
+    delimiter: str | None = None
+    mean: bool = False
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.inner.name
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.inner.width
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether the last column but one is for unknown categories."""
+        return self.inner.has_unknown
+
+    def read(self, series: pd.Series) -> Bags:
+        """Take cells apart; missing items and empty strings are no items."""
+        if self.delimiter is None:
+            return _bags_of_cells(series, self.name)
+        return _bags_of_strings(series, self.name, self.delimiter)
+
+    def update(self, cells: Bags) -> None:
+        """Learn from the items."""
+        self.inner.update(cells.items)
+
+    def finish(self, n_rows: int) -> None:
+        """Settle the layout of the items."""
+        self.inner.finish(n_rows)
+
+    def encode(self, cells: Bags) -> Encoded:
+        """Look the items up; repeated ones are added, a cell without is missing."""
+        missing = self.width - 1
+        lengths = np.maximum(cells.lengths, 1)
+        rows = np.repeat(np.arange(len(lengths)), lengths)
+        columns = np.full(len(rows), missing, dtype=np.int64)
+        columns[np.repeat(cells.lengths > 0, lengths)] = self.inner.encode(
+            cells.items
+        ).columns
+        keys, repeats = np.unique(rows * self.width + columns, return_counts=True)
+        rows = keys // self.width
+        values = repeats / lengths[rows] if self.mean else repeats.astype(np.float64)
+        kept = np.bincount(rows, minlength=len(lengths))
+        return Encoded(keys % self.width, values, kept)
+
+    def labels(self) -> list[str]:
+        """Return the names of the items."""
+        return self.inner.labels()
+
+    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return items."""
+        return self.inner.decode(columns, values)
+
+
+def _bags_of_strings(series: pd.Series, name: str, delimiter: str) -> Bags:
+    cells = factorize(series, name)
+    if cells.kind not in {"strings", "nothing"}:
+        row = int(np.argmax(cells.codes >= 0))
+        raise ValueError(
+            f"Column {name!r} has delimiter={delimiter!r} but holds {cells.kind}, as "
+            f"{cells.values[cells.codes[row]]!r} in row {row}, not strings."
+        )
+    # Each distinct string is cut once.
+    parts = [[p for p in text.split(delimiter) if p] for text in cells.values]
+    sizes = np.array([*map(len, parts), 0], dtype=np.intp)
+    flat = object_array(chain.from_iterable(parts))
+    words = factorize(pd.Series(flat, dtype=object), name)
+    starts = np.cumsum(sizes) - sizes
+    lengths = sizes[cells.codes]
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    picked = np.repeat(starts[cells.codes], lengths) + within
+    return Bags(Factorized(words.codes[picked], words.values, words.kind), lengths)
+
+
+def _bags_of_cells(series: pd.Series, name: str) -> Bags:
+    cells = series.to_numpy(dtype=object)
+    held = np.flatnonzero(~pd.isna(cells))
+    for kind in set(map(type, cells[held])):
+        if issubclass(kind, str | bytes | dict) or not issubclass(
+            kind, Collection | np.ndarray
+        ):
+            raise _not_a_bag(cells, held, kind, name)
+    lengths = np.zeros(len(cells), dtype=np.intp)
+    lengths[held] = np.fromiter(map(len, cells[held]), np.intp, len(held))
+    rows = np.repeat(np.arange(len(cells)), lengths)
+    items = pd.Series(object_array(chain.from_iterable(cells[held])), dtype=object)
+    read = factorize(items, name, rows)
+    present = read.codes >= 0
+    lengths = np.bincount(rows[present], minlength=len(cells))
+    return Bags(Factorized(read.codes[present], read.values, read.kind), lengths)
+
+
+def _not_a_bag(
+    cells: NDArray[Any], held: NDArray[np.intp], kind: type, name: str
+) -> ValueError:
+    row = next(int(row) for row in held if type(cells[row]) is kind)
+    remedy = (
+        "give the string that separates values as delimiter"
+        if issubclass(kind, str)
+        else "take the column out of multi_valued"
+    )
+    return ValueError(
+        f"Column {name!r} is multi-valued but holds {cells[row]!r} in row {row}, of "
+        f"type {kind.__name__}, not a list, tuple, set or array: {remedy}."
+    )

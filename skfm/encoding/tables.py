@@ -1,0 +1,74 @@
+"""Tables of every make as lists of pandas Series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+__all__ = ["as_table", "object_array", "read_columns"]
+
+
+def as_table(X: Any) -> Any:
+    """Return X as a DataFrame or a two-dimensional array with rows and columns."""
+    if not nw.dependencies.is_into_dataframe(X):
+        # NumPy would turn [1, "a"] into two strings.
+        dtype = object if isinstance(X, list | tuple) else None
+        return check_array(X, dtype=dtype, ensure_all_finite=False)
+    n_rows, n_columns = nw.from_native(X, eager_only=True).shape
+    for size, unit, axis in [(n_rows, "sample", 0), (n_columns, "feature", 1)]:
+        if size == 0:
+            raise ValueError(
+                f"Found a table with 0 {unit}(s) (shape=({n_rows}, {n_columns})) while "
+                f"a minimum of 1 is required along axis {axis}."
+            )
+    return X
+
+
+def read_columns(table: Any) -> list[pd.Series]:
+    """Return the columns of what `as_table` returned as pandas Series."""
+    if isinstance(table, np.ndarray):
+        if table.dtype.kind == "U":
+            table = table.astype(object)
+        return [pd.Series(column, dtype=table.dtype, copy=False) for column in table.T]
+    if nw.dependencies.is_pandas_dataframe(table):
+        return [table.iloc[:, j] for j in range(table.shape[1])]
+    frame = nw.from_native(table, eager_only=True)
+    return [_to_pandas(frame.get_column(name)) for name in frame.columns]
+
+
+def _to_pandas(series: Any) -> pd.Series:
+    """Convert a narwhals Series; integers with missing cells stay integers."""
+    dtype = series.dtype
+    if isinstance(dtype, nw.Decimal):
+        series = series.cast(nw.Float64)
+    if not (dtype.is_integer() or isinstance(dtype, nw.Boolean)):
+        values = series.cast(nw.String) if _has_levels(dtype) else series
+        # Nested cells would come out of to_numpy as matrices where lengths agree.
+        array = object_array(values) if dtype.is_nested() else values.to_numpy()
+        if array.dtype.kind in "mM":
+            # Days, for one, are a unit that pandas does not have.
+            array = array.astype(f"{array.dtype.kind}8[us]")
+        kept = array.dtype if array.dtype.kind in "fmM" else object
+        return pd.Series(array, dtype=kept, copy=False)
+    missing = series.is_null().to_numpy()
+    if isinstance(dtype, nw.Boolean):
+        values = series.fill_null(False).to_numpy().astype(bool)
+        return pd.Series(pd.arrays.BooleanArray(values, missing))
+    values = series.fill_null(0).to_numpy()
+    # Arrow hands out read-only views, which pandas' masked arrays do not mind.
+    return pd.Series(pd.arrays.IntegerArray(values, missing))
+
+
+def _has_levels(dtype: Any) -> bool:
+    return isinstance(dtype, nw.Categorical | nw.Enum)
+
+
+def object_array(cells: Any) -> NDArray[Any]:
+    """Return cells, whatever they hold, as a one-dimensional array of objects."""
+    listed = cells.to_list() if hasattr(cells, "to_list") else cells
+    return np.fromiter(listed, dtype=object)

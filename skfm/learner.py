@@ -1,0 +1,199 @@
+"""One step of learning: scores, loss and gradients of a batch, then both optimizers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .batches import Batch
+from .dense import DenseAdam
+from .losses import Loss
+from .network import Network
+from .replicas import Replica, merge_norms
+from .sparse import OPTIMIZERS, Groups, Lookup
+from .threads import parallel_for
+
+#: Work of a batch (multiplications of the dense part, plus the numbers looked up, which
+#: cost more) below which a second thread does not pay.
+_WORK_PER_THREAD = 2_000_000
+_WORK_PER_NUMBER = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of one run; the names are the estimators'."""
+
+    max_iter: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    network_learning_rate: float
+    alpha_linear: float
+    alpha_factors: float
+    alpha: float
+    n_iter_no_change: int
+    tol: float
+    n_threads: int
+    early_stopping: bool
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """The optimizers between two runs, as NumPy arrays."""
+
+    optimizer: str
+    table_arrays: list[np.ndarray]
+    table_steps: int
+    mean: np.ndarray
+    variance: np.ndarray
+    dense_steps: int
+
+
+class Learner:
+    """A network, its loss and its optimizers.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place.
+    loss : Loss
+    settings : Settings
+    entries_per_row : float
+        Average entries of a row, to judge how much work a batch is.
+    rng : numpy Generator
+        Seeds dropout.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        settings: Settings,
+        entries_per_row: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.network, self.loss, self.settings = network, loss, settings
+        self.table_optimizer = OPTIMIZERS[settings.optimizer](
+            network.table, settings.learning_rate
+        )
+        self.dense_optimizer = DenseAdam(
+            network.parameters(), settings.network_learning_rate, settings.alpha
+        )
+        looked_up = entries_per_row * network.table.width * _WORK_PER_NUMBER
+        work = settings.batch_size * (network.work_per_row() + looked_up)
+        n_replicas = max(1, min(settings.n_threads, int(work / _WORK_PER_THREAD)))
+        if not network.table.on_cpu:
+            n_replicas = 1
+        gradients = self.dense_optimizer.gradient_buffers(n_replicas)
+        self.replicas = [
+            Replica(network, gradient, int(rng.integers(2**62)))
+            for gradient in gradients
+        ]
+
+    def step(self, batch: Batch, groups: Groups | None, mean_weight: float) -> float:
+        """Learn from one batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            With target and weight.
+        groups : Groups or None
+            Its entries by column, if already at hand.
+        mean_weight : float
+            Average weight of all training rows.
+
+        Returns
+        -------
+        float
+            Mean weighted loss of the batch before the step. If it is not finite,
+            nothing is updated.
+        """
+        table, settings = self.network.table, self.settings
+        assert batch.weight is not None
+        share = batch.weight.to(table.weight.device) / (mean_weight * len(batch))
+        loss, lookups = self._backward(batch, share)
+        if not np.isfinite(loss):
+            return loss
+        strengths = share.new_tensor([settings.alpha_linear, settings.alpha_factors])
+        gradient = table.gradient(
+            batch,
+            lookups,
+            share[:, None] * strengths,
+            groups=groups,
+            n_threads=settings.n_threads,
+        )
+        self.table_optimizer.step(gradient)
+        self.dense_optimizer.step()
+        if len(self.replicas) > 1:
+            merge_norms(self.network, self.replicas)
+        return loss
+
+    def _backward(self, batch: Batch, share: Tensor) -> tuple[float, list[Lookup]]:
+        """Gradients of the weighted loss: replica i takes every n-th part from i on."""
+        n = len(self.replicas)
+        parts = self.network.parts(batch, n)
+        losses = [0.0] * len(parts)
+        lookups: list[Lookup | None] = [None] * len(parts)
+
+        def work(first: int, last: int) -> None:
+            for replica in range(first, last):
+                self.replicas[replica].gradient.zero_()
+                for i in range(replica, len(parts), n):
+                    losses[i], lookups[i] = self._part(
+                        self.replicas[replica].network, batch, parts[i], share
+                    )
+
+        parallel_for(work, n, n)
+        return sum(losses), [lookup for lookup in lookups if lookup is not None]
+
+    def _part(
+        self, network: Network, batch: Batch, part: tuple[int, int], share: Tensor
+    ) -> tuple[float, Lookup]:
+        rows = batch.slice(*part)
+        lookup = network.table.look_up(rows, training=True)
+        assert rows.target is not None
+        per_row = self.loss.per_row(network(lookup), rows.target.to(share.device))
+        loss = (per_row * share[part[0] : part[1]]).sum()
+        loss.backward()
+        return loss.item(), lookup
+
+    def train(self) -> None:
+        """Turn on dropout and batch statistics."""
+        for replica in self.replicas:
+            replica.network.train()
+
+    def state_tensors(self) -> list[Tensor]:
+        """The optimizers' tensors, which steps change in place."""
+        dense = self.dense_optimizer
+        return [*self.table_optimizer.state, dense.mean, dense.variance]
+
+    def optimizer_state(self) -> OptimizerState:
+        """What a later run on the same network needs to go on."""
+        table, dense = self.table_optimizer, self.dense_optimizer
+        return OptimizerState(
+            self.settings.optimizer,
+            [_to_numpy(state) for state in table.state],
+            table.n_steps,
+            _to_numpy(dense.mean),
+            _to_numpy(dense.variance),
+            dense.n_steps,
+        )
+
+    def load_optimizers(self, state: OptimizerState) -> None:
+        """Go on from an earlier run's `optimizer_state`."""
+        device = self.network.table.weight.device
+        if state.optimizer == self.settings.optimizer:
+            tensors = [torch.from_numpy(a).to(device) for a in state.table_arrays]
+            self.table_optimizer.state = tensors
+            self.table_optimizer.n_steps = state.table_steps
+        self.dense_optimizer.mean = torch.from_numpy(state.mean).to(device)
+        self.dense_optimizer.variance = torch.from_numpy(state.variance).to(device)
+        self.dense_optimizer.n_steps = state.dense_steps
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().cpu().numpy()
+    return array
