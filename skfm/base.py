@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from . import choices
 from ._params import fit_context
-from .batches import PREDICTION_BATCH, Rows, canonical_csr
+from .batches import PREDICTION_BATCH, Rows
 from .callbacks import EpochCallbacks
-from .checks import check_finite, check_weights
-from .fields import resolve_fields
-from .learner import OptimizerState, Settings
+from .inputs import Data, Inputs
+from .learner import Settings
 from .losses import Loss, as_target
 from .network import DTYPES, Network, Shape
-from .parameters import SharedParameters
 from .threads import resolve_n_jobs, torch_threads
 from .training import Trainer
 
@@ -30,14 +28,6 @@ _SETTINGS = (
     *("optimizer", "network_learning_rate", "alpha_linear"),
     *("alpha_factors", "alpha", "n_iter_no_change", "tol"),
 )
-
-
-class Data(NamedTuple):
-    """Checked input: canonical X, encoded target, weights of the loss."""
-
-    X: Any
-    target: np.ndarray
-    weight: np.ndarray
 
 
 class Run(NamedTuple):
@@ -62,58 +52,12 @@ class Run(NamedTuple):
     classes: Any = None
 
 
-class Fitted:
-    """Types of the attributes that fit sets (apart, as they are no parameters)."""
-
-    network_: Network
-    fields_: np.ndarray | None
-    field_names_: list[str] | None
-    loss_curve_: list[float]
-    validation_scores_: list[float]
-    n_iter_: int
-    best_iter_: int
-    n_features_in_: int
-    _seen_columns: np.ndarray
-    _optimizer_state: OptimizerState | None
-
-
-class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
+class BaseModel(CallbackSupportMixin, Inputs):
     """Machinery of all estimators.
 
     An architecture (in `skfm.models`) gives ``_network_class`` and `_network_options`;
     a task (in `skfm.tasks`) gives the hooks about the target.
     """
-
-    _network_class: ClassVar[type[Network]]
-    _attributes_doc: ClassVar[str] = """
-        intercept_ : float or ndarray of shape (n_outputs,)
-            Bias of the scores; for regressors in units of y.
-        coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
-            Linear weights; for regressors in units of y.
-        factors_ : ndarray of shape (n_features, n_factors)
-            Embeddings; for regressors, of the standardised target. Columns without an
-            entry in the training rows have zeros.
-        network_ : torch.nn.Module
-            The trained network, on the device of the fit; pickled as NumPy arrays.
-        n_iter_ : int
-            Epochs run.
-        best_iter_ : int
-            The epoch whose weights were kept.
-        loss_curve_ : list of float
-            Mean training loss during each epoch, without penalty.
-        validation_scores_ : list of float
-            Minus the mean loss on the held-out rows after each epoch; empty without.
-        fields_ : ndarray of shape (n_features,) or None
-            Field of each column; None where the model needs none and none were given.
-        field_names_ : list of str or None
-            Their names.
-        n_features_in_ : int
-            Number of columns seen in `fit`.
-        feature_names_in_ : ndarray of shape (n_features_in_,)
-            Names of the columns, where X had names that are all strings.
-        """
-    #: Keywords of `validate_data` for y.
-    _target_checks: ClassVar[dict[str, Any]] = {}
 
     # What an architecture gives.
 
@@ -122,18 +66,6 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
         return {}
 
     # What a task gives.
-
-    def _learn_target(self, y: np.ndarray, weight: np.ndarray, classes: Any) -> None:
-        """Set the fitted attributes that say how y is encoded."""
-        raise AssertionError("defined by each task")
-
-    def _encode_target(self, y: np.ndarray) -> np.ndarray:
-        """Encode y as those attributes say."""
-        raise AssertionError("defined by each task")
-
-    def _weigh(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Weights of the loss, from those of the user."""
-        return weight
 
     def _make_loss(self) -> Loss:
         raise AssertionError("defined by each task")
@@ -144,11 +76,6 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
     def _labels(self, target: np.ndarray) -> np.ndarray | None:
         """Labels whose shares the held-out rows should keep, or None."""
         return None
-
-    def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """Factor and shift, each (n_outputs,), from raw scores to y's units."""
-        n_outputs = self.network_.shape.n_outputs
-        return np.ones(n_outputs), np.zeros(n_outputs)
 
     # Fitting.
 
@@ -210,7 +137,7 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
         hook_data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         context.call_on_fit_task_begin(estimator=self, **hook_data)
         with self._all_or_nothing() as commit:
-            data = self._check_data(X, y, sample_weight, run, resume)
+            data = self._check_data(X, y, sample_weight, resume, run.classes)
             held_out = self._check_validation(*validation)
             trainer = self._make_trainer(data, held_out, run, resume)
             try:
@@ -241,61 +168,6 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-
-    def _check_data(
-        self, X: Any, y: Any, sample_weight: Any, run: Run, resume: bool
-    ) -> Data:
-        dense = not hasattr(X, "tocsr")
-        X, y = self._check_X(X, y, reset=not resume)
-        weight = check_weights(sample_weight, X)
-        if not resume:
-            self._learn_target(y, weight, run.classes)
-            self._learn_fields(X, dense)
-        target = self._encode_target(y)
-        return Data(X, target, self._weigh(target, weight))
-
-    def _check_validation(self, X: Any, y: Any, sample_weight: Any) -> Data | None:
-        if X is None and y is None:
-            if sample_weight is not None:
-                raise ValueError("sample_weight_val needs X_val and y_val.")
-            return None
-        if X is None or y is None:
-            missing = "X_val" if X is None else "y_val"
-            raise ValueError(f"X_val and y_val go together, but {missing} is missing.")
-        X, y = self._check_X(X, y, reset=False, name="X_val")
-        weight = check_weights(sample_weight, X, "sample_weight_val")
-        target = self._encode_target(y)
-        return Data(X, target, self._weigh(target, weight))
-
-    def _check_X(
-        self, X: Any, y: Any = "no_validation", *, reset: bool, name: str = "X"
-    ) -> Any:
-        """Canonical CSR of X, beside the checked y if one is given."""
-        only_X = isinstance(y, str) and y == "no_validation"
-        checked = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            accept_sparse="csr",
-            dtype="numeric",
-            ensure_all_finite=False,
-            **({} if only_X else self._target_checks),
-        )
-        X, y = (checked, None) if only_X else checked
-        csr = canonical_csr(X)
-        check_finite(csr, name)
-        return csr if only_X else (csr, y)
-
-    def _learn_fields(self, X: Any, dense: bool) -> None:
-        asked = not isinstance(self.fields, str)
-        if not asked and self._network_class.lookup != "by_field":
-            self.fields_ = self.field_names_ = None
-            return
-        names = getattr(self, "feature_names_in_", None)
-        self.fields_, self.field_names_ = resolve_fields(
-            self.fields, X, names=names, is_dense=dense
-        )
 
     def _make_trainer(
         self, data: Data, held_out: Data | None, run: Run, resume: bool
@@ -421,33 +293,6 @@ class BaseModel(CallbackSupportMixin, Fitted, SharedParameters):
                 part = network.score(rows.span(start, stop), n_threads)
                 scores[start:stop] = part.cpu().numpy()
         return scores
-
-    def _attribute(self, values: Any) -> np.ndarray:
-        """A float array of its own, without the axis of a single output."""
-        array = np.array(values.detach().cpu().numpy())
-        return array[..., 0] if self.network_.shape.n_outputs == 1 else array
-
-    @property
-    def intercept_(self) -> Any:
-        """Bias, float or ndarray of shape (n_outputs,), in units of the prediction."""
-        scale, shift = self._output_scale()
-        intercept = self._attribute(self.network_.bias) * scale.squeeze()
-        return intercept + shift.squeeze()
-
-    @property
-    def coef_(self) -> np.ndarray:
-        """Linear weights, (n_features,) or (n_outputs, n_features)."""
-        table = self.network_.table
-        scale, _ = self._output_scale()
-        linear = table.weight[:, : table.n_linear].T.detach().cpu().numpy()
-        coef = linear * scale[:, None]
-        return coef[0] if len(coef) == 1 else coef
-
-    @property
-    def factors_(self) -> np.ndarray:
-        """Embeddings of the columns, (n_features, n_factors)."""
-        table = self.network_.table
-        return np.array(table.weight[:, table.n_linear :].cpu().numpy())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -23,7 +23,7 @@ LEVEL_0 = ("_params", "checks", "parameters", "fields", "encoding", "datasets")
 LEVEL_1 = ("threads", "batches")
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
-LEVEL_3 += ("choices", "callbacks")
+LEVEL_3 += ("choices", "callbacks", "fitted", "inputs")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
@@ -50,6 +50,8 @@ MODULES = {
     "training": may_import(*LEVELS_1_2, "network", "learner", never="sklearn"),
     "choices": may_import(),
     "callbacks": may_import("training"),
+    "fitted": may_import("learner", "network"),
+    "inputs": may_import(*LEVEL_0, "batches", "network", "fitted"),
     "base": may_import(*LEVELS_0_3),
     "tasks": may_import(*LEVELS_0_3, "base"),
     "models.*": may_import(*LEVELS_0_3, "base", "tasks"),
