@@ -1,0 +1,120 @@
+"""Layers that all networks are made of: linear, dropout, batch norm, MLP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "identity": nn.Identity,
+}
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` that waits for `initialize`."""
+
+    def reset_parameters(self) -> None:
+        with torch.no_grad():
+            self.weight.zero_()
+            if self.bias is not None:
+                self.bias.zero_()
+
+    def initialize(self, generator: Generator) -> None:
+        """Glorot-uniform weights, zero bias."""
+        nn.init.xavier_uniform_(self.weight, generator=generator)
+
+
+class Dropout(nn.Module):
+    """Inverted dropout with a random stream of its own.
+
+    Parameters
+    ----------
+    rate : float
+        Probability of zeroing an element, in [0, 1).
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        Where masks are drawn from; None is torch's global stream.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator: Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        keep = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
+        return x * keep.div_(1 - self.rate)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation that lets a batch of a single row pass."""
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__(n_features, eps=1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) == 1:
+            # One row has no spread: use the running statistics.
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False
+            )
+        return super().forward(x)
+
+
+class MLP(nn.Module):
+    """Hidden layers (linear, batch norm, activation, dropout) and a linear output.
+
+    Parameters
+    ----------
+    n_inputs : int
+    hidden_layer_sizes : sequence of int
+    n_outputs : int
+    activation : str
+        A key of `ACTIVATIONS`.
+    dropout : float
+        After every hidden layer.
+    batch_norm : bool
+        Before every activation, with the NFM authors' epsilon of 1e-3.
+    bias : bool, default=True
+        Of the output layer.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        hidden_layer_sizes: Sequence[int],
+        n_outputs: int,
+        *,
+        activation: str,
+        dropout: float,
+        batch_norm: bool,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        sizes = [n_inputs, *hidden_layer_sizes]
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise(sizes):
+            layers.append(Linear(fan_in, fan_out))
+            if batch_norm:
+                layers.append(BatchNorm(fan_out))
+            layers.append(ACTIVATIONS[activation]())
+            if dropout:
+                layers.append(Dropout(dropout))
+        self.hidden = nn.Sequential(*layers)
+        self.output = Linear(sizes[-1], n_outputs, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.output(self.hidden(x))
+        return scores

@@ -1,0 +1,100 @@
+"""Layers over all pairs of embeddings: Bi-Interaction, its head, pair attention."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor, nn
+
+from .basic import Linear
+
+
+def bi_interaction(total: Tensor, sum_squares: Tensor) -> Tensor:
+    """Bi-Interaction pooling (NFM, equation 4): all pairs' products, summed.
+
+    Parameters
+    ----------
+    total : Tensor of shape (B, k)
+        Sum of x v.
+    sum_squares : Tensor of shape (B, k)
+        Sum of (x v)^2.
+
+    Returns
+    -------
+    Tensor of shape (B, k)
+        Half of total^2 - sum_squares, element-wise.
+    """
+    return 0.5 * (total.square() - sum_squares)
+
+
+class InteractionHead(nn.Module):
+    """From an interaction vector in R^k to C scores.
+
+    With one output the scores are the vector's sum, which makes FM2 out of a
+    Bi-Interaction; with more, each output weighs the k factors in its own way
+    (h in R^{k x C}), and all share V.
+    """
+
+    def __init__(self, n_factors: int, n_outputs: int) -> None:
+        super().__init__()
+        self.weight: nn.Parameter | None = None
+        if n_outputs > 1:
+            self.weight = nn.Parameter(torch.zeros(n_factors, n_outputs))
+
+    def initialize(self, generator: Generator) -> None:
+        """N(0, 1): equal weights would cancel V's gradient under softmax."""
+        if self.weight is not None:
+            nn.init.normal_(self.weight, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.weight is None:
+            return x.sum(dim=1, keepdim=True)
+        return x @ self.weight
+
+
+class PairAttention(nn.Module):
+    """Attention-weighted sum of all pairs' products (AFM, equations 4-6).
+
+    Parameters
+    ----------
+    n_factors : int
+        k.
+    attention_size : int
+        t, hidden units of the attention network.
+    """
+
+    def __init__(self, n_factors: int, attention_size: int) -> None:
+        super().__init__()
+        self.hidden = Linear(n_factors, attention_size)
+        self.projection = nn.Parameter(torch.zeros(attention_size))
+
+    def initialize(self, generator: Generator) -> None:
+        """Near zero: attention starts almost uniform."""
+        nn.init.normal_(self.projection, std=0.1, generator=generator)
+
+    def forward(self, embeddings: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Pool the pairs of each row.
+
+        Parameters
+        ----------
+        embeddings : Tensor of shape (B, m, k)
+            x v of each entry, padded with zeros.
+        lengths : Tensor of shape (B,)
+            Entries of each row.
+
+        Returns
+        -------
+        pooled : Tensor of shape (B, k)
+        attention : Tensor of shape (B, m (m - 1) / 2)
+            Sums to one over a row's pairs; all zero for rows without a pair. Pairs in
+            the order of `torch.triu_indices(m, m, 1)`.
+        """
+        m = embeddings.shape[1]
+        first, second = torch.triu_indices(m, m, 1, device=embeddings.device)
+        products = embeddings[:, first] * embeddings[:, second]  # (B, P, k)
+        logits = torch.relu(self.hidden(products)) @ self.projection  # (B, P)
+        present = (second < lengths[:, None]).to(logits.dtype)
+        # A finite mask, and a product: softmax over an all-masked row would be NaN,
+        # and torch.where would let its gradient through.
+        logits = logits * present - (1 - present) * torch.finfo(logits.dtype).max / 4
+        attention = torch.softmax(logits, dim=1) * present
+        return (attention[:, None] @ products)[:, 0], attention
