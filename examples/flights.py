@@ -43,7 +43,8 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 import skfm
 
 OUTPUT = Path(__file__).parent / "output"
-CATEGORIES = "carrier tailnum flight origin dest month day hour".split()
+CATEGORIES = ["carrier", "tailnum", "flight", "origin", "dest"]
+CATEGORIES += ["month", "day", "hour"]
 NUMBERS = ["distance"]
 LATE = 15  # minutes
 
@@ -105,9 +106,11 @@ def plot_comparison(results: pd.DataFrame, path: Path) -> None:
         ylabel="ROC AUC on held-out flights",
         title=f"Arrives more than {LATE} minutes late: default parameters",
     )
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("{x:g}")
     ax.margins(0.15)
     ax.grid(alpha=0.3)
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right")
     fig.savefig(path, dpi=150)
 
 
