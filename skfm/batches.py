@@ -7,7 +7,7 @@ rows is gathered into fresh arrays with int32 columns and values of the network'
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from .threads import parallel_for
 #: Rows scored at once by predict and evaluate: enough to hide the cost of a call,
 #: small enough that a batch's lookups stay in cache.
 PREDICTION_BATCH = 8192
+
+#: Floating types that the kernels read as they are, in the machine's byte order.
+_KERNEL_FLOATS = (np.dtype(np.float32).str, np.dtype(np.float64).str)
 
 MAX_COLUMNS = np.iinfo(np.int32).max
 
@@ -60,6 +63,15 @@ class Batch:
             None if self.weight is None else self.weight[start:stop],
         )
 
+    def of_unit_length(self, dtype: np.dtype[Any]) -> Batch:
+        """The same rows, each divided by its Euclidean norm; empty rows stay empty."""
+        lengths = np.diff(self.indptr)
+        values = self.values if len(self.values) else np.ones(len(self.columns), dtype)
+        rows = np.repeat(np.arange(len(self)), lengths)
+        squares = np.bincount(rows, np.square(values, dtype=np.float64), len(self))
+        norms = np.sqrt(squares, out=np.ones(len(self)), where=squares > 0)
+        return replace(self, values=(values / norms[rows]).astype(dtype, copy=False))
+
 
 class Rows:
     """All rows of a matrix with their targets and weights.
@@ -73,6 +85,9 @@ class Rows:
         Floating type of the batches' values.
     target, weight : Tensor or None
         One row (element) per row of X.
+    mean_fields : ndarray of shape (n_columns,) or None
+        Field of each column: batches hold the values divided by the number of entries
+        that the row has in the field. None: the values as they are.
     """
 
     def __init__(
@@ -81,11 +96,14 @@ class Rows:
         dtype: str,
         target: Tensor | None = None,
         weight: Tensor | None = None,
+        mean_fields: np.ndarray | None = None,
     ) -> None:
+        self.n_columns = X.shape[1]
         self.indptr, self.indices = X.indptr, X.indices
         self.data = None if _all_ones(X.data) else X.data
         self.dtype = np.dtype(dtype)
         self.target, self.weight = target, weight
+        self.mean_fields = mean_fields
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -96,10 +114,12 @@ class Rows:
         values = np.empty(0, self.dtype)
         if self.data is not None:
             values = self.data[lo:hi].astype(self.dtype, copy=False)
+        indptr = self.indptr[start : stop + 1].astype(np.int64) - lo
+        columns = self.indices[lo:hi].astype(np.int32, copy=False)
         return Batch(
-            self.indptr[start : stop + 1].astype(np.int64) - lo,
-            self.indices[lo:hi].astype(np.int32, copy=False),
-            values,
+            indptr,
+            columns,
+            self._pooled(indptr, columns, values),
             None if self.target is None else self.target[start:stop],
             None if self.weight is None else self.weight[start:stop],
         )
@@ -121,10 +141,30 @@ class Rows:
         return Batch(
             indptr,
             columns,
-            values,
+            self._pooled(indptr, columns, values, n_threads),
             None if self.target is None else self.target[picked],
             None if self.weight is None else self.weight[picked],
         )
+
+    def _pooled(
+        self,
+        indptr: np.ndarray,
+        columns: np.ndarray,
+        values: np.ndarray,
+        n_threads: int = 1,
+    ) -> np.ndarray:
+        """Values of a batch, averaged over each row's entries of a field if asked."""
+        if self.mean_fields is None:
+            return values
+        pooled = np.empty(len(columns), self.dtype)
+        n_fields = int(self.mean_fields.max()) + 1
+        parallel_for(
+            _divide_by_count,
+            len(indptr) - 1,
+            n_threads,
+            *(indptr, columns, values, self.mean_fields, n_fields, pooled),
+        )
+        return pooled
 
     def longest(self) -> int:
         """Entries of the longest row."""
@@ -140,9 +180,11 @@ class Rows:
         weight = None if self.weight is None else self.weight.numpy()[rows]
         return float(np.average(lengths * (lengths - 1) / 2, weights=weight))
 
-    def active_columns(self, rows: np.ndarray, n_columns: int) -> np.ndarray:
-        """Mask of the columns that have an entry in any of ``rows``."""
-        active = np.zeros(n_columns, np.bool_)
+    def active_columns(self, rows: np.ndarray) -> np.ndarray:
+        """Mask of the columns that have an entry in any of ``rows`` with a weight."""
+        active = np.zeros(self.n_columns, np.bool_)
+        if self.weight is not None:
+            rows = rows[self.weight.numpy()[rows] > 0]
         _mark_columns(self.indptr, self.indices, rows, active)
         return active
 
@@ -169,13 +211,16 @@ def canonical_csr(X: Any) -> Any:
             f"X has {X.shape[1]} columns; at most {MAX_COLUMNS} are supported. "
             "Hash the categories into fewer columns."
         )
+    if X.dtype.kind == "f" and X.dtype.str not in _KERNEL_FLOATS:
+        X = X.astype(np.float64)
     if not sp.issparse(X):
         return sp.csr_array(X)
     if X.format != "csr":
         X = X.tocsr()
     csr = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape, copy=False)
     if not csr.has_canonical_format or np.count_nonzero(csr.data) < csr.nnz:
-        csr = csr.copy()
+        # Sums of duplicates may exceed a small integer type.
+        csr = csr.copy() if csr.dtype.kind == "f" else csr.astype(np.float64)
         csr.sum_duplicates()
         csr.eliminate_zeros()
     return csr
@@ -212,6 +257,20 @@ def _gather(indptr, indices, data, rows, out_indptr, columns, values, start, sto
         if not unit:
             for p in range(out_indptr[b + 1] - target):
                 values[target + p] = data[source + p]
+
+
+@njit(nogil=True, cache=True)
+def _divide_by_count(indptr, columns, values, fields, n_fields, out, start, stop):  # type: ignore[no-untyped-def]
+    unit = values.shape[0] == 0
+    counts = np.zeros(n_fields, np.int64)
+    for b in range(start, stop):
+        for p in range(indptr[b], indptr[b + 1]):
+            counts[fields[columns[p]]] += 1
+        for p in range(indptr[b], indptr[b + 1]):
+            value = 1.0 if unit else values[p]
+            out[p] = value / counts[fields[columns[p]]]
+        for p in range(indptr[b], indptr[b + 1]):
+            counts[fields[columns[p]]] = 0
 
 
 @njit(nogil=True, cache=True)

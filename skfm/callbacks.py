@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .training import Trainer
@@ -20,10 +21,19 @@ class EpochCallbacks:
         Of the whole fit.
     data : dict
         What every hook is offered: X, y and metadata.
+    history : callable
+        From the trainer to the fitted attributes that tell of its epochs.
     """
 
-    def __init__(self, estimator: Any, context: Any, data: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        context: Any,
+        data: dict[str, Any],
+        history: Callable[[Trainer], dict[str, Any]],
+    ) -> None:
         self.estimator, self.context, self.data = estimator, context, data
+        self.history = history
         self._epoch: Any = None
         self._started = 0.0
 
@@ -39,8 +49,8 @@ class EpochCallbacks:
             estimator=self.estimator,
             **self.data,
             reconstruction_attributes=lambda: {
+                **self.history(trainer),
                 "network_": copy.deepcopy(trainer.network),
-                "n_iter_": len(trainer.history.loss_curve),
             },
         )
         return stop

@@ -16,10 +16,11 @@ from .replicas import Replica, merge_norms
 from .sparse import OPTIMIZERS, Groups, Lookup
 from .threads import parallel_for
 
-#: Work of a batch (multiplications of the dense part, plus the numbers looked up, which
-#: cost more) below which a second thread does not pay.
-_WORK_PER_THREAD = 2_000_000
+#: Work of a part of a batch (multiplications of the dense layers, plus the numbers
+#: looked up, which cost more) that is worth handing to a thread.
+_WORK_PER_PART = 20_000_000
 _WORK_PER_NUMBER = 10
+_MAX_PARTS = 16
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Learner:
         )
         looked_up = entries_per_row * network.table.width * _WORK_PER_NUMBER
         work = settings.batch_size * (network.work_per_row() + looked_up)
-        n_replicas = max(1, min(settings.n_threads, int(work / _WORK_PER_THREAD)))
+        # By the work alone, so that the bits do not depend on the number of threads.
+        n_replicas = min(_MAX_PARTS, max(1, int(work / _WORK_PER_PART)))
         if not network.table.on_cpu:
             n_replicas = 1
         gradients = self.dense_optimizer.gradient_buffers(n_replicas)
@@ -125,15 +127,16 @@ class Learner:
             groups=groups,
             n_threads=settings.n_threads,
         )
-        self.table_optimizer.step(gradient)
+        touched = [table.weight, *self.table_optimizer.state]
+        with self.network.keep_fixed(batch.columns, touched):
+            self.table_optimizer.step(gradient)
         self.dense_optimizer.step()
-        if len(self.replicas) > 1:
-            merge_norms(self.network, self.replicas)
+        merge_norms(self.network, self.replicas)
         return loss
 
     def _backward(self, batch: Batch, share: Tensor) -> tuple[float, list[Lookup]]:
         """Gradients of the weighted loss: replica i takes every n-th part from i on."""
-        n = len(self.replicas)
+        settings, n = self.settings, len(self.replicas)
         parts = self.network.parts(batch, n)
         losses = [0.0] * len(parts)
         lookups: list[Lookup | None] = [None] * len(parts)
@@ -146,18 +149,20 @@ class Learner:
                         self.replicas[replica].network, batch, parts[i], share
                     )
 
-        parallel_for(work, n, n)
+        parallel_for(work, n, settings.n_threads)
         return sum(losses), [lookup for lookup in lookups if lookup is not None]
 
     def _part(
         self, network: Network, batch: Batch, part: tuple[int, int], share: Tensor
     ) -> tuple[float, Lookup]:
         rows = batch.slice(*part)
-        lookup = network.table.look_up(rows, training=True)
+        threads = max(1, self.settings.n_threads // len(self.replicas))
+        lookup = network.table.look_up(rows, n_threads=threads, training=True)
         assert rows.target is not None
-        per_row = self.loss.per_row(network(lookup), rows.target.to(share.device))
-        loss = (per_row * share[part[0] : part[1]]).sum()
-        loss.backward()
+        with torch.enable_grad():
+            per_row = self.loss.per_row(network(lookup), rows.target.to(share.device))
+            loss = (per_row * share[part[0] : part[1]]).sum()
+            loss.backward()
         return loss.item(), lookup
 
     def train(self) -> None:
@@ -169,6 +174,15 @@ class Learner:
         """The optimizers' tensors, which steps change in place."""
         dense = self.dense_optimizer
         return [*self.table_optimizer.state, dense.mean, dense.variance]
+
+    @property
+    def n_steps(self) -> tuple[int, int]:
+        """Steps made by the two optimizers."""
+        return self.table_optimizer.n_steps, self.dense_optimizer.n_steps
+
+    @n_steps.setter
+    def n_steps(self, n_steps: tuple[int, int]) -> None:
+        self.table_optimizer.n_steps, self.dense_optimizer.n_steps = n_steps
 
     def optimizer_state(self) -> OptimizerState:
         """What a later run on the same network needs to go on."""
@@ -186,12 +200,17 @@ class Learner:
         """Go on from an earlier run's `optimizer_state`."""
         device = self.network.table.weight.device
         if state.optimizer == self.settings.optimizer:
-            tensors = [torch.from_numpy(a).to(device) for a in state.table_arrays]
+            tensors = [_writable(array).to(device) for array in state.table_arrays]
             self.table_optimizer.state = tensors
             self.table_optimizer.n_steps = state.table_steps
-        self.dense_optimizer.mean = torch.from_numpy(state.mean).to(device)
-        self.dense_optimizer.variance = torch.from_numpy(state.variance).to(device)
+        self.dense_optimizer.mean = _writable(state.mean).to(device)
+        self.dense_optimizer.variance = _writable(state.variance).to(device)
         self.dense_optimizer.n_steps = state.dense_steps
+
+
+def _writable(array: np.ndarray) -> Tensor:
+    """A tensor on the array's memory, or on a copy where that is read-only."""
+    return torch.from_numpy(np.require(array, requirements="W"))
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

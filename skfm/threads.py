@@ -11,7 +11,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,7 +35,7 @@ def resolve_n_jobs(n_jobs: int | None) -> int:
     """
     if n_jobs == 0:
         raise ValueError("n_jobs=0 has no meaning; pass None, -1 or a positive integer")
-    usable = max(1, min(joblib.cpu_count(), torch.get_num_threads()))
+    usable = max(1, min(joblib.cpu_count(), torch_threads.unborrowed()))
     if n_jobs is None:
         return usable
     return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
@@ -90,33 +90,46 @@ def parallel_for(
     try:
         work()
     finally:
-        for helper in helpers:
-            if not helper.cancel():
-                helper.result()
+        running = [helper for helper in helpers if not helper.cancel()]
+        wait(running)
+    for helper in running:
+        helper.result()
 
 
 class _TorchThreads:
-    """The process-wide thread count of torch, borrowed by any number of fits."""
+    """The thread count of torch, borrowed by any number of fits.
+
+    With OpenMP each Python thread has a count of its own beside the one that new
+    threads start with, so every borrower puts back its own thread's.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._borrowers = 0
         self._original = 1
+        self._own = threading.local()
+
+    def unborrowed(self) -> int:
+        """The count there is when nobody borrows."""
+        with self._lock:
+            return self._original if self._borrowers else torch.get_num_threads()
 
     @contextmanager
     def __call__(self, n_threads: int) -> Iterator[None]:
+        outer = getattr(self._own, "n_threads", None)
         with self._lock:
             if self._borrowers == 0:
                 self._original = torch.get_num_threads()
             self._borrowers += 1
+            self._own.n_threads = n_threads
             _set_torch_threads(n_threads)
         try:
             yield
         finally:
             with self._lock:
                 self._borrowers -= 1
-                if self._borrowers == 0:
-                    _set_torch_threads(self._original)
+                self._own.n_threads = outer
+                _set_torch_threads(self._original if outer is None else outer)
 
 
 def _set_torch_threads(n_threads: int) -> None:

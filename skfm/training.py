@@ -49,14 +49,31 @@ class History:
 
 
 class Snapshot:
-    """The values of tensors that training changes in place, to go back to."""
+    """What training changes in place, to go back to.
 
-    def __init__(self, live: list[Tensor]) -> None:
-        self._live = live
+    Parameters
+    ----------
+    learner : Learner
+    with_optimizers : bool
+        Whether to remember the optimizers' state too.
+    """
+
+    def __init__(self, learner: Learner, *, with_optimizers: bool) -> None:
+        self._learner = learner
+        network = learner.network
+        self._live = [
+            network.table.weight,
+            learner.dense_optimizer.values,
+            *network.buffers(),
+        ]
+        if with_optimizers:
+            self._live += learner.state_tensors()
         self._saved: list[Tensor] | None = None
+        self._n_steps = learner.n_steps
 
     def take(self) -> None:
-        """Remember the weights as they are."""
+        """Remember everything as it is."""
+        self._n_steps = self._learner.n_steps
         if self._saved is None:
             self._saved = [torch.empty_like(live) for live in self._live]
         for saved, live in zip(self._saved, self._live, strict=True):
@@ -64,7 +81,10 @@ class Snapshot:
 
     def restore(self) -> None:
         """Go back to what was remembered, if anything was."""
-        for saved, live in zip(self._saved or [], self._live, strict=False):
+        if self._saved is None:
+            return
+        self._learner.n_steps = self._n_steps
+        for saved, live in zip(self._saved, self._live, strict=True):
             live.copy_(saved)
 
 
@@ -88,6 +108,8 @@ class Trainer:
     resume : bool
         Whether the network has been trained before: interrupted in its first epoch,
         the run then puts everything back.
+    keep_optimizers : bool
+        Whether a later run will go on from the optimizers' state.
     optimizer_state : OptimizerState or None
         Of the earlier run, to go on from.
 
@@ -107,21 +129,18 @@ class Trainer:
         rng: np.random.Generator,
         *,
         resume: bool = False,
+        keep_optimizers: bool = False,
         optimizer_state: OptimizerState | None = None,
     ) -> None:
         self.network, self.loss, self.settings, self.rng = network, loss, settings, rng
         self.rows, self.train, self.validation = rows, train, validation
         self.history = History()
+        # Whether the network has the weights to keep, rather than the snapshot.
+        self._best_is_live = False
         self.learner = Learner(network, loss, settings, rows.mean_length(), rng)
-        live = [
-            network.table.weight,
-            self.learner.dense_optimizer.values,
-            *network.buffers(),
-        ]
         if optimizer_state is not None:
             self.learner.load_optimizers(optimizer_state)
-            live += self.learner.state_tensors()
-        self._snapshot = Snapshot(live)
+        self._snapshot = Snapshot(self.learner, with_optimizers=keep_optimizers)
         if resume:
             self._snapshot.take()
         assert rows.weight is not None
@@ -139,28 +158,45 @@ class Trainer:
         try:
             with torch_threads(1):
                 self._run_epochs(monitor)
-        except BaseException:
-            self._snapshot.restore()
-            raise
         finally:
+            if not self._best_is_live:
+                self._snapshot.restore()
             self.network.eval()
-        if self.history.best_epoch < len(self.history.loss_curve):
-            self._snapshot.restore()
 
     def _run_epochs(self, monitor: Monitor) -> None:
         for epoch in range(self.settings.max_iter):
             monitor.begin_epoch()
-            loss = self._epoch()
-            self._check_finite(float(self.network.table.weight.sum()))
-            self.history.loss_curve.append(loss)
-            if self.validation is not None:
-                self.history.validation_scores.append(-self.evaluate())
+            self._best_is_live = False
+            last = epoch + 1 == self.settings.max_iter
+            self._record(self._epoch(), last)
             if self._is_best():
                 self.history.best_epoch = epoch + 1
-                if epoch + 1 < self.settings.max_iter:
+                if not last:
                     self._snapshot.take()
+                self._best_is_live = True
             if monitor.end_epoch(self) or self._should_stop():
                 return
+
+    def _record(self, loss: float, last: bool) -> None:
+        """Add an epoch to the history, if what it left is finite.
+
+        Weights may be finite but too large to compute with. The next epoch, or the
+        held-out rows, would tell; after the last epoch a few training rows do.
+        """
+        weights = (self.network.table.weight, self.learner.dense_optimizer.values)
+        self._check_finite(
+            sum(float(weight.sum(dtype=torch.float64)) for weight in weights)
+        )
+        scores = [] if self.validation is None else [-self.evaluate()]
+        if last and not scores:
+            few = self.rows.take(self.train[:PREDICTION_BATCH])
+            self.network.eval()
+            scored = self.network.score(few, self.settings.n_threads)
+            self._check_finite(float(scored.sum()))
+        for score in scores:
+            self._check_finite(score)
+        self.history.loss_curve.append(loss)
+        self.history.validation_scores.extend(scores)
 
     def _is_best(self) -> bool:
         """Whether the last epoch's weights are the ones to keep."""
@@ -205,7 +241,7 @@ class Trainer:
         yield ahead.result()
 
     def _prepare(self, rows: np.ndarray) -> tuple[Batch, Groups | None]:
-        batch = self.rows.take(rows)
+        batch = self.network.prepare(self.rows.take(rows))
         table = self.network.table
         return batch, table.group(batch) if table.on_cpu else None
 

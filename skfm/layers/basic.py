@@ -68,7 +68,12 @@ class BatchNorm(nn.BatchNorm1d):
         if self.training and len(x) == 1:
             # One row has no spread: use the running statistics.
             return nn.functional.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, False
+                x,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                eps=self.eps,
             )
         return super().forward(x)
 
@@ -106,7 +111,8 @@ class MLP(nn.Module):
         sizes = [n_inputs, *hidden_layer_sizes]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(sizes):
-            layers.append(Linear(fan_in, fan_out))
+            # Batch normalisation subtracts the mean, and any bias with it.
+            layers.append(Linear(fan_in, fan_out, bias=not batch_norm))
             if batch_norm:
                 layers.append(BatchNorm(fan_out))
             layers.append(ACTIVATIONS[activation]())

@@ -60,7 +60,7 @@ def _prefetch(typingctx, array, row, offset):
     return types.void(array, types.intp, types.intp), codegen
 
 
-@njit(inline="always", **_JIT)
+@njit(forceinline=True, **_JIT)
 def _prefetch_row(array, row, width):
     for offset in range(0, width * array.itemsize + _CACHE_LINE - 1, _CACHE_LINE):
         _prefetch(array, np.intp(row), offset)
@@ -68,9 +68,10 @@ def _prefetch_row(array, row, width):
 
 @njit(**_JIT)
 def pool(weight, n_linear, indptr, columns, values, out, start, stop):
-    """out[b] = [sum x w | sum x v | sum (x v)^2], of width D + k."""
+    """out[b] = [sum x w | sum x v | sum (x v)^2], the squares by factor or in all."""
     width = weight.shape[1]
     n_factors = width - n_linear
+    n_squares = out.shape[1] - width
     unit = values.shape[0] == 0
     acc = np.empty(width + n_factors, weight.dtype)
     last = indptr[stop] - 1
@@ -80,13 +81,19 @@ def pool(weight, n_linear, indptr, columns, values, out, start, stop):
             _prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
             c = columns[p]
             x = weight.dtype.type(1) if unit else values[p]
-            for d in range(width):
+            for d in range(n_linear):
                 acc[d] += x * weight[c, d]
             for j in range(n_factors):
                 e = x * weight[c, n_linear + j]
+                acc[n_linear + j] += e
                 acc[width + j] += e * e
-        for d in range(width + n_factors):
+        for d in range(width):
             out[b, d] = acc[d]
+        if n_squares == n_factors:
+            for j in range(n_factors):
+                out[b, width + j] = acc[width + j]
+        else:
+            out[b, width] = acc[width:].sum()
 
 
 @njit(**_JIT)
@@ -130,28 +137,30 @@ def group(indptr, columns, n_columns):
     bounds : (U + 1,) int64, where each column's entries start in ``order``
     """
     n = columns.shape[0]
+    n_digits = 1
+    while (n_columns - 1) >> (n_digits * _RADIX_BITS) > 0:
+        n_digits += 1
     keys, spare = np.empty(n, np.int64), np.empty(n, np.int64)
     row_of = np.empty(n, np.int32)
+    counts = np.zeros((n_digits, 1 << _RADIX_BITS), np.int64)
+    mask = (1 << _RADIX_BITS) - 1
     for b in range(indptr.shape[0] - 1):
         for p in range(indptr[b], indptr[b + 1]):
             row_of[p] = b
             keys[p] = (np.int64(columns[p]) << 32) | p
-    counts = np.empty(1 << _RADIX_BITS, np.int64)
-    mask = (1 << _RADIX_BITS) - 1
-    shift = 32
-    while (n_columns - 1) >> (shift - 32) > 0:
-        counts[:] = 0
-        for i in range(n):
-            counts[(keys[i] >> shift) & mask] += 1
+            for digit in range(n_digits):
+                counts[digit, (columns[p] >> (digit * _RADIX_BITS)) & mask] += 1
+    for digit in range(n_digits):
+        shift = 32 + digit * _RADIX_BITS
+        place = counts[digit]
         total = 0
-        for digit in range(counts.shape[0]):
-            total, counts[digit] = total + counts[digit], total
+        for value in range(mask + 1):
+            total, place[value] = total + place[value], total
         for i in range(n):
-            digit = (keys[i] >> shift) & mask
-            spare[counts[digit]] = keys[i]
-            counts[digit] += 1
+            value = (keys[i] >> shift) & mask
+            spare[place[value]] = keys[i]
+            place[value] += 1
         keys, spare = spare, keys
-        shift += _RADIX_BITS
     return _runs(keys, row_of)
 
 
@@ -178,43 +187,71 @@ def _runs(keys, row_of):
 # A gradient not yet reduced travels as one tuple (see `RowGradient.parts`):
 #   distinct, bounds, order, rows   what `group` returns
 #   indptr, values                  of the batch
-#   upstream (B, 2D)                [U1 | U2]; a gradient is sum x U1 + w sum x^2 U2
-#   slots (B, S, k) or (0, 0, 0)    gradient of `scatter`'s slots
+#   upstream (B, F + 1 + S)         [U1 | a | U2]: a column's entries add x U1 to its
+#                                   first F numbers, x^2 a w to its linear weights and
+#                                   x^2 U2 v to its factors; S is k, or 1 for all alike
+#   n_first                         F: D, or C where the factors' part comes by slots
+#   slots (B, slots, k) or (0, 0, 0), gradient of `scatter`'s slots
 #   fields (n_columns,) or (0,)
-#   n_linear
+#   n_linear                        C
 
 
 @njit(**_JIT)
+def _buffer(weight, gradient):
+    """What `_column_gradient` works in."""
+    return np.empty(max(weight.shape[1], gradient[6].shape[1]), weight.dtype)
+
+
+@njit(forceinline=True, **_JIT)
 def _column_gradient(weight, gradient, u, acc):
-    """Gradient of the u-th distinct column's table row, into ``acc[:D]``."""
-    distinct, bounds, order, rows, _, values, upstream, slots, _, _ = gradient
-    width = weight.shape[1]
+    """Gradient of the u-th distinct column's table row, into ``acc[:D]``.
+
+    In place: a second array costs as much again in checks for overlap.
+    """
+    distinct, bounds, order, rows, _, values = gradient[:6]
+    upstream, n_first, slots, _, n_linear = gradient[6:]
+    width = upstream.shape[1]
     unit = values.shape[0] == 0
     last = order.shape[0] - 1
     acc[:] = 0
     for i in range(bounds[u], bounds[u + 1]):
-        _prefetch_row(upstream, rows[min(i + _AHEAD, last)], 2 * width)
+        _prefetch_row(upstream, rows[min(i + _AHEAD, last)], width)
         b = rows[i]
         if unit:
-            for d in range(2 * width):
+            for d in range(width):
                 acc[d] += upstream[b, d]
         else:
             x = values[order[i]]
-            for d in range(width):
+            for d in range(n_first):
                 acc[d] += x * upstream[b, d]
-            for d in range(width, 2 * width):
+            for d in range(n_first, width):
                 acc[d] += x * x * upstream[b, d]
-    c = distinct[u]
-    for d in range(width):
-        acc[d] += weight[c, d] * acc[width + d]
+    _add_second(weight, distinct[u], n_first, n_linear, width, acc)
     if slots.shape[0] > 0:
         _add_slot_gradient(gradient, u, acc)
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
+def _add_second(weight, c, n_first, n_linear, width, acc):
+    """Add what is in proportion to the weights: ``acc = [U1 | a | U2]`` before."""
+    a, second = acc[n_first], acc[n_first + 1]
+    if width > n_first + 2:
+        for d in range(n_linear, weight.shape[1]):
+            acc[d] += acc[n_first + 1 - n_linear + d] * weight[c, d]
+    else:
+        if n_first == n_linear:
+            acc[n_linear:] = 0
+        for d in range(n_linear, weight.shape[1]):
+            acc[d] += second * weight[c, d]
+    for d in range(n_linear):
+        acc[d] += a * weight[c, d]
+
+
+@njit(forceinline=True, **_JIT)
 def _add_slot_gradient(gradient, u, acc):
     """Add sum x dL/dslots over a column's entries to the factors' part of ``acc``."""
-    distinct, bounds, order, rows, indptr, values, _, slots, fields, n_linear = gradient
+    distinct, bounds, order, rows, indptr, values = gradient[:6]
+    slots, fields, n_linear = gradient[8:]
     by_field = fields.shape[0] > 0
     for i in range(bounds[u], bounds[u + 1]):
         p, b = order[i], rows[i]
@@ -227,9 +264,8 @@ def _add_slot_gradient(gradient, u, acc):
 @njit(**_JIT)
 def reduce(weight, gradient, out, start, stop):
     """out[u] = gradient of the u-th distinct column's table row."""
-    distinct = gradient[0]
+    distinct, acc = gradient[0], _buffer(weight, gradient)
     width = weight.shape[1]
-    acc = np.empty(2 * width, weight.dtype)
     for u in range(start, stop):
         _prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
         _column_gradient(weight, gradient, u, acc)
@@ -240,9 +276,8 @@ def reduce(weight, gradient, out, start, stop):
 @njit(**_JIT)
 def sgd(weight, gradient, learning_rate, start, stop):
     """Reduce and step: w -= lr g."""
-    distinct = gradient[0]
+    distinct, acc = gradient[0], _buffer(weight, gradient)
     width = weight.shape[1]
-    acc = np.empty(2 * width, weight.dtype)
     for u in range(start, stop):
         _prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
         _column_gradient(weight, gradient, u, acc)
@@ -254,9 +289,8 @@ def sgd(weight, gradient, learning_rate, start, stop):
 @njit(**_JIT)
 def adagrad(weight, gradient, squares, learning_rate, epsilon, start, stop):
     """Reduce and step: s += g^2; w -= lr g / (sqrt(s) + eps)."""
-    distinct = gradient[0]
+    distinct, acc = gradient[0], _buffer(weight, gradient)
     width = weight.shape[1]
-    acc = np.empty(2 * width, weight.dtype)
     for u in range(start, stop):
         ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
         _prefetch_row(weight, ahead, width)
@@ -264,9 +298,10 @@ def adagrad(weight, gradient, squares, learning_rate, epsilon, start, stop):
         _column_gradient(weight, gradient, u, acc)
         c = distinct[u]
         for d in range(width):
-            s = squares[c, d] + acc[d] * acc[d]
+            g = acc[d]
+            s = squares[c, d] + g * g
             squares[c, d] = s
-            weight[c, d] -= learning_rate * acc[d] / (np.sqrt(s) + epsilon)
+            weight[c, d] -= learning_rate * g / (np.sqrt(s) + epsilon)
 
 
 @njit(**_JIT)
@@ -276,9 +311,8 @@ def adam(weight, gradient, mean, variance, settings, start, stop):
     settings = (step size lr / (1 - beta1^t), beta1, beta2, sqrt(1 - beta2^t), eps)
     """
     step_size, beta1, beta2, correction, epsilon = settings
-    distinct = gradient[0]
+    distinct, acc = gradient[0], _buffer(weight, gradient)
     width = weight.shape[1]
-    acc = np.empty(2 * width, weight.dtype)
     one = weight.dtype.type(1)
     for u in range(start, stop):
         ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
@@ -288,7 +322,8 @@ def adam(weight, gradient, mean, variance, settings, start, stop):
         _column_gradient(weight, gradient, u, acc)
         c = distinct[u]
         for d in range(width):
-            m = beta1 * mean[c, d] + (one - beta1) * acc[d]
-            v = beta2 * variance[c, d] + (one - beta2) * acc[d] * acc[d]
+            g = acc[d]
+            m = beta1 * mean[c, d] + (one - beta1) * g
+            v = beta2 * variance[c, d] + (one - beta2) * g * g
             mean[c, d], variance[c, d] = m, v
             weight[c, d] -= step_size * m / (np.sqrt(v) / correction + epsilon)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..threads import parallel_for
 from . import kernels
+from .memory import zeros
 from .table import EmbeddingTable, RowGradient
 
 
@@ -41,9 +41,7 @@ class RowOptimizer:
         self.n_steps = 0
         dtype = table.host.dtype
         self.state = [
-            torch.from_numpy(np.zeros(table.weight.shape, dtype)).to(
-                table.weight.device
-            )
+            torch.from_numpy(zeros(table.host.shape, dtype)).to(table.weight.device)
             for _ in range(self.n_states)
         ]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..batches import Batch
 from ..threads import parallel_for
 from . import kernels, torch_ops
+from .memory import zeros
 
 #: Entries below which a kernel is not worth a second thread.
 _ENTRIES_PER_THREAD = 20_000
@@ -29,12 +30,15 @@ class Lookup:
     linear : Tensor of shape (B, C)
         Sum of x w.
     sum, sum_squares : Tensor of shape (B, k), or None
-        Sum of x v and of (x v)^2, element-wise: the *pooled* lookup.
+        Sum of x v and of (x v)^2, element-wise: the *pooled* lookup. With
+        "pooled_total" the squares are summed over the factors too: (B, 1).
     slots : Tensor of shape (B, S, k), or None
         Sum of x v *by field* (S fields), or the x v of each *non-zero* (S the longest
         row), padded with zeros.
     lengths : Tensor of shape (B,), int64
         Number of entries of each row.
+    columns : Tensor of shape (nnz,), int64, or None
+        The column of each entry, row by row; with the *by non-zero* lookup only.
     """
 
     linear: Tensor
@@ -42,6 +46,7 @@ class Lookup:
     sum_squares: Tensor | None
     slots: Tensor | None
     lengths: Tensor
+    columns: Tensor | None = None
 
     def leaves(self) -> list[Tensor]:
         """The tensors that gradients arrive at."""
@@ -82,8 +87,8 @@ class RowGradient:
         slots = empty if self.slots is None else self.slots.numpy()
         return (
             *(groups.distinct, groups.bounds, groups.order, groups.rows),
-            *(self.batch.indptr, self.batch.values, upstream, slots),
-            *(self.table.kernel_fields, self.table.n_linear),
+            *(self.batch.indptr, self.batch.values, upstream, self.table.n_first),
+            *(slots, self.table.kernel_fields, self.table.n_linear),
         )
 
     def coalesce(self) -> tuple[Tensor, Tensor]:
@@ -95,6 +100,7 @@ class RowGradient:
                 table.n_linear,
                 *table.device_entries(self.batch),
                 self.upstream,
+                table.n_first,
                 self.slots,
                 table.slot_fields,
             )
@@ -118,7 +124,7 @@ class EmbeddingTable:
         C, linear weights per column (0 for a model without linear part).
     n_factors : int
         k, length of a column's embedding.
-    lookup : {"pooled", "by_field", "by_nonzero"}
+    lookup : {"pooled", "pooled_total", "by_field", "by_nonzero"}
         What `look_up` returns beside the linear part.
     fields : ndarray of shape (n_columns,), int32, or None
         Field of each column; needed by the by-field lookup.
@@ -148,10 +154,13 @@ class EmbeddingTable:
     ) -> None:
         self.n_linear, self.n_factors, self.lookup = n_linear, n_factors, lookup
         self.width = n_linear + n_factors
+        self.pooled = lookup in ("pooled", "pooled_total")
+        # What the gradient of a table row is made of: see `kernels`.
+        self.n_first = self.width if self.pooled else n_linear
+        self.n_squares = n_factors if lookup == "pooled" else 1
         device = torch.device(device)
         self.on_cpu = device.type == "cpu" and use_kernels
-        # NumPy asks for huge pages, which halves the cost of scattered reads.
-        self.host = np.zeros((n_columns, self.width), torch_to_numpy(dtype))
+        self.host = zeros((n_columns, self.width), torch_to_numpy(dtype))
         self.weight = torch.from_numpy(self.host).to(device)
         by_field = lookup == "by_field"
         self.n_fields = int(fields.max()) + 1 if by_field and fields is not None else 0
@@ -159,7 +168,7 @@ class EmbeddingTable:
         self.slot_fields: Tensor | None = None
         if by_field:
             assert fields is not None
-            self.kernel_fields = np.ascontiguousarray(fields, np.int32)
+            self.kernel_fields = np.array(fields, np.int32)
             self.slot_fields = torch.from_numpy(self.kernel_fields).to(device)
 
     @property
@@ -196,9 +205,9 @@ class EmbeddingTable:
         if len(values) == 0:
             values = np.ones(len(batch.columns), self.host.dtype)
         return (
-            torch.from_numpy(batch.indptr).to(device),
-            torch.from_numpy(batch.columns.astype(np.int64)).to(device),
-            torch.from_numpy(values).to(device),
+            torch.tensor(batch.indptr, device=device),
+            torch.tensor(batch.columns, dtype=torch.int64, device=device),
+            torch.tensor(values, device=device),
         )
 
     def n_slots(self, batch: Batch) -> int:
@@ -213,6 +222,9 @@ class EmbeddingTable:
         """Read a batch; with ``training`` the results collect gradients."""
         read = self._read_host if self.on_cpu else self._read_device
         lookup = read(batch, self.threads_for(batch, n_threads))
+        if self.lookup == "by_nonzero":
+            columns = torch.from_numpy(batch.columns.astype(np.int64))
+            lookup.columns = columns.to(self.weight.device)
         if training:
             for leaf in lookup.leaves():
                 leaf.requires_grad_()
@@ -222,8 +234,8 @@ class EmbeddingTable:
         n_rows, dtype = len(batch), self.host.dtype
         where = (self.host, self.n_linear, batch.indptr, batch.columns, batch.values)
         lengths = torch.from_numpy(np.diff(batch.indptr))
-        if self.lookup == "pooled":
-            out = np.empty((n_rows, self.width + self.n_factors), dtype)
+        if self.pooled:
+            out = np.empty((n_rows, self.width + self.n_squares), dtype)
             parallel_for(kernels.pool, n_rows, n_threads, *where, out)
             return self._pooled(torch.from_numpy(out), lengths)
         linear = np.empty((n_rows, self.n_linear), dtype)
@@ -242,8 +254,11 @@ class EmbeddingTable:
     def _read_device(self, batch: Batch, n_threads: int) -> Lookup:
         entries = self.device_entries(batch)
         lengths = entries[0].diff()
-        if self.lookup == "pooled":
+        if self.pooled:
             out = torch_ops.pool(self.weight, self.n_linear, *entries)
+            if self.n_squares == 1:
+                total = out[:, self.width :].sum(dim=1, keepdim=True)
+                out = torch.cat([out[:, : self.width], total], dim=1)
             return self._pooled(out, lengths)
         linear, slots = torch_ops.scatter(
             self.weight,
@@ -281,22 +296,22 @@ class EmbeddingTable:
             The batch's, if already at hand.
         """
         upstream = torch.cat([self._upstream(lookup) for lookup in lookups])
-        upstream[:, self.width : self.width + self.n_linear] += penalty[:, :1]
-        upstream[:, self.width + self.n_linear :] += penalty[:, 1:]
+        upstream[:, self.n_first] += penalty[:, 0]
+        upstream[:, self.n_first + 1 :] += penalty[:, 1:]
         slots = self._slot_gradient(lookups)
         n_threads = self.threads_for(batch, n_threads)
         return RowGradient(self, batch, upstream, slots, n_threads, groups)
 
     def _upstream(self, lookup: Lookup) -> Tensor:
-        """[dL/d(x w) | dL/d(x v) | 0 | 2 dL/d(x v)^2] of shape (B, 2D)."""
-        linear = lookup.linear.grad
-        upstream = lookup.linear.new_zeros(len(lookup.lengths), 2 * self.width)
-        if linear is not None:
-            upstream[:, : self.n_linear] = linear
+        """[dL/d(sum x w) | dL/d(sum x v) | 0 | 2 dL/d(sum (x v)^2)]: see `kernels`."""
+        n_rows = len(lookup.lengths)
+        upstream = lookup.linear.new_zeros(n_rows, self.n_first + 1 + self.n_squares)
+        if lookup.linear.grad is not None:
+            upstream[:, : self.n_linear] = lookup.linear.grad
         if lookup.sum is not None and lookup.sum.grad is not None:
-            upstream[:, self.n_linear : self.width] = lookup.sum.grad
+            upstream[:, self.n_linear : self.n_first] = lookup.sum.grad
         if lookup.sum_squares is not None and lookup.sum_squares.grad is not None:
-            upstream[:, self.width + self.n_linear :] = 2 * lookup.sum_squares.grad
+            upstream[:, self.n_first + 1 :] = 2 * lookup.sum_squares.grad
         return upstream
 
     def _slot_gradient(self, lookups: Sequence[Lookup]) -> Tensor | None:

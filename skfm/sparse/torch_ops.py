@@ -54,7 +54,7 @@ def scatter(
     order = torch.argsort(slot, stable=True)
     counts = torch.bincount(slot, minlength=n_rows * n_slots)
     sums = segment_sum(entries[order, n_linear:], counts)
-    return linear, sums.view(n_rows, n_slots, -1)
+    return linear, sums.view(n_rows, n_slots, weight.shape[1] - n_linear)
 
 
 def reduce(
@@ -64,6 +64,7 @@ def reduce(
     columns: Tensor,
     values: Tensor,
     upstream: Tensor,
+    n_first: int,
     slots: Tensor | None,
     fields: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
@@ -73,12 +74,18 @@ def reduce(
     row = torch.repeat_interleave(
         torch.arange(len(lengths), device=lengths.device), lengths
     )
-    first = upstream[row, :width] * values[:, None]
+    first = weight.new_zeros(len(columns), width)
+    first[:, :n_first] = upstream[row, :n_first] * values[:, None]
     if slots is not None:
         slot = slot_of_entries(indptr, columns, fields)
         first[:, n_linear:] += slots[row, slot] * values[:, None]
-    second = upstream[row, width:] * values.square()[:, None]
+    second = upstream[row, n_first:] * values.square()[:, None]
     order = torch.argsort(columns, stable=True)
     distinct, counts = torch.unique_consecutive(columns[order], return_counts=True)
     sums = segment_sum(torch.cat([first, second], dim=1)[order], counts)
-    return distinct, sums[:, :width] + weight[distinct] * sums[:, width:]
+    gradient, linear_part, factor_part = sums.split(
+        [width, 1, sums.shape[1] - width - 1], 1
+    )
+    gradient[:, :n_linear] += weight[distinct, :n_linear] * linear_part
+    gradient[:, n_linear:] += weight[distinct, n_linear:] * factor_part
+    return distinct, gradient

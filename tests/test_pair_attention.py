@@ -1,0 +1,121 @@
+"""Attention over pairs against a naive loop."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from layer_cases import generator, randomize
+
+from skfm.layers import PairAttention, bi_interaction
+
+LENGTHS = [0, 1, 2, 3, 6]
+
+
+def padded_rows(padding=0, lengths=LENGTHS, k=4):
+    """(B, m, k) embeddings of rows with ``lengths`` entries, and the lengths."""
+    rng = np.random.default_rng(0)
+    embeddings = np.zeros((len(lengths), max(lengths) + padding, k))
+    for b, length in enumerate(lengths):
+        embeddings[b, :length] = rng.normal(size=(length, k))
+    return torch.from_numpy(embeddings), torch.tensor(lengths)
+
+
+def naive_attention(layer, rows):
+    """The pooled pairs of one row (m, k), and each pair's attention."""
+    W, b = layer.hidden.weight.detach().numpy(), layer.hidden.bias.detach().numpy()
+    h = layer.projection.detach().numpy()
+    products = {
+        (i, j): rows[i] * rows[j]
+        for i, j in itertools.combinations(range(len(rows)), 2)
+    }
+    logits = {ij: h @ np.maximum(W @ z + b, 0) for ij, z in products.items()}
+    total = sum(np.exp(a) for a in logits.values())
+    attention = {ij: np.exp(a) / total for ij, a in logits.items()}
+    pooled = np.zeros(rows.shape[1])
+    for ij, z in products.items():
+        pooled += attention[ij] * z
+    return pooled, attention
+
+
+@pytest.mark.parametrize("padding", [0, 1, 5])
+def test_pair_attention_equals_naive_loop(padding):
+    layer = randomize(PairAttention(4, 3))
+    embeddings, lengths = padded_rows(padding)
+    pooled, attention = layer(embeddings, lengths)
+    m = embeddings.shape[1]
+    pairs = list(zip(*torch.triu_indices(m, m, 1).tolist(), strict=True))
+    for b, length in enumerate(LENGTHS):
+        expected, weights = naive_attention(layer, embeddings[b, :length].numpy())
+        np.testing.assert_allclose(pooled[b].detach(), expected, atol=1e-12)
+        by_pair = [weights.get(pair, 0.0) for pair in pairs]
+        np.testing.assert_allclose(attention[b].detach(), by_pair, atol=1e-12)
+    assert len({round(w, 6) for w in weights.values()}) > 1  # not uniform by accident
+
+
+def test_uniform_attention_averages_the_pairs():
+    layer = randomize(PairAttention(4, 3))
+    torch.nn.init.zeros_(layer.projection)
+    embeddings, lengths = padded_rows(2)
+    pooled, _ = layer(embeddings, lengths)
+    interaction = bi_interaction(embeddings.sum(1), embeddings.square().sum(1))
+    n_pairs = lengths * (lengths - 1) / 2
+    np.testing.assert_allclose(
+        (pooled * n_pairs[:, None]).detach(), interaction, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("lengths", [[0], [1], [0, 0], [1, 0, 4], [2, 5]])
+def test_pair_attention_of_rows_without_pairs_is_zero_and_finite(lengths, dtype):
+    layer = randomize(PairAttention(4, 3)).to(dtype)
+    embeddings, row_lengths = padded_rows(lengths=lengths)
+    embeddings = embeddings.to(dtype).requires_grad_()
+    pooled, attention = layer(embeddings, row_lengths)
+    pooled.square().sum().backward()
+    for tensor in [pooled, attention, embeddings.grad]:
+        assert torch.isfinite(tensor).all()
+    for parameter in layer.parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all()
+    without = row_lengths < 2
+    assert not pooled[without].any()
+    assert not attention[without].any()
+    assert not embeddings.grad[without].any()
+    sums = attention.sum(1)[~without].detach()
+    np.testing.assert_allclose(sums, 1, rtol=1e-6)
+
+
+def test_pair_attention_survives_huge_logits():
+    layer = randomize(PairAttention(4, 3)).float()
+    embeddings, lengths = padded_rows()
+    embeddings = (1e8 * embeddings).float().requires_grad_()
+    pooled, attention = layer(embeddings, lengths)
+    pooled.sum().backward()
+    assert torch.isfinite(attention).all()
+    assert torch.isfinite(embeddings.grad).all()
+
+
+@pytest.mark.parametrize("projection", [-1e6, 1e6])
+def test_padding_stays_out_whatever_the_logits(projection):
+    layer = randomize(PairAttention(4, 3))
+    torch.nn.init.constant_(layer.projection, projection)
+    embeddings, lengths = padded_rows(2)
+    _, attention = layer(embeddings, lengths)
+    np.testing.assert_allclose(attention.sum(1).detach(), lengths > 1)
+
+
+def test_pair_attention_gradient_equals_finite_differences():
+    layer = randomize(PairAttention(4, 3))
+    embeddings, lengths = padded_rows(1)
+    direction = torch.randn(embeddings.shape, generator=generator()).double()
+
+    def value(x):
+        return layer(x, lengths)[0].square().sum()
+
+    leaf = embeddings.clone().requires_grad_()
+    value(leaf).backward()
+    h = 1e-6
+    slope = (value(embeddings + h * direction) - value(embeddings - h * direction)) / (
+        2 * h
+    )
+    assert (leaf.grad * direction).sum().item() == pytest.approx(slope.item(), rel=1e-7)
