@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_X_y, validate_data
 
 from .batches import canonical_csr
 from .checks import check_finite, check_weights
+from .encoding.tables import as_table, read_columns
 from .fields import resolve_fields
 from .fitted import Fitted
+from .frames import check_numbers, is_frame, new_codec, table_fields, wants_encoding
 from .network import Network
 from .parameters import SharedParameters
 
@@ -62,7 +64,10 @@ class Inputs(Fitted, SharedParameters):
         if X is None or y is None:
             missing = "X_val" if X is None else "y_val"
             raise ValueError(f"X_val and y_val go together, but {missing} is missing.")
-        X, y = self._check_X(X, y, reset=False, name="X_val")
+        try:
+            X, y = self._check_X(X, y, reset=False, name="X_val")
+        except ValueError as error:
+            raise ValueError(_about(str(error), "X_val")) from error
         weight = check_weights(sample_weight, X, "sample_weight_val")
         target = self._encode_target(y)
         return Data(X, target, self._weigh(target, weight))
@@ -71,7 +76,21 @@ class Inputs(Fitted, SharedParameters):
         self, X: Any, y: Any = "no_validation", *, reset: bool, name: str = "X"
     ) -> Any:
         """Canonical CSR of X, beside the checked y if one is given."""
+        if reset:
+            self._codec = None
         only_X = isinstance(y, str) and y == "no_validation"
+        encode = (
+            wants_encoding(X, self.categorical_features)
+            if reset
+            else self._codec is not None
+        )
+        if encode:
+            csr = self._encode_table(X, reset=reset, name=name)
+            return csr if only_X else (csr, self._check_target(y, csr.shape[0]))
+        if is_frame(X):
+            # Names are complained of first, as scikit-learn does, then cells.
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            check_numbers(X, getattr(self, "feature_names_in_", None))
         checked = validate_data(
             self,
             X,
@@ -87,12 +106,55 @@ class Inputs(Fitted, SharedParameters):
         check_finite(csr, name)
         return csr if only_X else (csr, y)
 
+    def _check_target(self, y: Any, n_rows: int) -> np.ndarray:
+        """What `validate_data` does to y, beside an X that was not checked by it."""
+        stand_in = np.broadcast_to(0.0, (n_rows, 1))
+        _, y = check_X_y(stand_in, y, estimator=self, **self._target_checks)
+        return y
+
+    def _encode_table(self, X: Any, *, reset: bool, name: str) -> Any:
+        """CSR of a table; ``reset`` makes and learns the codec that encodes it."""
+        if hasattr(X, "tocsr"):
+            raise ValueError(
+                f"{name} is a sparse matrix, but this {type(self).__name__} was fitted "
+                f"on a table of {self.n_features_in_} columns, which it encodes "
+                "itself: pass a table with the same columns."
+            )
+        table = as_table(X)
+        validate_data(self, table, reset=reset, skip_check_array=True)
+        columns = read_columns(table)
+        if reset:
+            codec = new_codec(
+                columns,
+                getattr(self, "feature_names_in_", None),
+                categorical_features=self.categorical_features,
+                pooling=self.field_pooling,
+            )
+            self._codec, encoded = codec.learn(columns)
+        else:
+            assert self._codec is not None
+            encoded = self._codec.encode(columns)
+        warn = self.warn_unknown
+        return self._codec.matrix(encoded, np.float64, warn=warn, share_ones=True)
+
     def _learn_fields(self, X: Any, dense: bool) -> None:
-        asked = not isinstance(self.fields, str)
+        # The codec has pooled the values of a table's cells.
+        mean = self.field_pooling == "mean" and self._codec is None
+        self.fields_, self.field_names_ = self._find_fields(X, dense, needed=mean)
+        self._mean_fields = self.fields_ if mean else None
+
+    def _find_fields(self, X: Any, dense: bool, needed: bool) -> tuple[Any, Any]:
+        if self._codec is not None:
+            return table_fields(self._codec, self.fields)
+        asked = needed or not isinstance(self.fields, str)
         if not asked and self._network_class.lookup != "by_field":
-            self.fields_ = self.field_names_ = None
-            return
+            return None, None
         names = getattr(self, "feature_names_in_", None)
-        self.fields_, self.field_names_ = resolve_fields(
-            self.fields, X, names=names, is_dense=dense
-        )
+        return resolve_fields(self.fields, X, names=names, is_dense=dense)
+
+
+def _about(message: str, name: str) -> str:
+    """An error message about X, said of another input."""
+    if message.startswith("X "):
+        return name + message[1:]
+    return message if name in message else f"{name}: {message}"

@@ -130,9 +130,21 @@ class CategoryBlock:
         table[-1] = self.width - 1
         if self.kind != "nothing":
             check_kind(self.name, self.kind, cells, self.vocabulary.dtype.kind in "iu")
-            found = _find(self._index, self.vocabulary.dtype, cells.values)
+            found = _find(
+                self._index_for(len(cells.values)), self.vocabulary.dtype, cells.values
+            )
             table[:-1] = self._slots[found]
         return Encoded(table[cells.codes])
+
+    def _index_for(self, n_wanted: int) -> pd.Index:
+        """The index to look values up in.
+
+        An index keeps its hash table, which takes as much memory as the vocabulary.
+        That pays for a few rows at a time; many rows build one of their own for little
+        more than their look-ups cost, and let it go.
+        """
+        few = 10 * n_wanted < len(self._index)
+        return self._index if few else _index(self.vocabulary)
 
     def labels(self) -> list[str]:
         """Return category names, OneHotEncoder's way."""
@@ -173,7 +185,7 @@ def _sort_order(values: NDArray[Any]) -> NDArray[np.intp]:
 def _index(values: NDArray[Any]) -> pd.Index:
     if values.dtype.kind in "bmM":
         return pd.Index(values.astype(np.int64))
-    return pd.Index(values, dtype=values.dtype)
+    return pd.Index(values, dtype=values.dtype, copy=False)
 
 
 def _find(index: pd.Index, dtype: np.dtype, values: NDArray[Any]) -> NDArray[np.intp]:

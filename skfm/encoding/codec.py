@@ -52,12 +52,13 @@ class TableCodec:
         return cls(make_blocks(list(columns), names, named=named, params=params))
 
     def learn(
-        self, columns: Columns, *, stream: bool = False
+        self, columns: Columns, *, stream: bool = False, encode: bool = True
     ) -> tuple[TableCodec, list[Encoded]]:
         """Return a codec that knows these rows too, and the rows as it encodes them.
 
         This one is left as it is, so that refused rows leave no trace. Without
-        ``stream`` the samples that quantiles need are dropped.
+        ``stream`` the samples that quantiles need are dropped. Without ``encode`` the
+        second list is empty.
         """
         blocks = copy.deepcopy(self.blocks)
         n_rows = self.n_rows + len(columns[0])
@@ -69,7 +70,8 @@ class TableCodec:
             block.finish(n_rows)
             if isinstance(block, QuantileBlock) and not stream:
                 block.freeze()
-            encoded.append(block.encode(cells))
+            if encode:
+                encoded.append(block.encode(cells))
         return TableCodec(blocks, n_rows), encoded
 
     def encode(self, columns: Columns) -> list[Encoded]:
@@ -78,15 +80,22 @@ class TableCodec:
         return [block.encode(block.read(series)) for block, series in pairs]
 
     def matrix(
-        self, encoded: Sequence[Encoded], dtype: DTypeLike, *, warn: bool = False
+        self,
+        encoded: Sequence[Encoded],
+        dtype: DTypeLike,
+        *,
+        warn: bool = False,
+        share_ones: bool = False,
     ) -> sp.csr_matrix:
         """Return the matrix of what `encode` or `learn` returned.
 
         ``warn`` asks for a warning that counts unknown and missing cells by column.
+        With ``share_ones`` the values, if all of them are 1, take no memory and can't
+        be written to.
         """
         if warn:
             self._warn(encoded)
-        return assemble(encoded, self.widths, np.dtype(dtype))
+        return assemble(encoded, self.widths, np.dtype(dtype), share_ones=share_ones)
 
     def _warn(self, encoded: Sequence[Encoded]) -> None:
         counts = []
@@ -135,7 +144,7 @@ class TableCodec:
         """Return the categories of each block; None where it has none."""
         inner = [b.inner if isinstance(b, MultiValuedBlock) else b for b in self.blocks]
         return [
-            b.vocabulary[b.infrequent == infrequent]
+            _share(b.vocabulary, b.infrequent == infrequent)
             if isinstance(b, CategoryBlock)
             else None
             for b in inner
@@ -151,6 +160,15 @@ class TableCodec:
             ],
             dtype=object,
         )
+
+
+def _share(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return values[mask], without a copy where the mask takes all."""
+    if not mask.all():
+        return values[mask]
+    shared = values[:]
+    shared.flags.writeable = False
+    return shared
 
 
 def _bags(rows: NDArray[Any], items: NDArray[Any], n_rows: int) -> NDArray[Any]:

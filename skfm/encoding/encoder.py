@@ -216,7 +216,7 @@ default="from_dtype"
         ValueError, TypeError
             When a column can't be encoded; the message names it and a cell.
         """
-        self._learn(X, first=True)
+        self._learn(X, first=True, encode=False)
         return self
 
     @fit_context
@@ -236,7 +236,8 @@ default="from_dtype"
         -------
         self : FieldEncoder
         """
-        self._learn(X, first=not hasattr(self, "_codec"), stream=True)
+        first = not hasattr(self, "_codec")
+        self._learn(X, first=first, stream=True, encode=False)
         return self
 
     @fit_context
@@ -339,13 +340,15 @@ default="from_dtype"
         validate_data(self, table, reset=reset, skip_check_array=True)
         return read_columns(table)
 
-    def _learn(self, X: Any, *, first: bool, stream: bool = False) -> list[Encoded]:
+    def _learn(
+        self, X: Any, *, first: bool, stream: bool = False, encode: bool = True
+    ) -> list[Encoded]:
         share = self.min_frequency
         if isinstance(share, float) and not 0 < share < 1:
             raise ValueError(f"min_frequency={share} is a float outside of (0, 1).")
         columns = self._columns(X, reset=first)
         codec = self._new_codec(columns) if first else self._codec
-        codec, encoded = codec.learn(columns, stream=stream)
+        codec, encoded = codec.learn(columns, stream=stream, encode=encode)
         self._codec: TableCodec = codec
         self.fields_ = codec.fields
         self.field_names_ = codec.field_names

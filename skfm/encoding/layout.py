@@ -181,9 +181,16 @@ def _check_use(
 
 
 def assemble(
-    encoded: Sequence[Encoded], widths: Sequence[int], dtype: Any
+    encoded: Sequence[Encoded],
+    widths: Sequence[int],
+    dtype: Any,
+    *,
+    share_ones: bool = False,
 ) -> sp.csr_matrix:
-    """Lay encoded blocks side by side in one CSR matrix."""
+    """Lay encoded blocks side by side in one CSR matrix.
+
+    ``share_ones``: values that are all 1 are read-only views of a single one.
+    """
     starts = np.cumsum([0, *widths])
     one = encoded[0]
     n_rows = len(one.columns if one.lengths is None else one.lengths)
@@ -197,7 +204,10 @@ def assemble(
     indptr = np.zeros(n_rows + 1, dtype=index_dtype)
     np.cumsum(per_row, out=indptr[1:])
     indices = np.empty(n_entries, dtype=index_dtype)
-    data = np.ones(n_entries, dtype=dtype)
+    shared = share_ones and all(part.values is None for part in encoded)
+    data = np.ones(1 if shared else n_entries, dtype=dtype)
+    if shared:
+        data = np.broadcast_to(data, n_entries)
     filled = indptr[:-1].astype(np.intp)
     for start, part in zip(starts, encoded, strict=False):
         step = 1 if part.lengths is None else part.lengths
