@@ -73,6 +73,28 @@ def _attributes(cls: type) -> str:
     return "\n".join(textwrap.dedent(doc).strip() for doc in docs if doc)
 
 
+def _follow_mro(cls: type) -> None:
+    """Make a parameter what the first class in the MRO declares, as for any attribute.
+
+    A dataclass takes from its first base also the fields which that has inherited: an
+    architecture's default would lose to the shared one, by way of the task.
+    """
+    own = {k: v for k, v in vars(cls).items() if isinstance(v, dataclasses.Field)}
+    cls._declared = own  # type: ignore[attr-defined]
+    declared: dict[str, dataclasses.Field[Any]] = {}
+    inherited: dict[str, dataclasses.Field[Any]] = {}
+    for base in reversed(cls.__mro__):
+        declared |= vars(base).get("_declared", {})
+        inherited |= vars(base).get("__dataclass_fields__", {})
+    annotations = dict(vars(cls).get("__annotations__", {}))
+    for name, field in declared.items():
+        if name not in own and inherited[name].metadata is not field.metadata:
+            annotations[name] = field.type
+            again = dataclasses.field(default=field.default, metadata=field.metadata)
+            setattr(cls, name, again)
+    cls.__annotations__ = annotations
+
+
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(param,))
 class Parametrized(BaseEstimator):
     """A scikit-learn estimator whose parameters are declared with `param`."""
@@ -80,6 +102,7 @@ class Parametrized(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        _follow_mro(cls)
         dataclasses.dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
         fields = dataclasses.fields(cls)
         cls._parameter_constraints = {f.name: f.metadata["valid"] for f in fields}

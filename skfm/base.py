@@ -20,6 +20,7 @@ from .inputs import Data, Inputs
 from .learner import Settings
 from .losses import Loss, as_target
 from .network import DTYPES, Network, Shape
+from .pretraining import check_pretrained, same_target
 from .threads import resolve_n_jobs, torch_threads
 from .training import Trainer
 
@@ -138,10 +139,19 @@ class BaseModel(CallbackSupportMixin, Inputs):
         context.call_on_fit_task_begin(estimator=self, **hook_data)
         with self._all_or_nothing() as commit:
             data = self._check_data(X, y, sample_weight, resume, run.classes)
+            if resume:
+                self._check_same_network(data.X)
             held_out = self._check_validation(*validation)
-            trainer = self._make_trainer(data, held_out, run, resume)
+            random_state = check_random_state(self.random_state)
+            seed = random_state.randint(np.iinfo(np.int32).max)
+            trainer = self._make_trainer(data, held_out, run, resume, seed)
             try:
-                trainer.run(EpochCallbacks(self, context, hook_data))
+                trainer.run(
+                    EpochCallbacks(
+                        *(self, context, hook_data),
+                        history=lambda trainer: self._history(trainer, resume),
+                    )
+                )
             except BaseException:
                 if trainer.history.best_epoch:
                     self._keep(trainer, run, resume)
@@ -170,10 +180,9 @@ class BaseModel(CallbackSupportMixin, Inputs):
             raise
 
     def _make_trainer(
-        self, data: Data, held_out: Data | None, run: Run, resume: bool
+        self, data: Data, held_out: Data | None, run: Run, resume: bool, seed: int
     ) -> Trainer:
-        random_state = check_random_state(self.random_state)
-        rng = np.random.default_rng(random_state.randint(np.iinfo(np.int32).max))
+        rng = np.random.default_rng(seed)
         n_rows = data.X.shape[0]
         stop = choices.early_stopping(
             run.early_stopping, n_rows, given=held_out is not None
@@ -200,33 +209,42 @@ class BaseModel(CallbackSupportMixin, Inputs):
             dtype = self.network_.shape.dtype
         rows = self._rows(data, loss, dtype)
         if resume:
-            network = self._resume_network(rows, train, rng)
+            network = self.network_
+            network.check_memory(rows.longest())
         else:
             full_batch = settings.batch_size >= len(train)
             shape = self._shape(rows, train, dtype)
             network = self._start_network(shape, rows, train, rng, full_batch)
             network.set_bias(loss.baseline(data.target[train], data.weight[train]))
+            self._inherit(network)
+        network.frozen = self.freeze
         validation = None if rest is None else (rows, rest)
         if held_out is not None:
             given = self._rows(held_out, loss, dtype)
             validation = (given, np.arange(len(given)))
-        return Trainer(
+        trainer = Trainer(
             *(network, loss, rows, train, validation, settings, rng),
             resume=resume,
+            keep_optimizers=run.keep_optimizer,
             optimizer_state=self._optimizer_state if resume else None,
         )
+        if resume:
+            self._draw_new_columns(rows, train, rng)
+        return trainer
 
     def _rows(self, data: Data, loss: Loss, dtype: str) -> Rows:
         return Rows(
             data.X,
             dtype,
             as_target(loss, data.target, DTYPES[dtype]),
-            torch.from_numpy(data.weight).to(DTYPES[dtype]),
+            # Scaled in float64: only the ratios of weights matter.
+            torch.from_numpy(data.weight / data.weight.mean()).to(DTYPES[dtype]),
+            mean_fields=self._mean_fields,
         )
 
     def _shape(self, rows: Rows, train: np.ndarray, dtype: str) -> Shape:
         return Shape(
-            n_columns=self.n_features_in_,
+            n_columns=rows.n_columns,
             n_factors=self.n_factors,
             n_outputs=self._n_outputs(),
             fields=self.fields_,
@@ -247,32 +265,71 @@ class BaseModel(CallbackSupportMixin, Inputs):
         options = self._network_options(full_batch=full_batch)
         network = self._network_class.build(shape, **options)
         network.check_memory(rows.longest())
-        self._seen_columns = rows.active_columns(train, shape.n_columns)
-        network.initialize(self._seen_columns, rng, self.init_scale)
+        self._seen_columns = rows.active_columns(train)
+        # Frozen at random, columns that a pretrained model does not know are noise.
+        unknown = self.freeze and self.init_from is not None
+        drawn = np.zeros_like(self._seen_columns) if unknown else self._seen_columns
+        network.initialize(drawn, rng, self.init_scale)
         return network
 
-    def _resume_network(
+    def _pretrained(self, n_columns: int) -> Any:
+        """The fitted model whose weights to start from, checked, or None."""
+        return check_pretrained(self, n_columns)
+
+    def _inherit(self, network: Network) -> None:
+        """Start a new network from the pretrained model's, if there is one."""
+        source = self._pretrained(network.shape.n_columns)
+        if source is None:
+            return
+        known = source._seen_columns
+        network.inherit(source.network_, known, same_target=same_target(self, source))
+        self._seen_columns = self._seen_columns | known
+
+    def _draw_new_columns(
         self, rows: Rows, train: np.ndarray, rng: np.random.Generator
-    ) -> Network:
-        """The fitted network, with starting weights for columns not seen before."""
-        network = self.network_
-        network.check_memory(rows.longest())
-        active = rows.active_columns(train, len(self._seen_columns))
-        network.table.initialize(active & ~self._seen_columns, rng, self.init_scale)
+    ) -> None:
+        """Starting weights for columns that earlier fits have not seen."""
+        active = rows.active_columns(train)
+        new = active & ~self._seen_columns
+        self.network_.draw_factors(new, rng, self.init_scale)
         self._seen_columns = active | self._seen_columns
-        return network
+
+    def _check_same_network(self, X: Any) -> None:
+        """Refuse parameters that a warm start would have to ignore."""
+        config = dict(self.network_.config)
+        shape = config.pop("shape")
+        given = {"n_factors": shape.n_factors, **config}
+        asked = {"n_factors": self.n_factors, **self._network_options(full_batch=False)}
+        changed = [n for n in given if not np.array_equal(given[n], asked[n])]
+        changed = [name for name in changed if "dropout" not in name]
+        if not isinstance(self.fields, str):
+            fields, _ = self._find_fields(X, dense=False, needed=True)
+            if self.fields_ is None or not np.array_equal(fields, self.fields_):
+                changed.append("fields")
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)} changed since the last fit, whose weights "
+                "warm_start=True goes on from: set it back, or warm_start=False."
+            )
 
     def _keep(self, trainer: Trainer, run: Run, resume: bool) -> None:
         """Set the fitted attributes from what training left."""
-        history = trainer.history
-        earlier = (self.loss_curve_, self.validation_scores_) if resume else ([], [])
+        for name, value in self._history(trainer, resume).items():
+            setattr(self, name, value)
         self.network_ = trainer.network
-        self.loss_curve_ = earlier[0] + history.loss_curve
-        self.validation_scores_ = earlier[1] + history.validation_scores
-        self.best_iter_ = len(earlier[0]) + history.best_epoch
-        self.n_iter_ = len(self.loss_curve_)
         keep = run.keep_optimizer
         self._optimizer_state = trainer.learner.optimizer_state() if keep else None
+
+    def _history(self, trainer: Trainer, resume: bool) -> dict[str, Any]:
+        """Fitted attributes that tell of the epochs, those of earlier fits first."""
+        history = trainer.history
+        earlier = (self.loss_curve_, self.validation_scores_) if resume else ([], [])
+        return {
+            "loss_curve_": earlier[0] + history.loss_curve,
+            "validation_scores_": earlier[1] + history.validation_scores,
+            "best_iter_": len(earlier[0]) + history.best_epoch,
+            "n_iter_": len(earlier[0]) + len(history.loss_curve),
+        }
 
     def _is_fitted(self) -> bool:
         return hasattr(self, "network_")
@@ -283,7 +340,8 @@ class BaseModel(CallbackSupportMixin, Inputs):
         """float64 raw scores of shape (n_rows, n_outputs)."""
         check_is_fitted(self, "network_")
         network = self.network_
-        rows = Rows(self._check_X(X, reset=False), network.shape.dtype)
+        csr = self._check_X(X, reset=False)
+        rows = Rows(csr, network.shape.dtype, mean_fields=self._mean_fields)
         network.check_memory(rows.longest())
         n_threads = resolve_n_jobs(self.n_jobs)
         scores = np.empty((len(rows), network.shape.n_outputs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -64,8 +65,11 @@ def hold_out(
     ValueError
         If either part would be empty or weigh nothing.
     """
-    if labels is not None and np.bincount(labels).min() < 2:
-        labels = None
+    if labels is not None:
+        counts = np.bincount(labels)
+        n_rest = math.ceil(fraction * len(labels))
+        if counts.min() < 2 or min(n_rest, len(labels) - n_rest) < len(counts):
+            labels = None  # too few rows for every class to be on both sides
     train, rest = train_test_split(
         np.arange(len(weight)),
         test_size=fraction,
@@ -90,8 +94,8 @@ def device(asked: str) -> str:
         If torch does not know it or this machine does not have it.
     """
     try:
-        torch.empty(0, device=asked)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        (torch.ones(1, device=asked) + 1).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"device={asked!r} is not available here ({reason}); 'cpu' always is."

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .encoding.codec import TableCodec
 from .learner import OptimizerState
 from .network import Network
 
@@ -21,17 +22,25 @@ class Fitted:
     n_iter_: int
     best_iter_: int
     n_features_in_: int
+    feature_names_in_: np.ndarray
+    #: What was learnt of a table's columns; None where X was taken as it was.
+    _codec: TableCodec | None
+    #: Field of each column, where a field's values in a row are averaged.
+    _mean_fields: np.ndarray | None
     _seen_columns: np.ndarray
     _optimizer_state: OptimizerState | None
 
     _attributes_doc: ClassVar[str] = """
         intercept_ : float or ndarray of shape (n_outputs,)
             Bias of the scores; for regressors in units of y.
-        coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
-            Linear weights; for regressors in units of y.
-        factors_ : ndarray of shape (n_features, n_factors)
+        coef_ : ndarray of shape (n_columns,) or (n_outputs, n_columns)
+            Linear weights; for regressors in units of y. The columns are those of X,
+            or those that a table was encoded to. AttributeError where the model has no
+            linear part.
+        factors_ : ndarray of shape (n_columns, n_factors)
             Embeddings; for regressors, of the standardised target. Columns without an
-            entry in the training rows have zeros.
+            entry in the training rows have zeros, or what ``init_from`` learnt.
+            (n_columns, n_fields, n_factors) in a field-aware model.
         network_ : torch.nn.Module
             The trained network, on the device of the fit; pickled as NumPy arrays.
         n_iter_ : int
@@ -42,12 +51,17 @@ class Fitted:
             Mean training loss during each epoch, without penalty.
         validation_scores_ : list of float
             Minus the mean loss on the held-out rows after each epoch; empty without.
-        fields_ : ndarray of shape (n_features,) or None
+        fields_ : ndarray of shape (n_columns,) or None
             Field of each column; None where the model needs none and none were given.
         field_names_ : list of str or None
-            Their names.
+            Their names; those of the columns, where a table was encoded.
+        column_names_ : ndarray of shape (n_columns,)
+            Names of the columns that ``coef_``, ``factors_`` and ``fields_`` count: as
+            ``FieldEncoder.get_feature_names_out()`` where a table was encoded, else
+            those of X, or ``x0``, ``x1``, ...
         n_features_in_ : int
-            Number of columns seen in `fit`.
+            Number of columns of X seen in `fit`; a table is counted before it is
+            encoded.
         feature_names_in_ : ndarray of shape (n_features_in_,)
             Names of the columns, where X had names that are all strings.
         """
@@ -71,15 +85,28 @@ class Fitted:
 
     @property
     def coef_(self) -> np.ndarray:
-        """Linear weights, (n_features,) or (n_outputs, n_features)."""
-        table = self.network_.table
+        """Linear weights, (n_columns,) or (n_outputs, n_columns)."""
+        weights = self.network_.linear_weights
+        if weights is None or not self.network_.has_linear:
+            raise AttributeError(
+                f"{type(self).__name__} has no linear part, hence no coef_."
+            )
         scale, _ = self._output_scale()
-        linear = table.weight[:, : table.n_linear].T.detach().cpu().numpy()
+        linear = weights.T.detach().cpu().numpy()
         coef = linear * scale[:, None]
         return coef[0] if len(coef) == 1 else coef
 
     @property
+    def column_names_(self) -> np.ndarray:
+        """Names of the columns of ``coef_`` and ``factors_``, (n_columns,)."""
+        if self._codec is not None:
+            return self._codec.column_names(self._codec.field_names)
+        if hasattr(self, "feature_names_in_"):
+            return self.feature_names_in_
+        names = [f"x{j}" for j in range(self.n_features_in_)]
+        return np.array(names, dtype=object)
+
+    @property
     def factors_(self) -> np.ndarray:
-        """Embeddings of the columns, (n_features, n_factors)."""
-        table = self.network_.table
-        return np.array(table.weight[:, table.n_linear :].cpu().numpy())
+        """Embeddings of the columns, (n_columns, n_factors)."""
+        return np.array(self.network_.factors.cpu().numpy())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -60,8 +62,8 @@ class Network(nn.Module):
     shape : Shape
     """
 
-    #: "pooled", "by_field" or "by_nonzero": see `skfm.sparse.Lookup`.
-    lookup: ClassVar[str] = "pooled"
+    #: "pooled", "pooled_total", "by_field" or "by_nonzero": see `skfm.sparse.Lookup`.
+    lookup: str = "pooled"
     #: Whether columns have linear weights, and scores a bias, beside the interaction.
     has_linear: ClassVar[bool] = True
 
@@ -70,16 +72,26 @@ class Network(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
+        #: Columns (a mask) whose linear weights, or whose factors, stay zero.
+        self.without_linear: np.ndarray | None = None
+        self.without_factors: np.ndarray | None = None
+        #: Whether training leaves the factors of all columns as they are.
+        self.frozen = False
         self.table = EmbeddingTable(
             shape.n_columns,
             shape.n_outputs if self.has_linear else 0,
-            shape.n_factors,
+            self.embedding_width(shape),
             lookup=self.lookup,
             fields=shape.fields,
             dtype=DTYPES[shape.dtype],
             device=shape.device,
         )
         self.bias = nn.Parameter(torch.zeros(shape.n_outputs))
+
+    @classmethod
+    def embedding_width(cls, shape: Shape) -> int:
+        """Numbers that the table holds of a column, beside its linear weights."""
+        return shape.n_factors
 
     @classmethod
     def build(cls, shape: Shape, **options: Any) -> Network:
@@ -93,13 +105,106 @@ class Network(nn.Module):
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
     ) -> None:
         """Draw the dense weights, and the factors of ``columns`` (a mask)."""
-        self.table.initialize(columns, rng, scale)
+        self.draw_factors(columns, rng, scale)
         generator = Generator(device=self.shape.device)
         generator.manual_seed(int(rng.integers(2**62)))
         with torch.no_grad():
             for module in self.modules():
                 if module is not self and hasattr(module, "initialize"):
                     module.initialize(generator)  # type: ignore[operator]
+
+    def draw_factors(
+        self, columns: np.ndarray, rng: np.random.Generator, scale: float
+    ) -> None:
+        """Draw the factors of ``columns`` (a mask), if they have any."""
+        if self.without_factors is not None:
+            columns = columns & ~self.without_factors
+        self.table.initialize(columns, rng, scale)
+
+    @property
+    def linear_weights(self) -> Tensor | None:
+        """The columns' linear weights, (n_columns, n_outputs): a view of the table."""
+        return self.table.weight[:, : self.table.n_linear] if self.has_linear else None
+
+    @property
+    def factors(self) -> Tensor:
+        """The columns' embeddings, (n_columns, k): a view of the table."""
+        return self.table.weight[:, self.table.n_linear :]
+
+    def inherit(
+        self, source: Network, columns: np.ndarray, *, same_target: bool
+    ) -> None:
+        """Start ``columns`` (a mask) from another network's weights.
+
+        Parameters
+        ----------
+        source : Network
+            On the same columns, with embeddings of the same length. One embedding a
+            column serves as that of each field where this network has one a field.
+        columns : ndarray of bool of shape (n_columns,)
+            The columns that ``source`` has seen.
+        same_target : bool
+            Whether the linear weights and the bias are taken over too, where both
+            networks have some.
+
+        Raises
+        ------
+        ValueError
+            If the embeddings are of different shapes.
+        """
+        given, own = source.factors.to(self.table.weight), self.factors
+        if own.dim() == given.dim() + 1:
+            given = given[:, None].expand_as(own)
+        if given.shape != own.shape:
+            raise ValueError(
+                "init_from has embeddings of another shape: "
+                f"{tuple(given.shape[1:])} a column, but {tuple(own.shape[1:])} here."
+            )
+        mask = self._mask(columns, self.without_factors)
+        own[mask] = given[mask]
+        own_linear, given_linear = self.linear_weights, source.linear_weights
+        if same_target and own_linear is not None and given_linear is not None:
+            mask = self._mask(columns, self.without_linear)
+            own_linear[mask] = given_linear.to(own_linear)[mask]
+            with torch.no_grad():
+                self.bias.copy_(source.bias)
+
+    def _mask(self, columns: np.ndarray, without: np.ndarray | None) -> Tensor:
+        chosen = columns if without is None else columns & ~without
+        return torch.from_numpy(chosen).to(self.table.weight.device)
+
+    @contextmanager
+    def keep_fixed(
+        self, columns: np.ndarray, tensors: Sequence[Tensor]
+    ) -> Iterator[None]:
+        """Put what no step may change of ``columns`` back at the end.
+
+        Parameters
+        ----------
+        columns : ndarray of int
+            The columns that may change meanwhile.
+        tensors : sequence of Tensor of shape (n_columns, C + k)
+            The table, and what is laid out as it is.
+        """
+        n_linear = self.table.n_linear
+        linear = _among(columns, self.without_linear)
+        factors = columns if self.frozen else _among(columns, self.without_factors)
+        kept = []
+        for part, numbers in (
+            (slice(None, n_linear), linear),
+            (slice(n_linear, None), factors),
+        ):
+            if len(numbers):
+                index = torch.from_numpy(np.unique(numbers).astype(np.int64))
+                index = index.to(self.table.weight.device)
+                kept += [(t[:, part], index, t[index, part]) for t in tensors]
+        yield
+        for view, index, values in kept:
+            view[index] = values
+
+    def prepare(self, batch: Batch) -> Batch:
+        """What the network reads of rows of X: the rows as they are, or scaled."""
+        return batch
 
     def set_bias(self, bias: np.ndarray) -> None:
         """Start from constant scores ``bias`` of shape (n_outputs,)."""
@@ -144,6 +249,7 @@ class Network(nn.Module):
 
     def score(self, batch: Batch, n_threads: int = 1) -> Tensor:
         """Raw scores of a batch, without a graph; call `eval` first."""
+        batch = self.prepare(batch)
         n_threads = self.table.threads_for(batch, n_threads)
         parts = self.parts(batch, n_threads)
         scores = self.bias.new_empty(len(batch), self.shape.n_outputs)
@@ -174,6 +280,10 @@ class Network(nn.Module):
         # A pickle may travel to a machine without the device: it lands on the CPU.
         config["shape"] = replace(self.shape, device="cpu")
         return _rebuild, (type(self), config, self.arrays())
+
+
+def _among(columns: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    return columns[:0] if mask is None else columns[mask[columns]]
 
 
 def _own_array(tensor: Tensor) -> np.ndarray:

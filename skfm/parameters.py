@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
+from sklearn.base import BaseEstimator
 
 from ._params import Interval, Parametrized, StrOptions, param
 
@@ -25,6 +25,23 @@ class SharedParameters(Parametrized):
         doc="""float
             Standard deviation of the initial embeddings. Near zero the interactions
             stay there for many epochs: V = 0 is a saddle point.""",
+    )
+    init_from: Any = param(
+        default=None,
+        valid=[BaseEstimator, None],
+        doc="""fitted estimator or None
+            A fitted estimator of this package, on the same columns and with the same
+            ``n_factors``, whose embeddings to start from; its linear weights and
+            intercept too, where both models have some and the same target. Clones
+            share it. Among the values of a parameter grid, wrap it in
+            `sklearn.frozen.FrozenEstimator`, lest scikit-learn unfit it.""",
+    )
+    freeze: bool = param(
+        default=False,
+        valid=["boolean"],
+        doc="""bool
+            Whether training leaves the embeddings as they start: those of
+            ``init_from``, and zero for columns that it has not seen.""",
     )
     alpha_linear: float = param(
         default=0.001,
@@ -111,9 +128,36 @@ class SharedParameters(Parametrized):
         valid=[StrOptions({"auto"}), "array-like"],
         doc=""""auto" or array-like
             Which columns belong together: the sizes of consecutive blocks, or one label
-            per column. "auto" gives each column of a dense X a field and infers the
-            blocks of a one-hot sparse X. Models that need no fields use "auto" as
-            none.""",
+            per column. "auto" gives each column of a table or dense X a field and
+            infers the blocks of a one-hot sparse X. Models that need no fields use
+            "auto" as none, unless X is a table that is encoded.""",
+    )
+    field_pooling: str = param(
+        default="sum",
+        valid=[StrOptions({"sum", "mean"})],
+        doc="""{"sum", "mean"}
+            What becomes of several values of a field in one row: their embeddings are
+            added, or each value is first divided by the number of the field's values
+            in the row. In a table that is encoded, this concerns cells that hold
+            lists.""",
+    )
+    categorical_features: Any = param(
+        default="from_dtype",
+        valid=[StrOptions({"from_dtype", "all"}), "array-like", None],
+        doc="""{"from_dtype", "all"}, array-like or None
+            Columns of a table that are categories: those of a DataFrame that are not
+            of a numeric dtype, all columns, those given by names, indices or a boolean
+            mask, or none. If there are any, X is encoded as `FieldEncoder` does by
+            default: a column per category, one for unknown and one for missing cells,
+            and numbers standardised. Cells that hold lists are categories in any case.
+            Without any, X must be all numbers, and they are taken as they are.""",
+    )
+    warn_unknown: bool = param(
+        default=False,
+        valid=["boolean"],
+        doc="""bool
+            Whether encoding a table warns how many cells of each column were of no
+            known category, or missing.""",
     )
     dtype: str = param(
         default="auto",
@@ -155,6 +199,13 @@ class SharedParameters(Parametrized):
             1 prints a line per epoch.""",
     )
 
+    def __sklearn_clone__(self) -> Self:
+        """An unfitted copy that shares the fitted estimator to start from."""
+        twin: Self = super().__sklearn_clone__()
+        if hasattr(self.init_from, "network_"):
+            twin.init_from = self.init_from
+        return twin
+
 
 class MLPParameters(Parametrized):
     """Parameters of the multi-layer perceptron of a deep model."""
@@ -188,8 +239,9 @@ class MLPParameters(Parametrized):
 
     def _mlp_options(self, full_batch: bool) -> dict[str, Any]:
         """Keywords of `skfm.layers.MLP`."""
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.ndim != 1 or any(not isinstance(s, Integral) or s < 1 for s in sizes):
+        given = self.hidden_layer_sizes
+        sizes = [given] if isinstance(given, Integral) else list(given)
+        if any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(
                 "hidden_layer_sizes must be positive integers, one per layer; got "
                 f"{self.hidden_layer_sizes!r}."

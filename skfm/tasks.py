@@ -21,6 +21,7 @@ class FittedTarget:
     """Types of the attributes that the tasks set."""
 
     classes_: np.ndarray
+    _class_weights: np.ndarray | None
     y_mean_: np.ndarray
     y_scale_: np.ndarray
 
@@ -91,6 +92,27 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
                 "Classifier can't train when only one class is present: "
                 f"y has only the class {self.classes_[0]!r}."
             )
+        self._class_weights = self._weigh_classes(y, weight)
+
+    def _weigh_classes(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+        if self.class_weight is None:
+            return None
+        present = np.isin(self.classes_, y)
+        by_class = np.ones(len(self.classes_))
+        chosen = self.classes_[present] if self.class_weight == "balanced" else None
+        if chosen is None:
+            for label, strength in self.class_weight.items():
+                by_class[self.classes_ == label] = strength
+        else:
+            by_class[present] = compute_class_weight(
+                "balanced", classes=chosen, y=y, sample_weight=weight
+            )
+        if not (np.all(np.isfinite(by_class)) and by_class.min() >= 0 < by_class.max()):
+            raise ValueError(
+                "class_weight must be finite, not negative, and above zero for at "
+                f"least one class; got {self.class_weight!r}."
+            )
+        return by_class
 
     def _encode_target(self, y: np.ndarray) -> np.ndarray:
         unknown = ~np.isin(y, self.classes_)
@@ -104,15 +126,9 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         return np.searchsorted(self.classes_, y)
 
     def _weigh(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        if self.class_weight is None:
+        if self._class_weights is None:
             return weight
-        by_class = compute_class_weight(
-            self.class_weight,
-            classes=self.classes_,
-            y=self.classes_[target],
-            sample_weight=weight,
-        )
-        return weight * by_class[target]
+        return weight * self._class_weights[target]
 
     def _make_loss(self) -> Loss:
         n_classes = len(self.classes_)

@@ -4,16 +4,41 @@ Layers draw no random numbers when built: `initialize` does, from the generator 
 given, so that a fit neither reads nor moves torch's global stream.
 """
 
+from .attention import FieldAttention
 from .basic import ACTIVATIONS, MLP, BatchNorm, Dropout, Linear
+from .cross import CIN, CrossNetwork, ExpertCross, MatrixCross, VectorCross
+from .fusion import BilinearFusion, FeatureGate
 from .pairs import InteractionHead, PairAttention, bi_interaction
+from .products import (
+    ResidualUnit,
+    WeightedPairs,
+    field_aware_products,
+    gather_fields,
+    inner_products,
+    outer_product,
+)
 
 __all__ = [
     "ACTIVATIONS",
+    "CIN",
     "MLP",
     "BatchNorm",
+    "BilinearFusion",
+    "CrossNetwork",
     "Dropout",
+    "ExpertCross",
+    "FeatureGate",
+    "FieldAttention",
     "InteractionHead",
     "Linear",
+    "MatrixCross",
     "PairAttention",
+    "ResidualUnit",
+    "VectorCross",
+    "WeightedPairs",
     "bi_interaction",
+    "field_aware_products",
+    "gather_fields",
+    "inner_products",
+    "outer_product",
 ]

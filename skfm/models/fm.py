@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from ..base import BaseModel
-from ..layers import InteractionHead, bi_interaction
-from ..network import Network, Shape
-from ..sparse import Lookup
+from ..factorization import FMNetwork
 from ..tasks import Classifier, Regressor
-
-
-class FMNetwork(Network):
-    """w0 + sum w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j, the pairs in linear time."""
-
-    lookup = "pooled"
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__(shape)
-        self.head = InteractionHead(shape.n_factors, shape.n_outputs)
-
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.sum is not None
-        assert lookup.sum_squares is not None
-        scores: Tensor = self.head(bi_interaction(lookup.sum, lookup.sum_squares))
-        return scores
 
 
 class _FM(BaseModel):

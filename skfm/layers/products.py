@@ -1,0 +1,154 @@
+"""Products of the fields' embeddings, and the residual unit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor, nn
+
+from .basic import ACTIVATIONS, MLP
+
+
+def field_pairs(embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    """The two fields of each pair f < g: two index tensors of length F (F - 1) / 2.
+
+    Parameters
+    ----------
+    embeddings : Tensor of shape (B, F, ...)
+    """
+    n_fields = embeddings.shape[1]
+    first, second = torch.triu_indices(n_fields, n_fields, 1, device=embeddings.device)
+    return first, second
+
+
+def inner_products(embeddings: Tensor) -> Tensor:
+    """<e_f, e_g> of all pairs of fields f < g (PNN, section III-B).
+
+    Parameters
+    ----------
+    embeddings : Tensor of shape (B, F, k)
+
+    Returns
+    -------
+    Tensor of shape (B, F (F - 1) / 2)
+        In the order of `field_pairs`.
+    """
+    first, second = field_pairs(embeddings)
+    gram = embeddings @ embeddings.transpose(1, 2)  # (B, F, F)
+    return gram[:, first, second]
+
+
+def outer_product(embeddings: Tensor) -> Tensor:
+    """All pairs of factors of the fields' sum (PNN, equation 12).
+
+    Parameters
+    ----------
+    embeddings : Tensor of shape (B, F, k)
+
+    Returns
+    -------
+    Tensor of shape (B, k * k)
+        f f^T with f the sum of the embeddings, row by row.
+    """
+    total = embeddings.sum(dim=1)  # (B, k)
+    return (total[:, :, None] * total[:, None, :]).flatten(start_dim=1)
+
+
+def field_aware_products(embeddings: Tensor) -> Tensor:
+    """Sum over f < g of e_fg * e_gf, element-wise (FFM).
+
+    Parameters
+    ----------
+    embeddings : Tensor of shape (B, F, F, k)
+        ``embeddings[:, f, g]``: what field f shows to field g.
+
+    Returns
+    -------
+    Tensor of shape (B, k)
+    """
+    first, second = field_pairs(embeddings)
+    return (embeddings[:, first, second] * embeddings[:, second, first]).sum(dim=1)
+
+
+def gather_fields(entries: Tensor, fields: Tensor, n_fields: int) -> Tensor:
+    """Sum a row's entries by field, (B, F, d).
+
+    A product with a 0/1 matrix, whose sums run in a fixed order on any device.
+
+    Parameters
+    ----------
+    entries : Tensor of shape (B, m, d)
+        Padded with zeros.
+    fields : Tensor of shape (B, m), int64
+        The field of each entry; anything where padded.
+    n_fields : int
+    """
+    member = fields[:, None, :] == torch.arange(n_fields, device=fields.device)[:, None]
+    return member.to(entries.dtype) @ entries
+
+
+class WeightedPairs(nn.Module):
+    """Sum over pairs of fields of r_fg <e_f, e_g>, an r for each output (FwFM).
+
+    Parameters
+    ----------
+    n_fields : int
+    n_outputs : int
+
+    Attributes
+    ----------
+    weight : Parameter of shape (F (F - 1) / 2, n_outputs)
+        In the order of `field_pairs`.
+    """
+
+    def __init__(self, n_fields: int, n_outputs: int) -> None:
+        super().__init__()
+        n_pairs = n_fields * (n_fields - 1) // 2
+        self.weight = nn.Parameter(torch.zeros(n_pairs, n_outputs))
+
+    def initialize(self, generator: Generator) -> None:
+        """One, which makes an FM; N(0, 1) where equal outputs would cancel out."""
+        if self.weight.shape[1] == 1:
+            nn.init.ones_(self.weight)
+        else:
+            nn.init.normal_(self.weight, generator=generator)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        return inner_products(embeddings) @ self.weight
+
+
+class ResidualUnit(nn.Module):
+    """x <- act(MLP(x) + x), the MLP with one hidden layer (DeepCrossing, equation 4).
+
+    Parameters
+    ----------
+    n_inputs : int
+    n_hidden : int
+    activation : str
+        A key of `ACTIVATIONS`.
+    dropout, batch_norm
+        Of the hidden layer: see `MLP`.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_hidden: int,
+        *,
+        activation: str,
+        dropout: float,
+        batch_norm: bool,
+    ) -> None:
+        super().__init__()
+        self.inner = MLP(
+            n_inputs,
+            (n_hidden,),
+            n_inputs,
+            activation=activation,
+            dropout=dropout,
+            batch_norm=batch_norm,
+        )
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(self.inner(x) + x)
+        return out

@@ -1,0 +1,184 @@
+"""Deep & cross network, its first and second version."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._params import Interval, StrOptions, param
+from ..base import BaseModel
+from ..layers import MLP, CrossNetwork, Linear
+from ..network import Network, Shape
+from ..parameters import MLPParameters
+from ..sparse import Lookup
+from ..tasks import Classifier, Regressor
+
+
+class DCNNetwork(Network):
+    """Crosses of x0 = [e_1 .. e_F], beside or below an MLP."""
+
+    lookup = "by_field"
+    has_linear = False
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        structure: str,
+        n_cross_layers: int,
+        cross: str,
+        low_rank: int | None,
+        n_experts: int,
+        **mlp: Any,
+    ) -> None:
+        super().__init__(shape)
+        size = shape.n_fields * shape.n_factors
+        self.cross = CrossNetwork(
+            size, n_cross_layers, cross=cross, low_rank=low_rank, n_experts=n_experts
+        )
+        self.mlp = MLP(size, n_outputs=shape.n_outputs, bias=False, **mlp)
+        self.output: Linear | None = None
+        if structure == "parallel":
+            self.output = Linear(size, shape.n_outputs, bias=False)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        assert lookup.slots is not None
+        embeddings = lookup.slots.flatten(start_dim=1)  # (B, F k)
+        crossed = self.cross(embeddings)
+        if self.output is None:
+            scores: Tensor = self.mlp(crossed)
+            return scores
+        # One linear layer on [crossed, hidden], in two halves.
+        return torch.add(self.output(crossed), self.mlp(embeddings))
+
+
+class _DCN(MLPParameters, BaseModel):
+    cross: str = param(
+        default="matrix",
+        valid=[StrOptions({"vector", "matrix"})],
+        doc="""{"vector", "matrix"}
+            Weights of a cross layer: a vector (DCN) or a matrix (DCN V2).""",
+    )
+    n_cross_layers: int = param(
+        default=3,
+        valid=[Interval(Integral, 0, None, closed="left")],
+        doc="""int
+            Cross layers L: the highest degree of interactions is L + 1.""",
+    )
+    structure: str = param(
+        default="parallel",
+        valid=[StrOptions({"parallel", "stacked"})],
+        doc="""{"parallel", "stacked"}
+            Whether the multi-layer perceptron stands beside the cross layers or on top
+            of them.""",
+    )
+    low_rank: int | None = param(
+        default=None,
+        valid=[Interval(Integral, 1, None, closed="left"), None],
+        doc="""int or None
+            Rank of the cross layers' matrices, which have fields x ``n_factors`` rows
+            and columns; None: full matrices. Only for ``cross="matrix"``.""",
+    )
+    n_experts: int = param(
+        default=1,
+        valid=[Interval(Integral, 1, None, closed="left")],
+        doc="""int
+            Above one, a cross layer is a gated mixture of so many matrices of rank
+            ``low_rank``.""",
+    )
+
+    _network_class = DCNNetwork
+
+    def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
+        return {
+            "structure": self.structure,
+            "n_cross_layers": self.n_cross_layers,
+            "cross": self.cross,
+            "low_rank": self.low_rank,
+            "n_experts": self.n_experts,
+            **self._mlp_options(full_batch),
+        }
+
+
+class DCNClassifier(Classifier, _DCN):
+    """Deep & cross network classifier, first and second version.
+
+    Each cross layer multiplies the embeddings x0 = [e_1, ..., e_F] once more with a map
+    of what came before, e_f being the sum of ``x_i v_i`` over the columns of field f
+    (Wang et al., ADKDD 2017, equation 3, and WWW 2021, equation 1)::
+
+        cross="vector":         x_(l+1) = x0 (w_l^T x_l) + b_l + x_l
+        cross="matrix":         x_(l+1) = x0 * (W_l x_l + b_l) + x_l
+        structure="parallel":   f(x) = w0 + w^T [x_L, hidden layers of x0]
+        structure="stacked":    f(x) = w0 + MLP(x_L)
+
+    With ``low_rank`` r, W_l is U_l V_l^T of rank r; with ``n_experts`` it gives way to
+    a gated sum of U_i tanh(C_i tanh(V_i^T x_l)). There is no linear part. Needs fields:
+    inferred from one-hot blocks, or given by ``fields``.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    DeepFMClassifier : Pairs only, by inner products, beside the deep part.
+    XDeepFMClassifier : Crosses of whole embeddings instead of their elements.
+
+    References
+    ----------
+    R. Wang, B. Fu, G. Fu and M. Wang, "Deep & Cross Network for Ad Click Predictions",
+    ADKDD 2017, arXiv:1708.05123.
+
+    R. Wang, R. Shivanna, D. Cheng, S. Jain, D. Lin, L. Hong and E. Chi, "DCN V2:
+    Improved Deep & Cross Network and Practical Lessons for Web-scale Learning to Rank
+    Systems", WWW 2021, arXiv:2008.13535.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import DCNClassifier
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), DCNClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y)
+    1.0
+    """
+
+
+class DCNRegressor(Regressor, _DCN):
+    """Deep & cross network regressor, first and second version.
+
+    See `DCNClassifier` for the model.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    R. Wang, R. Shivanna, D. Cheng, S. Jain, D. Lin, L. Hong and E. Chi, "DCN V2:
+    Improved Deep & Cross Network and Practical Lessons for Web-scale Learning to Rank
+    Systems", WWW 2021, arXiv:2008.13535.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import DCNRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+    >>> DCNRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
+    True
+    """

@@ -1,0 +1,124 @@
+"""DeepCrossing."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+from torch import Tensor, nn
+
+from .._params import Interval, param
+from ..base import BaseModel
+from ..layers import Linear, ResidualUnit
+from ..network import Network, Shape
+from ..parameters import MLPParameters
+from ..sparse import Lookup
+from ..tasks import Classifier, Regressor
+
+
+class DeepCrossingNetwork(Network):
+    """w0 + linear(residual units([e_1 .. e_F]))."""
+
+    lookup = "by_field"
+    has_linear = False
+
+    def __init__(
+        self, shape: Shape, *, hidden_layer_sizes: tuple[int, ...], **unit: Any
+    ) -> None:
+        super().__init__(shape)
+        n_inputs = shape.n_fields * shape.n_factors
+        units = [ResidualUnit(n_inputs, size, **unit) for size in hidden_layer_sizes]
+        self.units = nn.Sequential(*units)
+        self.output = Linear(n_inputs, shape.n_outputs, bias=False)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        assert lookup.slots is not None
+        scores: Tensor = self.output(self.units(lookup.slots.flatten(start_dim=1)))
+        return scores
+
+
+class _DeepCrossing(MLPParameters, BaseModel):
+    hidden_layer_sizes: Any = param(
+        default=(128, 64),
+        valid=["array-like", Interval(Integral, 1, None, closed="left")],
+        doc="""tuple of int, or int
+            Inner units of each residual unit.""",
+    )
+
+    _network_class = DeepCrossingNetwork
+
+    def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
+        return self._mlp_options(full_batch)
+
+
+class DeepCrossingClassifier(Classifier, _DeepCrossing):
+    """DeepCrossing classifier: residual units on the fields' embeddings.
+
+    With e_f the sum of ``x_i v_i`` over the columns of field f, and act the
+    ``activation`` (Shan et al., KDD 2016, section 4)::
+
+        x_0 = [e_1, ..., e_F]
+        x_l = act(W2_l act(W1_l x_{l-1} + b1_l) + b2_l + x_{l-1})
+        f(x) = w0 + w^T x_L
+
+    It has no linear part. Needs fields: inferred from one-hot blocks, or given by
+    ``fields``. Dropout and batch normalisation apply to the inner units.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    WideDeepClassifier : A plain perceptron beside a linear part.
+
+    References
+    ----------
+    Y. Shan, T. R. Hoens, J. Jiao, H. Wang, D. Yu and J. Mao, "Deep Crossing: Web-Scale
+    Modeling without Manually Crafted Combinatorial Features", KDD 2016.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import DeepCrossingClassifier
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), DeepCrossingClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y)
+    1.0
+    """
+
+
+class DeepCrossingRegressor(Regressor, _DeepCrossing):
+    """DeepCrossing regressor: residual units on the fields' embeddings.
+
+    See `DeepCrossingClassifier` for the model.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Y. Shan, T. R. Hoens, J. Jiao, H. Wang, D. Yu and J. Mao, "Deep Crossing: Web-Scale
+    Modeling without Manually Crafted Combinatorial Features", KDD 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import DeepCrossingRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+    >>> model = DeepCrossingRegressor(max_iter=300, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.9
+    True
+    """

@@ -1,0 +1,212 @@
+"""Field-aware factorization machine."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._params import Interval, param
+from ..base import BaseModel
+from ..batches import Batch
+from ..layers import InteractionHead, field_aware_products, gather_fields
+from ..network import Network, Shape
+from ..sparse import Lookup
+from ..tasks import Classifier, Regressor
+from ..threads import available_memory
+
+#: Bytes that the field pairs of one chunk of rows may take: about what stays in cache.
+_CHUNK_BYTES = 1 << 24
+
+
+class FFMNetwork(Network):
+    """w0 + sum w_i x_i + sum_{f<g} <C_fg, C_gf>, C_fg = sum_{i in f} x_i v_ig."""
+
+    lookup = "by_field"
+
+    def __init__(
+        self, shape: Shape, *, normalize: bool, intra_field_pairs: bool
+    ) -> None:
+        _check_table_fits(shape)
+        if intra_field_pairs:
+            self.lookup = "by_nonzero"
+        super().__init__(shape)
+        self.normalize, self.intra_field_pairs = normalize, intra_field_pairs
+        self.head = InteractionHead(shape.n_factors, shape.n_outputs)
+        fields = torch.from_numpy(np.asarray(shape.fields, np.int64))
+        self.register_buffer("fields", fields, persistent=False)
+
+    @classmethod
+    def embedding_width(cls, shape: Shape) -> int:
+        return shape.n_fields * shape.n_factors
+
+    @property
+    def factors(self) -> Tensor:
+        """The columns' embeddings, one for each field: (n_columns, F, k)."""
+        return super().factors.unflatten(1, (self.shape.n_fields, -1))
+
+    def prepare(self, batch: Batch) -> Batch:
+        return batch.of_unit_length(self.table.host.dtype) if self.normalize else batch
+
+    def chunk_rows(self, n_slots: int) -> int:
+        numbers = max(n_slots, self.shape.n_fields) * self.table.n_factors
+        return max(1, _CHUNK_BYTES // (numbers * self.table.host.itemsize))
+
+    def work_per_row(self) -> float:
+        return float(self.shape.n_fields * self.table.n_factors)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        assert lookup.slots is not None
+        pair = (self.shape.n_fields, self.shape.n_factors)
+        if not self.intra_field_pairs:
+            pairs = field_aware_products(lookup.slots.unflatten(2, pair))
+        else:
+            entries = lookup.slots.unflatten(2, pair)  # (B, m, F, k)
+            of_entries = self._fields_of_entries(lookup)
+            by_field = gather_fields(lookup.slots, of_entries, self.shape.n_fields)
+            by_field = by_field.unflatten(2, pair)  # (B, F, F, k)
+            pairs = field_aware_products(by_field)
+            pairs = pairs + _pairs_inside_fields(by_field, entries, of_entries)
+        scores: Tensor = self.head(pairs)
+        return scores
+
+    def _fields_of_entries(self, lookup: Lookup) -> Tensor:
+        """The field of each entry, (B, m); 0 where padded."""
+        assert lookup.slots is not None
+        assert lookup.columns is not None
+        n_rows, m = lookup.slots.shape[:2]
+        fields: Any = self.fields
+        there = torch.arange(m, device=fields.device) < lookup.lengths[:, None]
+        owners = fields.new_zeros(n_rows, m)
+        owners[there] = fields[lookup.columns]
+        return owners
+
+
+def _pairs_inside_fields(by_field: Tensor, entries: Tensor, fields: Tensor) -> Tensor:
+    """Sum over fields of the pairs of entries that share it, (B, k)."""
+    total = by_field.diagonal(dim1=1, dim2=2)  # (B, k, F)
+    index = fields[:, :, None, None].expand(-1, -1, 1, entries.shape[3])
+    own = entries.gather(2, index)[:, :, 0]  # (B, m, k)
+    return 0.5 * (total.square().sum(dim=2) - own.square().sum(dim=1))
+
+
+def _check_table_fits(shape: Shape) -> None:
+    numbers = shape.n_columns * (shape.n_fields * shape.n_factors + shape.n_outputs)
+    needed, available = numbers * np.dtype(shape.dtype).itemsize, available_memory()
+    if needed > available:
+        raise MemoryError(
+            f"{shape.n_columns} columns with n_factors={shape.n_factors} for each of "
+            f"{shape.n_fields} fields need {needed / 2**30:.1f} GiB of "
+            f"{available / 2**30:.1f} GiB available: FFM is for few fields. Use FwFM "
+            "or FM, lower n_factors, or join fields."
+        )
+
+
+class _FFM(BaseModel):
+    n_factors: int = param(
+        default=4,
+        valid=[Interval(Integral, 1, None, closed="left")],
+        doc="""int
+            Length k of each column's embedding for one field; it has one for each.""",
+    )
+    normalize: bool = param(
+        default=False,
+        valid=["boolean"],
+        doc="""bool
+            Whether each row is scaled to unit length, as libffm does by default. The
+            linear part reads the scaled row too.""",
+    )
+    intra_field_pairs: bool = param(
+        default=False,
+        valid=["boolean"],
+        doc="""bool
+            Whether two values of the same field interact, by the embeddings that their
+            columns have for their own field. Only where a field may hold several values
+            in a row does this matter; it takes more time and memory.""",
+    )
+
+    _network_class = FFMNetwork
+
+    def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
+        return {
+            "normalize": self.normalize,
+            "intra_field_pairs": self.intra_field_pairs,
+        }
+
+
+class FFMClassifier(Classifier, _FFM):
+    """Field-aware factorization machine classifier.
+
+    A column has an embedding for each field it may meet: a pair's weight is the product
+    of what each column shows to the field of the other (Juan et al., RecSys 2016,
+    equation 3, plus a linear part)::
+
+        f(x) = w0 + sum_i w_i x_i + sum_{i<j} <v_i,f(j), v_j,f(i)> x_i x_j
+
+    Computed field by field, in O(non-zeros x F k + F^2 k). The table has F k numbers a
+    column: for few fields. Needs fields: inferred from one-hot blocks, or given by
+    ``fields``. With more than two classes each class weighs the k factors.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    FwFMClassifier : One embedding a column, and a weight for each pair of fields.
+    FMClassifier : One embedding a column; needs no fields.
+
+    References
+    ----------
+    Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware Factorization Machines
+    for CTR Prediction", RecSys 2016.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import FFMClassifier
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), FFMClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y)
+    1.0
+    >>> model[-1].factors_.shape
+    (4, 2, 4)
+    """
+
+
+class FFMRegressor(Regressor, _FFM):
+    """Field-aware factorization machine regressor.
+
+    See `FFMClassifier` for the model.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware Factorization Machines
+    for CTR Prediction", RecSys 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import FFMRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+    >>> FFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """

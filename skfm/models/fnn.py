@@ -1,0 +1,204 @@
+"""Factorization-machine supported neural network."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..base import BaseModel, Run
+from ..factorization import FMNetwork
+from ..inputs import Data
+from ..layers import MLP
+from ..network import Network, Shape
+from ..parameters import MLPParameters
+from ..pretraining import check_pretrained
+from ..sparse import Lookup
+from ..tasks import Classifier, Regressor
+from ..training import Trainer
+
+
+class FNNNetwork(Network):
+    """b + MLP([w0, z_1 .. z_F]), z_f = (w_f, e_f): a row of the table is (w_i, v_i)."""
+
+    lookup = "by_field"
+    has_linear = False
+
+    def __init__(self, shape: Shape, **mlp: Any) -> None:
+        super().__init__(shape)
+        self.w0 = nn.Parameter(torch.zeros(shape.n_outputs))
+        n_inputs = shape.n_outputs + shape.n_fields * self.table.width
+        self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
+
+    @classmethod
+    def embedding_width(cls, shape: Shape) -> int:
+        return shape.n_outputs + shape.n_factors
+
+    @property
+    def linear_weights(self) -> Tensor:
+        """The w_i, which are inputs of the perceptron and no linear part."""
+        return self.table.weight[:, : self.shape.n_outputs]
+
+    @property
+    def factors(self) -> Tensor:
+        return self.table.weight[:, self.shape.n_outputs :]
+
+    def inherit(
+        self, source: Network, columns: np.ndarray, *, same_target: bool
+    ) -> None:
+        if not same_target or source.linear_weights is None:
+            raise ValueError(
+                "FNN starts from the linear weights too: init_from must be a model "
+                "with a linear part, such as an FM, fitted on the same kind of target."
+            )
+        super().inherit(source, columns, same_target=True)
+        with torch.no_grad():
+            self.w0.copy_(source.bias)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        assert lookup.slots is not None
+        fields = lookup.slots.flatten(start_dim=1)  # (B, F (C + k))
+        constant = self.w0.expand(len(fields), -1)
+        scores: Tensor = self.mlp(torch.cat([constant, fields], dim=1))
+        return scores
+
+
+class _FirstStage(BaseModel):
+    _network_class = FMNetwork
+
+
+class _FMClassifier(Classifier, _FirstStage):
+    """The FM of an FNN for classes."""
+
+
+class _FMRegressor(Regressor, _FirstStage):
+    """The FM of an FNN for numbers."""
+
+
+class _Unwatched:
+    """Watches the first stage, and does nothing."""
+
+    def begin_epoch(self) -> None:
+        pass
+
+    def end_epoch(self, trainer: Trainer) -> bool:
+        return False
+
+
+class _FNN(MLPParameters, BaseModel):
+    _network_class = FNNNetwork
+    _fm_class: ClassVar[type[BaseModel]]
+
+    _attributes_doc: ClassVar[str] = """
+        fm_ : estimator
+            The factorization machine of the first stage, fitted on the same rows; or
+            the model given by ``init_from``.
+        """
+
+    def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
+        return self._mlp_options(full_batch)
+
+    def _make_trainer(
+        self, data: Data, held_out: Data | None, run: Run, resume: bool, seed: int
+    ) -> Trainer:
+        if not resume:
+            given = check_pretrained(self, data.X.shape[1])
+            self.fm_ = given or self._fit_fm(data, held_out, run, seed)
+        return super()._make_trainer(data, held_out, run, resume, seed)
+
+    def _fit_fm(self, data: Data, held_out: Data | None, run: Run, seed: int) -> Any:
+        """The first stage; the same seed holds out the same rows as the second."""
+        names = self._fm_class().get_params(deep=False)
+        fm = self._fm_class(**{name: getattr(self, name) for name in names})
+        fm.set_params(freeze=False)
+        learned = {k: v for k, v in vars(self).items() if k not in self.get_params()}
+        fm.__dict__.update({k: v for k, v in learned.items() if k != "fm_"})
+        run = run._replace(warm=False, keep_optimizer=False)
+        trainer = fm._make_trainer(data, held_out, run, False, seed)
+        trainer.run(_Unwatched())
+        fm._keep(trainer, run, False)
+        return fm
+
+    def _pretrained(self, n_columns: int) -> Any:
+        return self.fm_
+
+
+class FNNClassifier(Classifier, _FNN):
+    """Factorization-machine supported neural network classifier.
+
+    Two stages (Zhang et al., ECIR 2016, section 3.1). First an FM is fitted, or taken
+    from ``init_from``. Then a perceptron learns on what the FM knows of each field, its
+    inputs trained on with it::
+
+        f(x) = b + MLP([w0, z_1, ..., z_F]),  z_f = sum of x_i (w_i, v_i) over field f
+
+    Both stages have the same parameters and up to ``max_iter`` epochs each; callbacks
+    follow the second. It has no linear part. Needs fields: inferred from one-hot
+    blocks, or given by ``fields``. With more than two classes, w0 and w_i have a number
+    for each. The authors use ``activation="tanh"``.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    DeepFMClassifier : FM and perceptron side by side, trained together.
+
+    References
+    ----------
+    W. Zhang, T. Du and J. Wang, "Deep Learning over Multi-field Categorical Data: A
+    Case Study on User Response Prediction", ECIR 2016, arXiv:1601.02376.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import FNNClassifier
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), FNNClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y)
+    1.0
+    >>> model[-1].fm_.coef_.shape
+    (4,)
+    """
+
+    _fm_class = _FMClassifier
+
+
+class FNNRegressor(Regressor, _FNN):
+    """Factorization-machine supported neural network regressor.
+
+    See `FNNClassifier` for the model.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    W. Zhang, T. Du and J. Wang, "Deep Learning over Multi-field Categorical Data: A
+    Case Study on User Response Prediction", ECIR 2016, arXiv:1601.02376.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import FNNRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+    >>> FNNRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    _fm_class = _FMRegressor

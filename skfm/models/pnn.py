@@ -1,0 +1,131 @@
+"""Product-based neural network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._params import StrOptions, param
+from ..base import BaseModel
+from ..layers import MLP, inner_products, outer_product
+from ..network import Network, Shape
+from ..parameters import MLPParameters
+from ..sparse import Lookup
+from ..tasks import Classifier, Regressor
+
+
+class PNNNetwork(Network):
+    """w0 + MLP([e_1 .. e_F, products of the fields])."""
+
+    lookup = "by_field"
+    has_linear = False
+
+    def __init__(self, shape: Shape, *, product: str, **mlp: Any) -> None:
+        super().__init__(shape)
+        self.inner, self.outer = product != "outer", product != "inner"
+        n_fields, n_factors = shape.n_fields, shape.n_factors
+        n_inputs = n_fields * n_factors
+        n_inputs += self.inner * n_fields * (n_fields - 1) // 2
+        n_inputs += self.outer * n_factors**2
+        self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        fields = lookup.slots  # (B, F, k)
+        assert fields is not None
+        parts = [fields.flatten(start_dim=1)]
+        if self.inner:
+            parts.append(inner_products(fields))
+        if self.outer:
+            parts.append(outer_product(fields))
+        scores: Tensor = self.mlp(torch.cat(parts, dim=1))
+        return scores
+
+
+class _PNN(MLPParameters, BaseModel):
+    product: str = param(
+        default="inner",
+        valid=[StrOptions({"inner", "outer", "both"})],
+        doc="""{"inner", "outer", "both"}
+            What the multi-layer perceptron reads beside the embeddings: the inner
+            products of all pairs of fields, the outer product of the fields' sum with
+            itself, or both.""",
+    )
+
+    _network_class = PNNNetwork
+
+    def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
+        return {"product": self.product, **self._mlp_options(full_batch)}
+
+
+class PNNClassifier(Classifier, _PNN):
+    """Product-based neural network classifier.
+
+    A multi-layer perceptron that is given the products of the fields' embeddings, which
+    it could hardly form itself (Qu et al., ICDM 2016, equations 1-12). With e_f the sum
+    of ``x_i v_i`` over the columns of field f and s the sum of the e_f::
+
+        f(x) = w0 + MLP([e_1, ..., e_F, <e_f, e_g> for f < g, s s^T])
+
+    with the inner products, the outer one, or both. It has no linear part. Needs
+    fields: inferred from one-hot blocks, or given by ``fields``.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    WideDeepClassifier : A perceptron without products, beside a linear part.
+    DeepFMClassifier : The products added to the score, beside a perceptron.
+
+    References
+    ----------
+    Y. Qu, H. Cai, K. Ren, W. Zhang, Y. Yu, Y. Wen and J. Wang, "Product-based Neural
+    Networks for User Response Prediction", ICDM 2016, arXiv:1611.00144.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import PNNClassifier
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), PNNClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y)
+    1.0
+    """
+
+
+class PNNRegressor(Regressor, _PNN):
+    """Product-based neural network regressor.
+
+    See `PNNClassifier` for the model.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Y. Qu, H. Cai, K. Ren, W. Zhang, Y. Yu, Y. Wen and J. Wang, "Product-based Neural
+    Networks for User Response Prediction", ICDM 2016, arXiv:1611.00144.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import PNNRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+    >>> PNNRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """

@@ -1,0 +1,175 @@
+"""Wide & Deep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from .._params import param
+from ..base import BaseModel
+from ..checks import check_columns
+from ..layers import MLP
+from ..network import Network, Shape
+from ..parameters import MLPParameters
+from ..sparse import Lookup
+from ..tasks import Classifier, Regressor
+
+
+class WideDeepNetwork(Network):
+    """w0 + sum over wide columns of w_i x_i + MLP([e_1 .. e_F] of deep columns)."""
+
+    lookup = "by_field"
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        wide_columns: np.ndarray | None,
+        deep_columns: np.ndarray | None,
+        **mlp: Any,
+    ) -> None:
+        super().__init__(shape)
+        assert shape.fields is not None
+        self.without_linear = None if wide_columns is None else ~wide_columns
+        self.without_factors = None if deep_columns is None else ~deep_columns
+        used = shape.fields if deep_columns is None else shape.fields[deep_columns]
+        #: The fields that have a deep column; the perceptron is not told of others.
+        self.deep_fields = np.unique(used).tolist()
+        n_inputs = len(self.deep_fields) * shape.n_factors
+        self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        fields = lookup.slots  # (B, F, k)
+        assert fields is not None
+        if len(self.deep_fields) < fields.shape[1]:
+            fields = fields[:, self.deep_fields]
+        scores: Tensor = self.mlp(fields.flatten(start_dim=1))
+        return scores
+
+
+class _WideDeep(MLPParameters, BaseModel):
+    wide_columns: Any = param(
+        default=None,
+        valid=["array-like", None],
+        doc="""array-like of bool, int or str, or None
+            The columns of X with linear weights, as a mask, indices or names; None:
+            all. Crosses of features usually stand here and not in ``deep_columns``.""",
+    )
+    deep_columns: Any = param(
+        default=None,
+        valid=["array-like", None],
+        doc="""array-like of bool, int or str, or None
+            The columns of X with embeddings, which the perceptron reads, as a mask,
+            indices or names; None: all. Columns in neither have no effect.""",
+    )
+
+    _network_class = WideDeepNetwork
+
+    def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
+        wide, deep = self._chosen("wide_columns"), self._chosen("deep_columns")
+        if deep is not None and not deep.any():
+            raise ValueError(
+                "deep_columns chooses no column: without a deep part the model is "
+                "linear. Use LogisticRegression or Ridge."
+            )
+        columns = {"wide_columns": wide, "deep_columns": deep}
+        return {**columns, **self._mlp_options(full_batch)}
+
+    def _chosen(self, parameter: str) -> np.ndarray | None:
+        """Mask of the network's columns that a parameter chooses; None for all."""
+        chosen = getattr(self, parameter)
+        if chosen is None:
+            return None
+        names = getattr(self, "feature_names_in_", None)
+        mask = check_columns(parameter, chosen, self.n_features_in_, names)
+        # A column of a table stands for all columns that it is encoded to.
+        return mask if self._codec is None else mask[self._codec.fields]
+
+
+class WideDeepClassifier(Classifier, _WideDeep):
+    """Wide & Deep classifier: a linear model beside a perceptron on embeddings.
+
+    With e_f the sum of ``x_i v_i`` over the columns of field f (Cheng et al., DLRS
+    2016, equation 3)::
+
+        f(x) = w0 + sum_i w_i x_i + MLP([e_1, ..., e_F])
+
+    The linear part remembers single columns, crosses of features above all; the deep
+    part generalises. ``wide_columns`` and ``deep_columns`` say who reads what; by
+    default both read all columns. Needs fields: inferred from one-hot blocks, or given
+    by ``fields``. Those without deep columns are left out of the perceptron.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    DeepFMClassifier : Learns the pairs that are crossed by hand here.
+
+    References
+    ----------
+    H.-T. Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016,
+    arXiv:1606.07792.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import WideDeepClassifier
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), WideDeepClassifier(random_state=0))
+    >>> model.fit(X, y).score(X, y)
+    1.0
+
+    A crossed column that only the linear part sees:
+
+    >>> X = [[a, b, a + b] for a, b in X]
+    >>> encode = (
+    ...     OneHotEncoder()
+    ...     .set_output(transform="pandas")
+    ...     .set_params(sparse_output=False)
+    ... )
+    >>> X = encode.fit_transform(X)
+    >>> crossed = [name for name in X if name.startswith("x2")]
+    >>> single = [name for name in X if not name.startswith("x2")]
+    >>> model = WideDeepClassifier(wide_columns=crossed, deep_columns=single)
+    >>> model.set_params(fields=[2, 2, 4]).fit(X, y).coef_[:4]
+    array([0., 0., 0., 0.])
+    """
+
+
+class WideDeepRegressor(Regressor, _WideDeep):
+    """Wide & Deep regressor: a linear model beside a perceptron on embeddings.
+
+    See `WideDeepClassifier` for the model.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    H.-T. Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016,
+    arXiv:1606.07792.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import WideDeepRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+    >>> WideDeepRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
