@@ -11,9 +11,26 @@ import skfm
 settings.register_profile("skfm", deadline=None, print_blob=True)
 settings.load_profile("skfm")
 
-CLASSIFIERS = [getattr(skfm, n) for n in skfm.__all__ if n.endswith("Classifier")]
-REGRESSORS = [getattr(skfm, n) for n in skfm.__all__ if n.endswith("Regressor")]
+# One architecture per lookup of the engine: what all estimators share is tested on
+# these. Every architecture has its identities, learning tests and contract checks.
+CLASSIFIERS = [
+    skfm.FMClassifier,  # pooled, the squares in all
+    skfm.NFMClassifier,  # pooled
+    skfm.DeepFMClassifier,  # by field
+    skfm.AFMClassifier,  # by non-zero
+]
+REGRESSORS = [
+    skfm.FMRegressor,
+    skfm.NFMRegressor,
+    skfm.DeepFMRegressor,
+    skfm.AFMRegressor,
+]
 ESTIMATORS = CLASSIFIERS + REGRESSORS
+ALL_ESTIMATORS = [
+    getattr(skfm, name)
+    for name in skfm.__all__
+    if name.endswith(("Classifier", "Regressor"))
+]
 
 
 def one_hot(n_rows, sizes, seed=0, dtype=np.float64):

@@ -23,7 +23,8 @@ LEVEL_0 = ("_params", "checks", "parameters", "fields", "encoding", "datasets")
 LEVEL_1 = ("threads", "batches")
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
-LEVEL_3 += ("choices", "callbacks", "fitted", "inputs")
+LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
+LEVEL_3 += ("factorization", "pretraining")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
@@ -50,8 +51,11 @@ MODULES = {
     "training": may_import(*LEVELS_1_2, "network", "learner", never="sklearn"),
     "choices": may_import(),
     "callbacks": may_import("training"),
-    "fitted": may_import("learner", "network"),
-    "inputs": may_import(*LEVEL_0, "batches", "network", "fitted"),
+    "frames": may_import("encoding", "fields", never="torch"),
+    "fitted": may_import("encoding", "learner", "network"),
+    "inputs": may_import(*LEVEL_0, "batches", "network", "fitted", "frames"),
+    "factorization": may_import(*LEVELS_1_2, "network", never="sklearn"),
+    "pretraining": may_import("fitted"),
     "base": may_import(*LEVELS_0_3),
     "tasks": may_import(*LEVELS_0_3, "base"),
     "models.*": may_import(*LEVELS_0_3, "base", "tasks"),
@@ -59,7 +63,8 @@ MODULES = {
     "inspection": may_import(),
     "persistence": may_import(),
     "plotting": may_import("inspection", never="torch numba"),
-    "skfm": may_import(*LEVELS_0_3, *LEVELS_4_7),
+    "pipeline": may_import("fields", never="torch"),
+    "skfm": may_import(*LEVELS_0_3, *LEVELS_4_7, "pipeline"),
 }
 MAY_USE_PRIVATE_SKLEARN = {"_params"}
 INSIDE_FUNCTIONS_ONLY = {"matplotlib"}

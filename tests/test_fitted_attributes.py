@@ -1,0 +1,104 @@
+"""Predictions of fitted estimators, rebuilt from their public attributes."""
+
+import numpy as np
+import pytest
+from model_references import NETWORKS, bi_interaction, naive_interactions
+from numpy.testing import assert_allclose
+from sklearn.preprocessing import PolynomialFeatures
+
+import skfm
+
+FAMILIES = list(NETWORKS)
+TIGHT = {"rtol": 1e-9, "atol": 1e-9}
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    """80 rows of 6 real columns with empty cells; an interaction; three classes."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(80, 6)) * (rng.random((80, 6)) < 0.7)
+    y = 40 + 7 * (X[:, 0] + 2 * X[:, 1] * X[:, 2] + 0.1 * rng.normal(size=80))
+    return X, y, np.digitize(y, [36, 44])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_binary(family, numbers):
+    X, _, classes = numbers
+    labels = np.array(["no", "yes"])[(classes > 0).astype(int)]
+    model = getattr(skfm, f"{family}Classifier")(max_iter=20, random_state=0)
+    model.fit(X, labels)
+    assert np.ndim(model.intercept_) == 0
+    assert model.coef_.shape == (6,)
+    pairs = naive_interactions(family, model.network_, X)[:, 0]
+    expected = model.intercept_ + X @ model.coef_ + pairs
+    assert_allclose(model.decision_function(X), expected, **TIGHT)
+    assert_allclose(model.predict_proba(X)[:, 1], 1 / (1 + np.exp(-expected)))
+    assert list(model.predict(X)) == ["yes" if s > 0 else "no" for s in expected]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_multiclass(family, numbers):
+    X, _, classes = numbers
+    model = getattr(skfm, f"{family}Classifier")(max_iter=20, random_state=0)
+    model.fit(X, classes)
+    assert model.intercept_.shape == (3,)
+    assert model.coef_.shape == (3, 6)
+    pairs = naive_interactions(family, model.network_, X)
+    expected = model.intercept_ + X @ model.coef_.T + pairs
+    assert_allclose(model.decision_function(X), expected, **TIGHT)
+    odds = np.exp(expected)
+    assert_allclose(model.predict_proba(X), odds / odds.sum(axis=1)[:, None])
+    assert list(model.predict(X)) == list(expected.argmax(axis=1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_regression_is_in_units_of_y(family, numbers):
+    X, y, _ = numbers
+    weight = np.random.default_rng(6).integers(1, 4, size=len(y))
+    model = getattr(skfm, f"{family}Regressor")(max_iter=20, random_state=0)
+    model.fit(X, y, sample_weight=weight)
+    repeated = np.repeat(y, weight)
+    assert_allclose(model.y_mean_, [repeated.mean()])
+    assert_allclose(model.y_scale_, [repeated.std()])
+    pairs = naive_interactions(family, model.network_, X)[:, 0]
+    expected = model.intercept_ + X @ model.coef_ + model.y_scale_ * pairs
+    assert_allclose(model.predict(X), expected, **TIGHT)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_several_outputs_each_have_units(family, numbers):
+    X, y, _ = numbers
+    Y = np.column_stack([y, 1e3 - 100 * y, X[:, 3]])
+    model = getattr(skfm, f"{family}Regressor")(max_iter=20, random_state=0)
+    model.fit(X, Y)
+    assert_allclose(model.y_mean_, Y.mean(axis=0))
+    assert_allclose(model.y_scale_, Y.std(axis=0))
+    pairs = naive_interactions(family, model.network_, X) * model.y_scale_
+    expected = model.intercept_ + X @ model.coef_.T + pairs
+    assert_allclose(model.predict(X), expected, rtol=1e-9, atol=1e-7)
+
+
+def test_multiclass_fm_weighs_shared_factors(numbers):
+    X, _, classes = numbers
+    model = skfm.FMClassifier(max_iter=20, random_state=0).fit(X, classes)
+    H = model.network_.head.weight.detach().numpy()
+    pooled = np.array([bi_interaction(x, model.factors_) for x in X])
+    expected = model.intercept_ + X @ model.coef_.T + pooled @ H
+    assert_allclose(model.decision_function(X), expected, **TIGHT)
+
+
+def test_fm_is_a_polynomial_of_degree_two(numbers):
+    X, y, _ = numbers
+    model = skfm.FMRegressor(max_iter=20, random_state=0).fit(X, y)
+    polynomial = PolynomialFeatures(2, interaction_only=True).fit(X)
+    gram = model.y_scale_ * (model.factors_ @ model.factors_.T)
+    weights = [model.intercept_, *model.coef_, *gram[np.triu_indices(6, 1)]]
+    assert_allclose(model.predict(X), polynomial.transform(X) @ weights, **TIGHT)
+
+
+@pytest.mark.parametrize("family", ["FM", "AFM"])
+def test_empty_row_is_the_intercept(family, numbers):
+    X, y, _ = numbers
+    model = getattr(skfm, f"{family}Regressor")(max_iter=5, random_state=0)
+    prediction = model.fit(X, y).predict(np.zeros((1, 6)))
+    assert_allclose(prediction, [model.intercept_], **TIGHT)
