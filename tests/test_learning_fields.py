@@ -72,7 +72,8 @@ class TestFieldPairs:
     """A pair of fields whose weights no product of single vectors gives."""
 
     @pytest.fixture(scope="class")
-    def planted(self):
+    @classmethod
+    def planted(cls):
         """Field 0 meets 1 and 2 in ways that have nothing in common."""
         X, cells = one_hot(3000, (6, 6, 6), seed=3)
         tables = np.random.default_rng(4).normal(size=(2, 6, 2, 6))
@@ -139,7 +140,8 @@ def test_a_table_that_cannot_fit_is_refused(monkeypatch):
 
 class TestWideDeepColumns:
     @pytest.fixture(scope="class")
-    def crossed(self):
+    @classmethod
+    def crossed(cls):
         """Two single fields and their cross, as a DataFrame, and what it tells."""
         _, cells = one_hot(200, (3, 3), seed=6)
         frame = pd.DataFrame(cells, columns=["a", "b"])
@@ -194,7 +196,8 @@ class TestWideDeepColumns:
         model = make("WideDeep", fields=[3, 3, 9], deep_columns=range(6))
         model.set_params(hidden_layer_sizes=(), max_iter=60)
         assert model.fit(X, y).score(X, y) == 1
-        assert model.set_params(wide_columns=range(6)).fit(X, y).score(X, y) < 0.8
+        # Of the nine cells a sum of two functions gets at most eight right.
+        assert model.set_params(wide_columns=range(6)).fit(X, y).score(X, y) < 0.95
 
     @pytest.mark.parametrize(
         ("chosen", "message"),

@@ -114,8 +114,10 @@ def test_fitted_attributes_are_documented(cls, click_data):
     model = cls(max_iter=1, random_state=0).fit(X, y)
     documented = entries(sections(cls.__doc__)["Attributes"])
     public = {name for name in dir(model) if re.fullmatch(r"[a-z]\w*[^_]_", name)}
-    # Names are there only if X had some.
-    assert public == documented.keys() - {"feature_names_in_"}
+    # Names are there only if X had some, linear weights if the model has some.
+    absent = {"feature_names_in_"} | (set() if hasattr(model, "coef_") else {"coef_"})
+    assert public == documented.keys() - absent
+    assert hasattr(model, "coef_") == model.network_.has_linear
 
 
 if __name__ == "__main__":
