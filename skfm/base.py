@@ -336,12 +336,16 @@ class BaseModel(CallbackSupportMixin, Inputs):
 
     # Reading the fitted model.
 
+    def _read_rows(self, X: Any) -> Rows:
+        """The rows of X, checked, encoded and pooled as the fitted network's are."""
+        check_is_fitted(self, "network_")
+        csr = self._check_X(X, reset=False)
+        dtype = self.network_.shape.dtype
+        return Rows(csr, dtype, mean_fields=self._mean_fields)
+
     def _raw_scores(self, X: Any) -> np.ndarray:
         """float64 raw scores of shape (n_rows, n_outputs)."""
-        check_is_fitted(self, "network_")
-        network = self.network_
-        csr = self._check_X(X, reset=False)
-        rows = Rows(csr, network.shape.dtype, mean_fields=self._mean_fields)
+        rows, network = self._read_rows(X), self.network_
         network.check_memory(rows.longest())
         n_threads = resolve_n_jobs(self.n_jobs)
         scores = np.empty((len(rows), network.shape.n_outputs))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from .layers import InteractionHead, bi_interaction
-from .network import Network, Shape
+from .network import Shape
+from .pairwise import Entries, PairwiseNetwork
 from .sparse import Lookup
 
 
-class FMNetwork(Network):
+class FMNetwork(PairwiseNetwork):
     """w0 + sum w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j, the pairs in linear time."""
 
     def __init__(self, shape: Shape) -> None:
@@ -26,3 +27,7 @@ class FMNetwork(Network):
             return 0.5 * pairs
         scores: Tensor = self.head(bi_interaction(lookup.sum, lookup.sum_squares))
         return scores
+
+    def pair_terms(self, entries: Entries) -> Tensor:
+        terms: Tensor = self.head(entries.products())
+        return terms

@@ -24,7 +24,7 @@ LEVEL_1 = ("threads", "batches")
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
 LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
-LEVEL_3 += ("factorization", "pretraining")
+LEVEL_3 += ("factorization", "pairwise", "pretraining")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
@@ -54,7 +54,8 @@ MODULES = {
     "frames": may_import("encoding", "fields", never="torch"),
     "fitted": may_import("encoding", "learner", "network"),
     "inputs": may_import(*LEVEL_0, "batches", "network", "fitted", "frames"),
-    "factorization": may_import(*LEVELS_1_2, "network", never="sklearn"),
+    "pairwise": may_import("batches", "network", never="sklearn"),
+    "factorization": may_import(*LEVELS_1_2, "network", "pairwise", never="sklearn"),
     "pretraining": may_import("fitted"),
     "base": may_import(*LEVELS_0_3),
     "tasks": may_import(*LEVELS_0_3, "base"),

@@ -46,8 +46,9 @@ class InteractionHead(nn.Module):
             nn.init.normal_(self.weight, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
+        """From (..., k) to (..., C)."""
         if self.weight is None:
-            return x.sum(dim=1, keepdim=True)
+            return x.sum(dim=-1, keepdim=True)
         return x @ self.weight
 
 

@@ -102,6 +102,7 @@ class WeightedPairs(nn.Module):
 
     def __init__(self, n_fields: int, n_outputs: int) -> None:
         super().__init__()
+        self.n_fields = n_fields
         n_pairs = n_fields * (n_fields - 1) // 2
         self.weight = nn.Parameter(torch.zeros(n_pairs, n_outputs))
 
@@ -114,6 +115,14 @@ class WeightedPairs(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         return inner_products(embeddings) @ self.weight
+
+    def matrix(self) -> Tensor:
+        """r as a symmetric matrix (F, F, n_outputs) with a zero diagonal."""
+        n, n_outputs = self.n_fields, self.weight.shape[1]
+        first, second = torch.triu_indices(n, n, 1, device=self.weight.device)
+        matrix = self.weight.new_zeros(n, n, n_outputs)
+        matrix[first, second] = matrix[second, first] = self.weight
+        return matrix
 
 
 class ResidualUnit(nn.Module):

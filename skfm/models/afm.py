@@ -11,7 +11,8 @@ from torch import Generator, Tensor, nn
 from .._params import Interval, StrOptions, param
 from ..base import BaseModel
 from ..layers import Dropout, PairAttention
-from ..network import Network, Shape
+from ..network import Shape
+from ..pairwise import Entries, PairwiseNetwork
 from ..parameters import auto_dropout
 from ..sparse import Lookup
 from ..tasks import Classifier, Regressor
@@ -23,7 +24,7 @@ _CHUNK_BYTES = 1 << 24
 _COPIES = 4
 
 
-class AFMNetwork(Network):
+class AFMNetwork(PairwiseNetwork):
     """w0 + sum w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j."""
 
     lookup = "by_nonzero"
@@ -65,6 +66,15 @@ class AFMNetwork(Network):
         scores: Tensor = self.projection(self.dropout(pooled))
         return scores
 
+    def attention_weights(self, entries: Entries) -> Tensor:
+        """a_ij of each pair, (B, P)."""
+        weights: Tensor = self.attention(entries.embeddings, entries.lengths)[1]
+        return weights
+
+    def pair_terms(self, entries: Entries) -> Tensor:
+        weights = self.attention_weights(entries)[..., None]
+        return weights * self.projection(entries.products())
+
 
 class PairProjection(nn.Module):
     """p in R^{k x C}, started so that uniform attention gives an FM's scores."""
@@ -81,6 +91,7 @@ class PairProjection(nn.Module):
             nn.init.normal_(self.weight, std=self.n_pairs, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
+        """From (..., k) to (..., C)."""
         return x @ self.weight
 
 

@@ -13,7 +13,8 @@ from .._params import Interval, param
 from ..base import BaseModel
 from ..batches import Batch
 from ..layers import InteractionHead, field_aware_products, gather_fields
-from ..network import Network, Shape
+from ..network import Shape
+from ..pairwise import Entries, PairwiseNetwork
 from ..sparse import Lookup
 from ..tasks import Classifier, Regressor
 from ..threads import available_memory
@@ -22,7 +23,7 @@ from ..threads import available_memory
 _CHUNK_BYTES = 1 << 24
 
 
-class FFMNetwork(Network):
+class FFMNetwork(PairwiseNetwork):
     """w0 + sum w_i x_i + sum_{f<g} <C_fg, C_gf>, C_fg = sum_{i in f} x_i v_ig."""
 
     lookup = "by_field"
@@ -72,6 +73,20 @@ class FFMNetwork(Network):
             pairs = pairs + _pairs_inside_fields(by_field, entries, of_entries)
         scores: Tensor = self.head(pairs)
         return scores
+
+    def pair_terms(self, entries: Entries) -> Tensor:
+        assert self.shape.fields is not None
+        pair = (self.shape.n_fields, self.shape.n_factors)
+        embeddings = entries.embeddings.unflatten(2, pair)  # (B, m, F, k)
+        first, second = entries.pairs()
+        own, other = entries.fields_of_pairs(self.shape.fields)
+        rows = torch.arange(len(own), device=own.device)[:, None]
+        # What each of the two shows to the field of the other.
+        products = embeddings[rows, first, other] * embeddings[rows, second, own]
+        if not self.intra_field_pairs:
+            products = products * (own != other)[..., None]
+        terms: Tensor = self.head(products)
+        return terms
 
     def _fields_of_entries(self, lookup: Lookup) -> Tensor:
         """The field of each entry, (B, m); 0 where padded."""

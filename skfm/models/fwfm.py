@@ -6,12 +6,13 @@ from torch import Tensor
 
 from ..base import BaseModel
 from ..layers import WeightedPairs
-from ..network import Network, Shape
+from ..network import Shape
+from ..pairwise import Entries, PairwiseNetwork
 from ..sparse import Lookup
 from ..tasks import Classifier, Regressor
 
 
-class FwFMNetwork(Network):
+class FwFMNetwork(PairwiseNetwork):
     """w0 + sum w_i x_i + sum_{f<g} r_fg <e_f, e_g>."""
 
     lookup = "by_field"
@@ -27,6 +28,12 @@ class FwFMNetwork(Network):
         assert lookup.slots is not None
         scores: Tensor = self.pairs(lookup.slots)
         return scores
+
+    def pair_terms(self, entries: Entries) -> Tensor:
+        assert self.shape.fields is not None
+        first, second = entries.fields_of_pairs(self.shape.fields)
+        inner = entries.products().sum(dim=2, keepdim=True)  # (B, P, 1)
+        return self.pairs.matrix()[first, second] * inner
 
 
 class _FwFM(BaseModel):

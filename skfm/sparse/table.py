@@ -220,11 +220,10 @@ class EmbeddingTable:
         self, batch: Batch, *, n_threads: int = 1, training: bool = False
     ) -> Lookup:
         """Read a batch; with ``training`` the results collect gradients."""
-        read = self._read_host if self.on_cpu else self._read_device
-        lookup = read(batch, self.threads_for(batch, n_threads))
-        if self.lookup == "by_nonzero":
-            columns = torch.from_numpy(batch.columns.astype(np.int64))
-            lookup.columns = columns.to(self.weight.device)
+        if self.on_cpu:
+            lookup = self._read_host(batch, self.threads_for(batch, n_threads))
+        else:
+            lookup = self.read_entries(self.entries(batch), batch)
         if training:
             for leaf in lookup.leaves():
                 leaf.requires_grad_()
@@ -247,27 +246,36 @@ class EmbeddingTable:
             *where,
             *(self.kernel_fields, linear, slots),
         )
-        return Lookup(
-            torch.from_numpy(linear), None, None, torch.from_numpy(slots), lengths
-        )
+        columns = None
+        if self.lookup == "by_nonzero":
+            columns = torch.from_numpy(batch.columns.astype(np.int64))
+        parts = torch.from_numpy(linear), None, None, torch.from_numpy(slots)
+        return Lookup(*parts, lengths, columns)
 
-    def _read_device(self, batch: Batch, n_threads: int) -> Lookup:
-        entries = self.device_entries(batch)
-        lengths = entries[0].diff()
+    def entries(self, batch: Batch) -> Tensor:
+        """[x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""
+        _, columns, values = self.device_entries(batch)
+        return self.weight[columns] * values[:, None]
+
+    def read_entries(self, entries: Tensor, batch: Batch) -> Lookup:
+        """What `look_up` returns of ``entries`` in the place of the batch's own.
+
+        In torch operations, through which gradients flow back to ``entries``.
+        """
+        indptr, columns, _ = self.device_entries(batch)
+        lengths = indptr.diff()
         if self.pooled:
-            out = torch_ops.pool(self.weight, self.n_linear, *entries)
+            out = torch_ops.pool(entries, self.n_linear, indptr)
             if self.n_squares == 1:
                 total = out[:, self.width :].sum(dim=1, keepdim=True)
                 out = torch.cat([out[:, : self.width], total], dim=1)
             return self._pooled(out, lengths)
         linear, slots = torch_ops.scatter(
-            self.weight,
-            self.n_linear,
-            *entries,
-            self.slot_fields,
-            self.n_slots(batch),
+            *(entries, self.n_linear, indptr, columns),
+            *(self.slot_fields, self.n_slots(batch)),
         )
-        return Lookup(linear, None, None, slots, lengths)
+        told = columns if self.lookup == "by_nonzero" else None
+        return Lookup(linear, None, None, slots, lengths, told)
 
     def _pooled(self, out: Tensor, lengths: Tensor) -> Lookup:
         linear = out[:, : self.n_linear]

@@ -26,35 +26,33 @@ def slot_of_entries(indptr: Tensor, columns: Tensor, fields: Tensor | None) -> T
     return torch.arange(len(columns), device=columns.device) - starts
 
 
-def pool(
-    weight: Tensor, n_linear: int, indptr: Tensor, columns: Tensor, values: Tensor
-) -> Tensor:
-    """[sum x w | sum x v | sum (x v)^2] per row, of width D + k."""
-    entries = weight[columns] * values[:, None]
+def pool(entries: Tensor, n_linear: int, indptr: Tensor) -> Tensor:
+    """[sum x w | sum x v | sum (x v)^2] per row, of width D + k.
+
+    ``entries`` (nnz, D) are the columns' rows of the table times the values.
+    """
     squares = entries[:, n_linear:].square()
     return segment_sum(torch.cat([entries, squares], dim=1), indptr.diff())
 
 
 def scatter(
-    weight: Tensor,
+    entries: Tensor,
     n_linear: int,
     indptr: Tensor,
     columns: Tensor,
-    values: Tensor,
     fields: Tensor | None,
     n_slots: int,
 ) -> tuple[Tensor, Tensor]:
-    """Linear sums (B, C) and sums by slot (B, n_slots, k)."""
+    """Linear sums (B, C) and sums by slot (B, n_slots, k); ``entries`` as in `pool`."""
     n_rows = len(indptr) - 1
     lengths = indptr.diff()
-    entries = weight[columns] * values[:, None]
     linear = segment_sum(entries[:, :n_linear], lengths)
     row = torch.repeat_interleave(torch.arange(n_rows, device=lengths.device), lengths)
     slot = row * n_slots + slot_of_entries(indptr, columns, fields)
     order = torch.argsort(slot, stable=True)
     counts = torch.bincount(slot, minlength=n_rows * n_slots)
     sums = segment_sum(entries[order, n_linear:], counts)
-    return linear, sums.view(n_rows, n_slots, weight.shape[1] - n_linear)
+    return linear, sums.view(n_rows, n_slots, entries.shape[1] - n_linear)
 
 
 def reduce(
