@@ -69,7 +69,10 @@ class Inputs(Fitted, SharedParameters):
         except ValueError as error:
             raise ValueError(_about(str(error), "X_val")) from error
         weight = check_weights(sample_weight, X, "sample_weight_val")
-        target = self._encode_target(y)
+        try:
+            target = self._encode_target(y)
+        except ValueError as error:
+            raise ValueError(_about(str(error), "y_val")) from error
         return Data(X, target, self._weigh(target, weight))
 
     def _check_X(
@@ -154,7 +157,7 @@ class Inputs(Fitted, SharedParameters):
 
 
 def _about(message: str, name: str) -> str:
-    """An error message about X, said of another input."""
-    if message.startswith("X "):
+    """An error message about X or y, said of another input."""
+    if message.startswith(("X ", "y ")):
         return name + message[1:]
     return message if name in message else f"{name}: {message}"

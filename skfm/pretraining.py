@@ -77,9 +77,5 @@ def _column_names(model: Any) -> Any:
 
 
 def same_target(model: Any, given: Any) -> bool:
-    """Whether raw scores mean the same in two models: classes, or as many numbers."""
-    if hasattr(model, "classes_") != hasattr(given, "classes_"):
-        return False
-    if hasattr(model, "classes_"):
-        return np.array_equal(model.classes_, given.classes_)
-    return len(model.y_mean_) == len(given.y_mean_)
+    """Whether raw scores mean the same in two models: of which classes, which link."""
+    return bool(model._score_kind == given._score_kind)

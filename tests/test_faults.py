@@ -103,7 +103,7 @@ PARAMETERS = {
 CLASSIFIER_DATA = {
     "one class": ({"y": np.full(N, "only")}, r"one class.*'only'"),
     "numbers": ({"y": np.linspace(0, 1, N)}, r"Unknown label type.*continuous"),
-    "two columns": ({"y": np.ones((N, 2), int)}, r"1d array"),
+    "two columns": ({"y": np.full((N, 2), 2)}, r"2 columns.*indicator"),
     "unknown class in y_val": (
         {"X_val": X, "y_val": LABELS + 1},
         r"label.*2.*\[0, 1\]",

@@ -1,0 +1,34 @@
+"""Losses of raw scores, each with its link, its valid targets and starting scores."""
+
+from .base import CallableLoss, Loss, as_target, weighted_quantile
+from .classification import (
+    BinaryLogLoss,
+    Hinge,
+    MultilabelLogLoss,
+    MultinomialHinge,
+    MultinomialLogLoss,
+)
+from .regression import (
+    AbsoluteError,
+    Huber,
+    Quantile,
+    SquaredError,
+    Tweedie,
+)
+
+__all__ = [
+    "AbsoluteError",
+    "BinaryLogLoss",
+    "CallableLoss",
+    "Hinge",
+    "Huber",
+    "Loss",
+    "MultilabelLogLoss",
+    "MultinomialHinge",
+    "MultinomialLogLoss",
+    "Quantile",
+    "SquaredError",
+    "Tweedie",
+    "as_target",
+    "weighted_quantile",
+]

@@ -1,0 +1,144 @@
+"""What every loss offers, and losses that users write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+
+class Loss:
+    """What training and the tasks ask of a loss. Raw scores have shape (B, C).
+
+    Attributes
+    ----------
+    target_dtype : {"float", "int"}
+        Targets are numbers of the network's dtype, or class numbers.
+    spread : {"mean", "median"} or None
+        What a regressor's target is standardised by before it is learnt: mean and
+        standard deviation, median and median absolute deviation, or nothing.
+    gives_probabilities : bool
+        Whether the link of a classifier's loss gives probabilities.
+    """
+
+    target_dtype: ClassVar[str] = "float"
+    spread: ClassVar[str | None] = None
+    gives_probabilities: ClassVar[bool] = False
+
+    def check_target(self, target: np.ndarray) -> None:
+        """Refuse targets, (n, C), that the loss is not defined for.
+
+        Raises
+        ------
+        ValueError
+            With the first such row.
+        """
+
+    def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
+        """Loss of each row, shape (B,)."""
+        raise AssertionError("defined by each loss")
+
+    def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The best constant scores, shape (C,): where the bias starts."""
+        raise AssertionError("defined by each loss")
+
+    def link(self, scores: np.ndarray) -> np.ndarray:
+        """From float64 raw scores (n, C) to predictions or probabilities."""
+        return scores
+
+
+class ElementwiseLoss(Loss):
+    """A loss of each output by itself, averaged over the outputs."""
+
+    def elements(self, scores: Tensor, target: Tensor) -> Tensor:
+        """Loss of each row and output, from scores and targets of shape (B, C)."""
+        raise AssertionError("defined by each loss")
+
+    def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
+        return self.elements(scores, target.reshape(scores.shape)).mean(dim=1)
+
+
+class CallableLoss(Loss):
+    """A user's function of scores and targets; the identity as link.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(scores, target)`` takes tensors of shape (B, C) and (B,) or (B, C)
+        and returns the loss of each row as a tensor of shape (B,), by operations that
+        torch can differentiate.
+    n_outputs : int
+        C.
+    target_dtype : {"float", "int"}
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor, Tensor], Tensor],
+        n_outputs: int,
+        target_dtype: str = "float",
+    ) -> None:
+        self.function, self.n_outputs = function, n_outputs
+        self.target_dtype = target_dtype  # type: ignore[misc]
+
+    def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
+        values = self.function(scores, target)
+        if not isinstance(values, Tensor) or values.shape != scores.shape[:1]:
+            got = tuple(values.shape) if isinstance(values, Tensor) else type(values)
+            raise ValueError(
+                f"loss={self.function!r} must return a tensor of shape "
+                f"({len(scores)},), the loss of each row; got {got}."
+            )
+        return values
+
+    def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Found by BFGS from zero; zero where that leads nowhere."""
+        encoded = as_target(self, target, torch.float64)
+        share = torch.from_numpy(weight / weight.sum())
+
+        def mean_loss(constant: np.ndarray) -> tuple[float, np.ndarray]:
+            leaf = torch.from_numpy(constant.copy()).requires_grad_()
+            with torch.enable_grad():
+                scores = leaf.expand(len(target), self.n_outputs)
+                loss = (self.per_row(scores, encoded) * share).sum()
+                if not loss.requires_grad:
+                    raise ValueError(
+                        f"loss={self.function!r} cannot be differentiated: compute it "
+                        "from the scores by torch operations."
+                    )
+                loss.backward()
+            assert leaf.grad is not None
+            return loss.item(), leaf.grad.numpy()
+
+        with np.errstate(all="ignore"):
+            found = minimize(mean_loss, np.zeros(self.n_outputs), jac=True).x
+        return found if np.isfinite(found).all() else np.zeros(self.n_outputs)
+
+
+def weighted_quantile(
+    values: np.ndarray, weight: np.ndarray, quantile: float
+) -> np.ndarray:
+    """The smallest value of each column of (n, C) with this share of weight up to it.
+
+    A row that weighs twice counts as two rows.
+    """
+    order = np.argsort(values, axis=0, kind="stable")
+    cumulated = np.cumsum(weight[order], axis=0)
+    # Slack for the rounding of the sums.
+    reached = cumulated >= quantile * cumulated[-1] * (1 - 1e-12)
+    # Rows of no weight at the low end do not count for the quantile 0.
+    reached &= cumulated > 0
+    first = np.take_along_axis(order, reached.argmax(axis=0)[None], axis=0)
+    quantiles: np.ndarray = np.take_along_axis(values, first, axis=0)[0]
+    return quantiles
+
+
+def as_target(loss: Loss, target: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """Encoded targets as the tensor that ``loss`` takes, never sharing memory."""
+    if loss.target_dtype == "int":
+        return torch.from_numpy(target.astype(np.int64))
+    return torch.from_numpy(np.array(target, np.float64)).to(dtype)

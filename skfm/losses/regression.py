@@ -1,0 +1,147 @@
+"""Losses of regressors. With s the raw score and y the target, links are
+
+- the identity, for y that is standardised before it is learnt: `SquaredError`,
+  `AbsoluteError`, `Huber`, `Quantile`;
+- the logarithm, for y as it is: `Tweedie` and with it Poisson and Gamma, half the
+  deviance up to a term of y alone.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.optimize import brentq
+from torch import Tensor
+from torch.nn import functional as F
+
+from .base import ElementwiseLoss, weighted_quantile
+
+
+class SquaredError(ElementwiseLoss):
+    """Half the squared error, averaged over the outputs."""
+
+    spread: ClassVar[str | None] = "mean"
+
+    def elements(self, scores: Tensor, target: Tensor) -> Tensor:
+        return 0.5 * (scores - target).square()
+
+    def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return np.atleast_1d(np.average(target, axis=0, weights=weight))
+
+
+class AbsoluteError(ElementwiseLoss):
+    """|y - s|."""
+
+    spread: ClassVar[str | None] = "median"
+
+    def elements(self, scores: Tensor, target: Tensor) -> Tensor:
+        return (scores - target).abs()
+
+    def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return weighted_quantile(target.reshape(len(target), -1), weight, 0.5)
+
+
+class Huber(ElementwiseLoss):
+    """(y - s)^2 / 2 up to a distance of epsilon, from there on linear.
+
+    Parameters
+    ----------
+    epsilon : float
+        In units of the standardised target.
+    """
+
+    spread: ClassVar[str | None] = "median"
+
+    def __init__(self, epsilon: float) -> None:
+        self.epsilon = epsilon
+
+    def elements(self, scores: Tensor, target: Tensor) -> Tensor:
+        return F.huber_loss(scores, target, reduction="none", delta=self.epsilon)
+
+    def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        columns = target.reshape(len(target), -1)
+        return np.array([self._best_constant(y, weight) for y in columns.T])
+
+    def _best_constant(self, y: np.ndarray, weight: np.ndarray) -> float:
+        def slope(constant: float) -> float:
+            return float(np.clip(constant - y, -self.epsilon, self.epsilon) @ weight)
+
+        if y.min() == y.max():
+            return float(y[0])
+        return float(brentq(slope, y.min(), y.max(), xtol=1e-13))
+
+
+class Quantile(ElementwiseLoss):
+    """quantile (y - s) above s and (1 - quantile) (s - y) below: the pinball loss.
+
+    Parameters
+    ----------
+    quantile : float
+        Between 0 and 1.
+    """
+
+    spread: ClassVar[str | None] = "median"
+
+    def __init__(self, quantile: float) -> None:
+        self.quantile = quantile
+
+    def elements(self, scores: Tensor, target: Tensor) -> Tensor:
+        above = target - scores
+        return torch.maximum(self.quantile * above, (self.quantile - 1) * above)
+
+    def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        columns = target.reshape(len(target), -1)
+        return weighted_quantile(columns, weight, self.quantile)
+
+
+class Tweedie(ElementwiseLoss):
+    """exp((2 - p) s) / (2 - p) - y exp((1 - p) s) / (1 - p), where the link is the log.
+
+    Parameters
+    ----------
+    power : float
+        p, of the variance mean^p; at least 1. 1 is Poisson's, 2 is Gamma's, between
+        them y has a mass at zero and is continuous above; y must be above zero from 2
+        on.
+    """
+
+    def __init__(self, power: float) -> None:
+        self.power = power
+
+    def check_target(self, target: np.ndarray) -> None:
+        takes_zero = self.power < 2
+        bad = target < 0 if takes_zero else target <= 0
+        if np.any(bad):
+            row, output = (int(index[0]) for index in np.nonzero(bad))
+            which = "zero or more" if takes_zero else "above zero"
+            raise ValueError(
+                f"y must be {which} for {self._name()}, but is {target[row, output]} "
+                f"in row {row}."
+            )
+        if np.any(target.sum(axis=0) == 0):
+            raise ValueError(
+                f"y is zero in every row: {self._name()} needs a mean above zero."
+            )
+
+    def _name(self) -> str:
+        names: dict[float, str] = {1: "loss='poisson'", 2: "loss='gamma'"}
+        return names.get(self.power, f"loss='tweedie' with power={self.power}")
+
+    def elements(self, scores: Tensor, target: Tensor) -> Tensor:
+        mean_part = _power(scores, 2 - self.power)
+        return mean_part - target * _power(scores, 1 - self.power)
+
+    def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        mean = np.atleast_1d(np.average(target, axis=0, weights=weight))
+        # Rows of weight may all be zero though others are not.
+        return np.log(np.maximum(mean, np.finfo(np.float64).eps))
+
+    def link(self, scores: np.ndarray) -> np.ndarray:
+        return np.exp(scores)
+
+
+def _power(scores: Tensor, p: float) -> Tensor:
+    """exp(p s) / p, and where p is zero its limit up to a constant."""
+    return scores if p == 0 else (p * scores).exp() / p

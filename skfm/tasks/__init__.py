@@ -1,0 +1,6 @@
+"""Tasks: what y means, which loss, and how raw scores are read."""
+
+from .classifier import Classifier
+from .regressor import Regressor
+
+__all__ = ["Classifier", "Regressor"]
