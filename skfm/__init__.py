@@ -17,6 +17,7 @@ from .models.nfm import NFMClassifier, NFMRegressor
 from .models.pnn import PNNClassifier, PNNRegressor
 from .models.widedeep import WideDeepClassifier, WideDeepRegressor
 from .models.xdeepfm import XDeepFMClassifier, XDeepFMRegressor
+from .persistence import load, save
 from .pipeline import make_field_pipeline
 
 __version__ = "0.1.0.dev0"
@@ -54,5 +55,7 @@ __all__ = [
     "XDeepFMRegressor",
     "datasets",
     "fields_from",
+    "load",
     "make_field_pipeline",
+    "save",
 ]

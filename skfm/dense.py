@@ -14,6 +14,22 @@ import torch
 from torch import Tensor, nn
 
 
+def flatten(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Move the storage of parameters into one flat buffer, which is returned.
+
+    The last bits of a matrix product depend on where in memory its operands lie: a
+    network that is to compute what another does has its weights laid out as there.
+    """
+    parameters = list(parameters)
+    values = torch.cat([p.detach().flatten() for p in parameters])
+    start = 0
+    for parameter in parameters:
+        stop = start + parameter.numel()
+        parameter.data = values[start:stop].view(parameter.shape)
+        start = stop
+    return values
+
+
 class DenseAdam:
     """Adam (Kingma & Ba, 2015) with an L2 penalty on weight matrices.
 
@@ -39,19 +55,14 @@ class DenseAdam:
         self.learning_rate = learning_rate
         self.n_steps = 0
         parameters = list(parameters)
+        self.values = flatten(parameters)
         with torch.no_grad():
-            self.values = torch.cat([p.detach().flatten() for p in parameters])
             penalised = [torch.full_like(p, float(p.dim() > 1)) for p in parameters]
             self._decay = alpha * torch.cat([p.flatten() for p in penalised])
         self._penalise = bool(self._decay.any())
         self.mean = torch.zeros_like(self.values)
         self.variance = torch.zeros_like(self.values)
         self._gradients: list[Tensor] = []
-        start = 0
-        for parameter in parameters:
-            stop = start + parameter.numel()
-            parameter.data = self.values[start:stop].view(parameter.shape)
-            start = stop
 
     def gradient_buffers(self, n: int) -> list[Tensor]:
         """Flat buffers whose sum, in order, is the gradient of the next steps."""

@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from .batches import Batch
+from .dense import flatten
 from .sparse import EmbeddingTable, Lookup
 from .threads import parallel_for
 
@@ -103,6 +104,7 @@ class Network(nn.Module):
 
     def initialize(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
+        flatten(network.parameters())
     ) -> None:
         """Draw the dense weights, and the factors of ``columns`` (a mask)."""
         self.draw_factors(columns, rng, scale)
@@ -265,13 +267,16 @@ class Network(nn.Module):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights, by name, as NumPy arrays of their own."""
-        tensors = {"table": self.table.weight, **self.state_dict()}
-        return {name: _own_array(tensor) for name, tensor in tensors.items()}
+        return {name: _own_array(tensor) for name, tensor in self.tensors().items()}
 
     def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """The inverse of `arrays`."""
         arrays = dict(arrays)
         self.table.weight.copy_(torch.from_numpy(np.array(arrays.pop("table"))))
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights, by name."""
+        return {"table": self.table.weight, **self.state_dict()}
+
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         self.load_state_dict(tensors)
 
@@ -281,6 +286,10 @@ class Network(nn.Module):
         config["shape"] = replace(self.shape, device="cpu")
         return _rebuild, (type(self), config, self.arrays())
 
+        self.load_dense(arrays)
+
+    def load_dense(self, arrays: dict[str, np.ndarray]) -> None:
+        """All weights but the table's, from what `arrays` gave of them."""
 
 def _among(columns: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     return columns[:0] if mask is None else columns[mask[columns]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
@@ -28,13 +29,15 @@ class SharedParameters(Parametrized):
     )
     init_from: Any = param(
         default=None,
-        valid=[BaseEstimator, None],
-        doc="""fitted estimator or None
+        valid=[BaseEstimator, str, PathLike, None],
+        doc="""fitted estimator, path or None
             A fitted estimator of this package, on the same columns and with the same
             ``n_factors``, whose embeddings to start from; its linear weights and
-            intercept too, where both models have some and the same target. Clones
-            share it. Among the values of a parameter grid, wrap it in
-            `sklearn.frozen.FrozenEstimator`, lest scikit-learn unfit it.""",
+            intercept too, where both models have some and the same target. A path is
+            that of a file by `skfm.save`, read in each fit; of a Pipeline in it, the
+            last step is taken. Clones share an estimator. Among the values of a
+            parameter grid, wrap an estimator in `sklearn.frozen.FrozenEstimator`, lest
+            scikit-learn unfit it.""",
     )
     freeze: bool = param(
         default=False,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 
 from .fitted import Fitted
+from .persistence import FileFormatError, load
 
 
 def check_pretrained(model: Any, n_columns: int) -> Any:
@@ -23,10 +26,12 @@ def check_pretrained(model: Any, n_columns: int) -> Any:
     Raises
     ------
     ValueError
-        If ``init_from`` is no fitted estimator of skfm, or one with other columns or
-        embeddings of another length.
+        If ``init_from`` is no fitted estimator of skfm nor a file with one, or one
+        with other columns or embeddings of another length.
     """
     given = model.init_from
+    if isinstance(given, str | os.PathLike):
+        given = _read(given)
     if isinstance(given, FrozenEstimator):
         given = given.estimator
     if given is None:
@@ -50,6 +55,19 @@ def check_pretrained(model: Any, n_columns: int) -> Any:
             f"n_factors={model.n_factors}: set n_factors={n_factors}."
         )
     return given
+
+
+def _read(path: str | os.PathLike[str]) -> Any:
+    """The estimator in a file; of a Pipeline, its last step."""
+    try:
+        given = load(path)
+    except OSError as error:
+        raise ValueError(
+            f"init_from={os.fspath(path)!r} cannot be read: {error.strerror}."
+        ) from error
+    except FileFormatError as error:
+        raise ValueError(f"init_from: {error}") from error
+    return given[-1] if isinstance(given, Pipeline) else given
 
 
 def _check_columns(model: Any, given: Any, n_columns: int) -> None:

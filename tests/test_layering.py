@@ -29,6 +29,8 @@ LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
 
+INSPECTED = ("_params", "batches", "fields", "layers", "network", "pairwise", "threads")
+
 # What each module may import of skfm, and which third parties it never may.
 # A module may always import its own submodules; a new module needs a line here.
 # "skfm" and "models" are the packages' __init__, "models.*" the files beside it.
@@ -56,13 +58,15 @@ MODULES = {
     "inputs": may_import(*LEVEL_0, "batches", "network", "fitted", "frames"),
     "pairwise": may_import("batches", "network", never="sklearn"),
     "factorization": may_import(*LEVELS_1_2, "network", "pairwise", never="sklearn"),
-    "pretraining": may_import("fitted"),
+    "pretraining": may_import("fitted", "persistence"),
     "base": may_import(*LEVELS_0_3),
     "tasks": may_import(*LEVELS_0_3, "base"),
     "models.*": may_import(*LEVELS_0_3, "base", "tasks"),
     "models": may_import(),
-    "inspection": may_import(),
-    "persistence": may_import(),
+    "inspection": may_import(*INSPECTED, "models"),
+    "persistence": may_import(
+        *("encoding", "fitted", "learner", "network", "pipeline")
+    ),
     "plotting": may_import("inspection", never="torch numba"),
     "pipeline": may_import("fields", never="torch"),
     "skfm": may_import(*LEVELS_0_3, *LEVELS_4_7, "pipeline"),

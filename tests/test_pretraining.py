@@ -1,6 +1,7 @@
 """Starting from a fitted model: init_from, freeze, and FNN's two stages."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -128,6 +129,64 @@ def test_precisions_may_differ(dtypes):
     model = make("DeepFM", dtype=dtypes[1], init_from=given, freeze=True).fit(X, Y)
     assert model.factors_.dtype == dtypes[1]
     assert_allclose(model.factors_, given.factors_, rtol=1e-6)
+
+
+class TestPath:
+    @pytest.mark.parametrize("family", ["DeepFM", "FNN"])
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_starts_as_from_the_estimator(self, family, kind, fm, tmp_path):
+        path = kind(tmp_path / "fm.skfm")
+        skfm.save(fm, path)
+        model = make(family, init_from=path).fit(X, Y)
+        expected = make(family, init_from=fm).fit(X, Y)
+        assert_array_equal(model.decision_function(X), expected.decision_function(X))
+        assert clone(model).init_from == path
+
+    def test_a_pipeline_gives_its_last_step(self, tmp_path):
+        pipeline = skfm.make_field_pipeline(skfm.FieldEncoder(), make("FM"))
+        frame = pd.DataFrame(CELLS, columns=list("abc")).astype(str)
+        skfm.save(pipeline.fit(frame, Y), tmp_path / "pipeline.skfm")
+        encoded = pipeline[0].transform(frame)
+        model = make("DeepFM", init_from=tmp_path / "pipeline.skfm", freeze=True)
+        assert_array_equal(model.fit(encoded, Y).factors_, pipeline[-1].factors_)
+
+    def test_survives_saving_and_searching(self, fm, tmp_path):
+        path = str(tmp_path / "fm.skfm")
+        skfm.save(fm, path)
+        grid = {"init_from": [None, path]}
+        search = GridSearchCV(make("DeepFM", freeze=True, **FIELDS), grid, cv=2)
+        skfm.save(search.fit(X, Y).best_estimator_, tmp_path / "best.skfm")
+        best = skfm.load(tmp_path / "best.skfm")
+        assert best.init_from == search.best_params_["init_from"]
+
+    @pytest.mark.parametrize(
+        ("parameters", "columns", "message"),
+        [
+            ({"n_factors": 8}, 10, "set n_factors=4"),
+            ({}, 7, "fitted on 10 columns, but there are 7"),
+        ],
+    )
+    def test_is_checked_as_an_estimator(
+        self, parameters, columns, message, fm, tmp_path
+    ):
+        skfm.save(fm, tmp_path / "fm.skfm")
+        model = make("FM", init_from=tmp_path / "fm.skfm", **parameters)
+        with pytest.raises(ValueError, match=message):
+            model.fit(X[:, :columns], Y)
+        assert not hasattr(model, "network_")
+
+    def test_files_that_are_none(self, tmp_path):
+        (tmp_path / "text").write_text("no model at all")
+        skfm.save(skfm.FMClassifier(), tmp_path / "unfitted")
+        skfm.save(skfm.FieldEncoder(), tmp_path / "encoder")
+        for name, message in [
+            ("missing", "init_from=.*missing.*No such file"),
+            ("text", "init_from:.*text cannot be loaded"),
+            ("unfitted", "init_from.*not fitted"),
+            ("encoder", "init_from must be a fitted estimator"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                make("DeepFM", init_from=tmp_path / name).fit(X, Y)
 
 
 class TestRefused:

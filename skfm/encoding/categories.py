@@ -56,6 +56,9 @@ class CategoryBlock:
     _slots: NDArray[np.int32] = field(init=False, repr=False)
 
     @property
+    def __post_init__(self) -> None:
+        self._number_columns()
+
     def has_unknown(self) -> bool:
         """Whether the last column but one is for unknown categories."""
         return True
@@ -104,6 +107,10 @@ class CategoryBlock:
             infrequent[rarest_first[: len(self.counts) - most + 1]] = True
         self.infrequent = infrequent
         self._index = _index(self.vocabulary)
+        self._number_columns()
+
+    def _number_columns(self) -> None:
+        infrequent, frequent = self.infrequent, self.n_frequent
         frequent = self.n_frequent
         slots = np.where(infrequent, frequent, np.cumsum(~infrequent) - 1)
         self._slots = np.append(slots, frequent + infrequent.any()).astype(np.int32)

@@ -349,12 +349,16 @@ default="from_dtype"
         columns = self._columns(X, reset=first)
         codec = self._new_codec(columns) if first else self._codec
         codec, encoded = codec.learn(columns, stream=stream, encode=encode)
+        self._adopt(codec)
+        return encoded
+
+    def _adopt(self, codec: TableCodec) -> None:
+        """Set the fitted attributes that tell of a codec."""
         self._codec: TableCodec = codec
         self.fields_ = codec.fields
         self.field_names_ = codec.field_names
         self.categories_ = codec.categories(infrequent=False)
         self.infrequent_categories_ = codec.categories(infrequent=True)
-        return encoded
 
     def _new_codec(self, columns: list[pd.Series]) -> TableCodec:
         named = hasattr(self, "feature_names_in_")

@@ -114,7 +114,9 @@ class _FNN(MLPParameters, BaseModel):
         fm = self._fm_class(**{name: getattr(self, name) for name in names})
         fm.set_params(freeze=False)
         learned = {k: v for k, v in vars(self).items() if k not in self.get_params()}
-        fm.__dict__.update({k: v for k, v in learned.items() if k != "fm_"})
+        # scikit-learn's context is that of the fit of both.
+        apart = {"fm_", "_callback_fit_ctx"}
+        fm.__dict__.update({k: v for k, v in learned.items() if k not in apart})
         run = run._replace(warm=False, keep_optimizer=False)
         trainer = fm._make_trainer(data, held_out, run, False, seed)
         trainer.run(_Unwatched())

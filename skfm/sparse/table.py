@@ -187,6 +187,11 @@ class EmbeddingTable:
             self.weight.device
         )
 
+    def adopt(self, host: np.ndarray) -> None:
+        """Take a writable array of the same shape and dtype for the CPU's weights."""
+        self.host = host
+        self.weight = torch.from_numpy(host)
+
     def threads_for(self, batch: Batch, n_threads: int) -> int:
         """Threads that pay for a batch."""
         return max(1, min(n_threads, len(batch.columns) // _ENTRIES_PER_THREAD))

@@ -1,0 +1,58 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a temporary file that takes the place of ``path`` when the block ends.
+
+    It lies in the same directory and is flushed to the disk before it is renamed, so
+    that a crash at any moment leaves the old file or the new one. An exception in the
+    block removes it; a process that is killed leaves it there, as ``.name.*.tmp``.
+
+    Parameters
+    ----------
+    path : path-like
+        A symbolic link is followed.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written. Names ``path``; what was there is untouched.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        os.replace(temporary, target)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            reason = f"{error.strerror}; nothing was written, what was there is kept"
+            raise type(error)(error.errno, reason, os.fspath(path)) from error
+        raise
+    _flush_directory(target.parent)
+
+
+def _flush_directory(directory: Path) -> None:
+    """Make a renaming last through a loss of power, where the system can."""
+    with suppress(OSError):  # Windows opens no directories
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,253 @@
+"""Python values as JSON and arrays, and back: a closed list of types.
+
+JSON's own values stand for themselves, but for objects: each is ``{tag: content}``,
+and the tag says what to make of the content. What is not on the list is refused, in
+both directions; nothing is imported or called by a name that a file holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..encoding.blocks import QuantileBlock, ScaleBlock
+from ..encoding.categories import CategoryBlock, HashBlock
+from ..encoding.codec import TableCodec
+from ..encoding.multi_valued import MultiValuedBlock
+from ..encoding.tables import object_array
+from ..learner import OptimizerState
+from ..network import Shape
+from .container import FileFormatError, Reader, storable
+
+#: Dataclasses that are written field by field.
+_RECORDS: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (
+        *(TableCodec, CategoryBlock, HashBlock, MultiValuedBlock),
+        *(ScaleBlock, QuantileBlock, OptimizerState, Shape),
+    )
+}
+_PLAIN = (bool, int, str, type(None))
+_DATES = (datetime.date, datetime.datetime, datetime.time)
+_EXTREMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_FLOATS = {"float32": np.float32, "float64": np.float64}
+
+
+class UnsupportedValueError(TypeError):
+    """A value that a file cannot hold."""
+
+
+class Packer:
+    """Turns values into JSON, and collects the arrays.
+
+    Attributes
+    ----------
+    arrays : dict of str to ndarray
+    """
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+        # An array that two attributes share is written once.
+        self._names: dict[int, tuple[np.ndarray, str]] = {}
+
+    def store(self, array: np.ndarray) -> str:
+        """Name of an array in the file."""
+        if id(array) not in self._names:
+            name = str(len(self.arrays))
+            self.arrays[name] = array
+            self._names[id(array)] = array, name
+        return self._names[id(array)][1]
+
+    def pack(self, value: Any, where: str) -> Any:
+        """JSON of a value; ``where`` names it in errors.
+
+        Raises
+        ------
+        UnsupportedValueError
+            If it is of a type that a file cannot hold.
+        """
+        if type(value) in _PLAIN:
+            return value
+        if isinstance(value, np.generic) and value.dtype.kind in "biufU":
+            return self.pack(value.item(), where)
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else {"float": repr(value)}
+        if isinstance(value, list | tuple):
+            items = [self.pack(v, f"{where}[{i}]") for i, v in enumerate(value)]
+            return items if isinstance(value, list) else {"tuple": items}
+        if isinstance(value, dict):
+            pairs = [
+                [self.pack(k, f"a key of {where}"), self.pack(v, f"{where}[{k!r}]")]
+                for k, v in value.items()
+            ]
+            return {"dict": pairs}
+        return self._pack_object(value, where)
+
+    def _pack_object(self, value: Any, where: str) -> Any:
+        if isinstance(value, np.ndarray):
+            return {"array": self._pack_array(value, where)}
+        if isinstance(value, np.datetime64 | np.timedelta64):
+            return {"scalar": self._pack_array(np.array(value), where)}
+        if isinstance(value, pd.Index | pd.Series):
+            return self.pack(np.asarray(value), where)
+        if isinstance(value, _DATES) and type(value) in _DATES:
+            return {type(value).__name__: value.isoformat()}
+        if isinstance(value, np.random.RandomState):
+            kind, key, *rest = value.get_state(legacy=True)
+            if kind == "MT19937":
+                return {"random_state": [self.store(np.array(key)), *rest]}
+        if isinstance(value, type) and value in _FLOATS.values():
+            return {"type": value.__name__}
+        if _RECORDS.get(type(value).__name__) is type(value):
+            return {"record": [type(value).__name__, self._pack_fields(value, where)]}
+        raise UnsupportedValueError(
+            f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which "
+            "a file of skfm cannot hold: numbers, strings, dates, lists, tuples, "
+            "dicts and arrays of these can be saved."
+        )
+
+    def _pack_fields(self, record: Any, where: str) -> dict[str, Any]:
+        return {
+            field.name: self.pack(getattr(record, field.name), f"{where}.{field.name}")
+            for field in dataclasses.fields(record)
+            if field.init
+        }
+
+    def _pack_array(self, array: np.ndarray, where: str) -> dict[str, Any]:
+        kind = array.dtype.kind
+        if storable(array.dtype):
+            return {"numbers": self.store(array)}
+        if kind in "mM":
+            return {
+                "numbers": self.store(array.view(f"{array.dtype.byteorder}i8")),
+                "unit": array.dtype.newbyteorder("=").str[1:],
+            }
+        cells = array.ravel().tolist()
+        form = {"shape": list(array.shape), "kind": "U" if kind == "U" else "O"}
+        if kind in "OU" and all(type(cell) is str for cell in cells):
+            raw = [cell.encode("utf-8", "surrogatepass") for cell in cells]
+            ends = np.cumsum([len(cell) for cell in raw], dtype=np.int64)
+            text = np.frombuffer(b"".join(raw), np.uint8)
+            return {**form, "text": self.store(text), "ends": self.store(ends)}
+        if kind == "O":
+            return {**form, "cells": self.pack(cells, where)}
+        raise UnsupportedValueError(
+            f"{where} is an array of {array.dtype}, which a file of skfm cannot hold."
+        )
+
+
+class Unpacker:
+    """The inverse of `Packer`.
+
+    Parameters
+    ----------
+    reader : Reader
+    objects : dict of str to callable
+        What further tags stand for: from the content to the value.
+    """
+
+    def __init__(
+        self, reader: Reader, objects: dict[str, Callable[[Any], Any]] | None = None
+    ) -> None:
+        self.reader = reader
+        self._read: dict[str, np.ndarray] = {}
+        self._tags: dict[str, Callable[[Any], Any]] = {
+            "float": _EXTREMES.__getitem__,
+            "tuple": lambda items: tuple(self.unpack(_a_list(items))),
+            "dict": self._dict,
+            "array": self._array,
+            "scalar": lambda content: self._array(content)[()],
+            "random_state": self._random_state,
+            "type": _FLOATS.__getitem__,
+            "record": self._record,
+            **{cls.__name__: cls.fromisoformat for cls in _DATES},
+            **(objects or {}),
+        }
+
+    def unpack(self, value: Any) -> Any:
+        """The value that a piece of JSON stands for.
+
+        Raises
+        ------
+        FileFormatError
+            If it stands for none.
+        """
+        if isinstance(value, list):
+            return [self.unpack(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) != 1:
+            raise FileFormatError("a value in it has not one tag")
+        ((tag, content),) = value.items()
+        if tag not in self._tags:
+            raise FileFormatError(f"it holds an unknown kind of value, {tag!r}")
+        return self._tags[tag](content)
+
+    def stored(self, name: str) -> np.ndarray:
+        """An array of the file, of this object's own."""
+        if name not in self._read:
+            self._read[name] = self.reader.array(name)
+        return self._read[name]
+
+    def _dict(self, pairs: Any) -> dict[Any, Any]:
+        return {self.unpack(key): self.unpack(value) for key, value in pairs}
+
+    def _array(self, content: Any) -> np.ndarray:
+        if "text" in content:
+            return self._text(content)
+        if "cells" in content:
+            cells = object_array(self.unpack(_a_list(content["cells"])))
+            return cells.reshape(content["shape"])
+        array = self.stored(content["numbers"])
+        if "unit" in content:
+            dtype = np.dtype(content["unit"])
+            if dtype.kind not in "mM" or array.dtype != np.int64:
+                raise FileFormatError("a date in it is of an unknown type")
+            return array.view(dtype)
+        return array
+
+    def _text(self, content: Any) -> np.ndarray:
+        raw = self.stored(content["text"]).tobytes()
+        ends = self.stored(content["ends"])
+        bounds = [0, *ends.tolist()]
+        if np.any(np.diff(bounds) < 0) or bounds[-1] > len(raw):
+            raise FileFormatError("its strings overlap")
+        array = object_array(
+            raw[start:stop].decode("utf-8", "surrogatepass")
+            for start, stop in itertools.pairwise(bounds)
+        )
+        if content["kind"] == "U":
+            # One long string would make every element as long.
+            longest = max(map(len, array), default=0)
+            if longest * len(array) > 100 * self.reader.size:
+                raise FileFormatError("its strings would take too much memory")
+            array = array.astype(str)
+        return array.reshape(content["shape"])
+
+    def _random_state(self, content: Any) -> np.random.RandomState:
+        name, position, has_gauss, gauss = content
+        # NumPy does not check the position, which it reads at.
+        if not 0 <= position <= 624:
+            raise FileFormatError("its random state is corrupted")
+        state = np.random.RandomState()
+        state.set_state(("MT19937", self.stored(name), position, has_gauss, gauss))
+        return state
+
+    def _record(self, content: Any) -> Any:
+        name, fields = content
+        if name not in _RECORDS:
+            raise FileFormatError(f"it holds an unknown kind of record, {name!r}")
+        return _RECORDS[name](**{key: self.unpack(v) for key, v in fields.items()})
+
+
+def _a_list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise FileFormatError("a list in it is none")
+    return value

@@ -1,0 +1,267 @@
+"""skfm.save and skfm.load: the same estimator, in a file that is safe to load."""
+
+import datetime
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ALL_ESTIMATORS, ESTIMATORS
+from estimator_cases import CELLS, LABELS, X, fitted, make, partial_fit, scores, target
+from numpy.testing import assert_array_equal
+
+import skfm
+
+FRAME = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
+
+
+def round_trip(estimator, tmp_path, **how):
+    path = tmp_path / "model.skfm"
+    skfm.save(estimator, path)
+    return skfm.load(path, **how)
+
+
+def assert_same(one, other, where="model"):
+    """Equal to the bit and to the type, all the way down."""
+    assert type(one) is type(other), where
+    if isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype, where
+        assert_array_equal(one, other, err_msg=where)
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for i, pair in enumerate(zip(one, other, strict=True)):
+            assert_same(*pair, f"{where}[{i}]")
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}[{key!r}]")
+    elif isinstance(one, pd.Index):
+        assert one.equals(other), where
+    elif hasattr(one, "arrays"):
+        assert_same(one.config, other.config, f"{where}.config")
+        assert_same(one.arrays(), other.arrays(), f"{where}.arrays")
+    elif hasattr(one, "__dict__") and not isinstance(one, type | np.dtype):
+        assert_same(vars(one), vars(other), where)
+    else:
+        assert one == other or (one != one and other != other), where
+
+
+@pytest.mark.parametrize("how", [{}, {"mmap_mode": "r"}])
+@pytest.mark.parametrize("cls", ALL_ESTIMATORS)
+def test_everything_comes_back(cls, how, tmp_path):
+    model = partial_fit(make(cls, fields=(4, 5, 3)))
+    back = round_trip(model, tmp_path, **how)
+    assert_same(vars(back), vars(model))
+    assert_array_equal(scores(back), scores(model))
+    assert_array_equal(scores(partial_fit(back)), scores(partial_fit(model)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_raw_tables(cls, dtype, tmp_path):
+    frame = FRAME.assign(number=np.arange(len(FRAME)) ** 0.5)
+    model = make(cls, dtype=dtype, warm_start=True).fit(frame, target(cls))
+    back = round_trip(model, tmp_path)
+    assert_same(vars(back), vars(model))
+    strange = frame.assign(ad="never seen", number=np.nan)
+    for table in (frame, strange):
+        assert_array_equal(back.predict(table), model.predict(table))
+
+
+CLASSES = {
+    "strings": np.array(["no", "yes"]),
+    "objects": np.array(["no", "a longer ✓ one"], dtype=object),
+    "booleans": np.array([False, True]),
+    "floats": np.array([-3.0, 2.0]),
+    "small integers": np.array([-3, 7], dtype=np.int8),
+    "large integers": np.array([1, 2**63], dtype=np.uint64),
+}
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_classes_of_any_type(kind, tmp_path):
+    weights = dict.fromkeys(CLASSES[kind].tolist(), 1.5)
+    model = make(skfm.FMClassifier, class_weight=weights)
+    model.fit(X, CLASSES[kind][LABELS])
+    back = round_trip(model, tmp_path)
+    assert_same(vars(back), vars(model))
+    assert_array_equal(back.predict(X), model.predict(X))
+
+
+CELLS_OF = {
+    "strings": ["b", "a", "", "ü\x00"],
+    "integers": [3, -1, 2**62, 5],
+    "floats": [0.5, -1e300, 3.0, 2.5],
+    "booleans": [True, False, True, False],
+    "dates": pd.to_datetime(["2020-02-29", "1970-01-01", "2262-01-01", "1900-05-05"]),
+    "durations": pd.to_timedelta([1, 2, 5, 9], unit="h"),
+    "days": [datetime.date(2020, 1, 1 + i) for i in range(4)],
+    "tuples": [(1, "a"), (2, "b"), (3, None), (4, 0.5)],
+    "missing": [None, "a", None, "b"],
+    "all missing": [None] * 4,
+}
+
+
+@pytest.mark.parametrize("kind", CELLS_OF)
+def test_encoders_of_any_cells(kind, tmp_path):
+    table = pd.DataFrame({"cells": CELLS_OF[kind], "number": [0.0, 1.0, np.nan, 3.0]})
+    options = {"categorical_features": ["cells"], "numeric": "quantile", "n_bins": 3}
+    encoder = skfm.FieldEncoder(**options).partial_fit(table)
+    back = round_trip(encoder, tmp_path)
+    assert_same(vars(back), vars(encoder))
+    assert_array_equal(
+        back.transform(table).toarray(), encoder.transform(table).toarray()
+    )
+    assert_same(vars(back.partial_fit(table)), vars(encoder.partial_fit(table)))
+
+
+def test_encoder_options(tmp_path):
+    table = pd.DataFrame(
+        {
+            "hashed": list("abcd"),
+            "rare": list("aaab"),
+            "tags": ["x|y", "y", None, "x|x"],
+            "lists": [["p"], ["p", "q"], [], None],
+        }
+    )
+    encoder = skfm.FieldEncoder(
+        n_buckets={"hashed": 5},
+        min_frequency=2,
+        multi_valued=["tags", "lists"],
+        delimiter={"tags": "|"},
+        pooling="mean",
+        dtype=np.float32,
+    ).fit(table)
+    back = round_trip(encoder, tmp_path)
+    assert_same(vars(back), vars(encoder))
+    assert_array_equal(
+        back.transform(table).toarray(), encoder.transform(table).toarray()
+    )
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"hidden_layer_sizes": [8, 4], "alpha": np.float64(0.5), "n_factors": 3},
+        {"fields": np.array([4, 5, 3]), "tol": 0},
+        {"fields": list("aaaabbbbbccc"), "categorical_features": FRAME.columns[:2]},
+        {"random_state": np.random.RandomState(7), "class_weight": {"a": 1, 2: 0.5}},
+    ],
+)
+def test_unfitted_estimators_keep_their_parameters(parameters, tmp_path):
+    model = skfm.DeepFMClassifier(**parameters)
+    back = round_trip(model, tmp_path)
+    assert not hasattr(back, "network_")
+    for name, value in model.get_params().items():
+        if isinstance(value, np.random.RandomState):
+            assert_array_equal(back.random_state.rand(700), value.rand(700))
+        else:
+            assert_array_equal(back.get_params()[name], value)
+
+
+def test_what_is_not_saved(tmp_path):
+    fm = fitted(skfm.FMClassifier)
+    model = fitted(skfm.FNNClassifier, init_from=fm).set_callbacks(_Callback())
+    back = round_trip(model, tmp_path)
+    assert back.init_from is None
+    assert not hasattr(back, "_skl_callbacks")
+    assert_array_equal(scores(back), scores(model))
+    assert_array_equal(scores(back.fm_), scores(fm))
+
+
+class _Callback:
+    def setup(self, estimator, context): ...
+
+    def teardown(self, estimator, context): ...
+
+    def on_fit_task_begin(self, estimator, context): ...
+
+    def on_fit_task_end(self, estimator, context): ...
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        (skfm.FMClassifier(class_weight={"a": object()}), "class_weight.*object"),
+        (skfm.FMClassifier(fields=[1 + 2j]), r"fields.*\[0\] is a builtins.complex"),
+        (skfm.FMClassifier(fields=np.array([1j])), "array of complex128"),
+    ],
+)
+def test_values_that_cannot_be_saved(model, named, tmp_path):
+    path = tmp_path / "model.skfm"
+    skfm.save(skfm.FMClassifier(n_factors=3), path)
+    with pytest.raises(TypeError, match=named):
+        skfm.save(model, path)
+    assert skfm.load(path).n_factors == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["model.skfm"]
+
+
+def test_a_subclass_of_the_user_is_refused(tmp_path):
+    class Mine(skfm.FMClassifier):
+        pass
+
+    with pytest.raises((TypeError, ImportError), match=r"Mine|skops"):
+        skfm.save(fitted(Mine), tmp_path / "model.skfm")
+
+
+def test_our_pipelines_need_no_other_package(tmp_path):
+    model = skfm.make_field_pipeline(skfm.FieldEncoder(), make(skfm.DeepFMClassifier))
+    model.steps.insert(0, ("nothing", "passthrough"))
+    model.fit(FRAME, LABELS)
+    script = (
+        "import sys; sys.modules['skops'] = None\n"
+        "import skfm, joblib\n"
+        f"model = skfm.load({str(tmp_path / 'model.skfm')!r})\n"
+        "import pandas as pd\n"
+        f"print(model.predict(pd.read_pickle({str(tmp_path / 'x')!r})).tolist())"
+    )
+    back = round_trip(model, tmp_path)
+    assert type(back) is type(model)
+    assert back.get_params().keys() == model.get_params().keys()
+    assert_array_equal(back.predict_proba(FRAME), model.predict_proba(FRAME))
+    FRAME.to_pickle(tmp_path / "x")
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert json.loads(ran.stdout) == model.predict(FRAME).tolist()
+
+
+class TestMemoryMap:
+    def test_predicts_learns_and_leaves_the_file_alone(self, tmp_path):
+        model = partial_fit(make(skfm.FMClassifier, n_jobs=1))
+        path = tmp_path / "model.skfm"
+        skfm.save(model, path)
+        before = path.read_bytes()
+        back = skfm.load(path, mmap_mode="r")
+        assert_array_equal(scores(back), scores(model))
+        partial_fit(back)
+        assert_array_equal(scores(back), scores(partial_fit(model)))
+        back.fit(X, LABELS)
+        assert path.read_bytes() == before
+
+    def test_outlives_its_file(self, tmp_path):
+        model = fitted(skfm.NFMRegressor)
+        back = round_trip(model, tmp_path, mmap_mode="r")
+        skfm.save(fitted(skfm.FMClassifier), tmp_path / "model.skfm")
+        assert_array_equal(scores(back), scores(model))
+        (tmp_path / "model.skfm").unlink()
+        assert_array_equal(scores(back), scores(model))
+
+    def test_other_modes_are_refused(self, tmp_path):
+        with pytest.raises(ValueError, match="mmap_mode"):
+            round_trip(skfm.FMClassifier(), tmp_path, mmap_mode="r+")
+
+
+def test_safetensors_reads_what_we_write(tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    model = fitted(skfm.DeepFMClassifier)
+    path = tmp_path / "model.skfm"
+    skfm.save(model, path)
+    found = safetensors.load_file(path)
+    with skfm.persistence.container.opened(path) as reader:
+        names = reader.document["estimator"]["estimator"]["network"]["arrays"]
+    for name, array in model.network_.arrays().items():
+        assert_array_equal(found[names[name]], array)
