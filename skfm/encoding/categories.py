@@ -106,12 +106,11 @@ class CategoryBlock:
             rarest_first = np.argsort(self.counts, kind="stable")
             infrequent[rarest_first[: len(self.counts) - most + 1]] = True
         self.infrequent = infrequent
-        self._index = _index(self.vocabulary)
         self._number_columns()
 
     def _number_columns(self) -> None:
         infrequent, frequent = self.infrequent, self.n_frequent
-        frequent = self.n_frequent
+        self._index = _index(self.vocabulary)
         slots = np.where(infrequent, frequent, np.cumsum(~infrequent) - 1)
         self._slots = np.append(slots, frequent + infrequent.any()).astype(np.int32)
 
