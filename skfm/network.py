@@ -100,11 +100,11 @@ class Network(nn.Module):
         network = cls(shape, **options)
         network.config = {"shape": shape, **options}
         network.to(device=shape.device, dtype=DTYPES[shape.dtype])
+        flatten(network.parameters())
         return network
 
     def initialize(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
-        flatten(network.parameters())
     ) -> None:
         """Draw the dense weights, and the factors of ``columns`` (a mask)."""
         self.draw_factors(columns, rng, scale)
@@ -265,6 +265,10 @@ class Network(nn.Module):
         parallel_for(work, len(parts), n_threads)
         return scores.detach()
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights, by name."""
+        return {"table": self.table.weight, **self.state_dict()}
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights, by name, as NumPy arrays of their own."""
         return {name: _own_array(tensor) for name, tensor in self.tensors().items()}
@@ -273,10 +277,10 @@ class Network(nn.Module):
         """The inverse of `arrays`."""
         arrays = dict(arrays)
         self.table.weight.copy_(torch.from_numpy(np.array(arrays.pop("table"))))
-    def tensors(self) -> dict[str, Tensor]:
-        """All weights, by name."""
-        return {"table": self.table.weight, **self.state_dict()}
+        self.load_dense(arrays)
 
+    def load_dense(self, arrays: dict[str, np.ndarray]) -> None:
+        """All weights but the table's, from what `arrays` gave of them."""
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         self.load_state_dict(tensors)
 
@@ -286,10 +290,6 @@ class Network(nn.Module):
         config["shape"] = replace(self.shape, device="cpu")
         return _rebuild, (type(self), config, self.arrays())
 
-        self.load_dense(arrays)
-
-    def load_dense(self, arrays: dict[str, np.ndarray]) -> None:
-        """All weights but the table's, from what `arrays` gave of them."""
 
 def _among(columns: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     return columns[:0] if mask is None else columns[mask[columns]]

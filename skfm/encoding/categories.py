@@ -55,10 +55,10 @@ class CategoryBlock:
     _index: pd.Index = field(init=False, repr=False)
     _slots: NDArray[np.int32] = field(init=False, repr=False)
 
-    @property
     def __post_init__(self) -> None:
         self._number_columns()
 
+    @property
     def has_unknown(self) -> bool:
         """Whether the last column but one is for unknown categories."""
         return True
