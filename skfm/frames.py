@@ -14,15 +14,10 @@ from numpy.typing import NDArray
 from .encoding import FieldEncoder
 from .encoding.codec import TableCodec
 from .encoding.columns import to_floats
-from .encoding.tables import read_columns
+from .encoding.tables import is_frame, read_columns
 from .fields import resolve_fields
 
-__all__ = ["check_numbers", "is_frame", "new_codec", "table_fields", "wants_encoding"]
-
-
-def is_frame(X: Any) -> bool:
-    """Whether X is a DataFrame of a library that narwhals reads."""
-    return bool(nw.dependencies.is_into_dataframe(X))
+__all__ = ["check_numbers", "new_codec", "table_fields", "wants_encoding"]
 
 
 def wants_encoding(X: Any, categorical_features: Any) -> bool:

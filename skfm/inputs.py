@@ -9,20 +9,21 @@ from sklearn.utils.validation import check_X_y, validate_data
 
 from .batches import canonical_csr
 from .checks import check_finite, check_weights
-from .encoding.tables import as_table, read_columns
+from .encoding.tables import as_table, check_frame, is_frame, read_columns
 from .fields import resolve_fields
 from .fitted import Fitted
-from .frames import check_numbers, is_frame, new_codec, table_fields, wants_encoding
+from .frames import check_numbers, new_codec, table_fields, wants_encoding
 from .network import Network
 from .parameters import SharedParameters
 
 
 class Data(NamedTuple):
-    """Checked input: canonical X, encoded target, weights of the loss."""
+    """Checked input: canonical X, encoded target, weights of the loss, queries."""
 
     X: Any
     target: np.ndarray
     weight: np.ndarray
+    query: np.ndarray | None = None
 
 
 class Inputs(Fitted, SharedParameters):
@@ -44,19 +45,32 @@ class Inputs(Fitted, SharedParameters):
         """Weights of the loss, from those of the user."""
         return weight
 
+    def _check_queries(self, qid: Any, n_rows: int, name: str) -> np.ndarray | None:
+        """Number of the query of each row, where the task ranks."""
+        return None
+
     def _check_data(
-        self, X: Any, y: Any, sample_weight: Any, resume: bool, classes: Any
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        resume: bool,
+        classes: Any,
+        qid: Any = None,
     ) -> Data:
         dense = not hasattr(X, "tocsr")
         X, y = self._check_X(X, y, reset=not resume)
         weight = check_weights(sample_weight, X)
+        query = self._check_queries(qid, X.shape[0], "qid")
         if not resume:
             self._learn_target(y, weight, classes)
             self._learn_fields(X, dense)
         target = self._encode_target(y)
-        return Data(X, target, self._weigh(target, weight))
+        return Data(X, target, self._weigh(target, weight), query)
 
-    def _check_validation(self, X: Any, y: Any, sample_weight: Any) -> Data | None:
+    def _check_validation(
+        self, X: Any, y: Any, sample_weight: Any, qid: Any = None
+    ) -> Data | None:
         if X is None and y is None:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val needs X_val and y_val.")
@@ -69,11 +83,12 @@ class Inputs(Fitted, SharedParameters):
         except ValueError as error:
             raise ValueError(_about(str(error), "X_val")) from error
         weight = check_weights(sample_weight, X, "sample_weight_val")
+        query = self._check_queries(qid, X.shape[0], "qid_val")
         try:
             target = self._encode_target(y)
         except ValueError as error:
             raise ValueError(_about(str(error), "y_val")) from error
-        return Data(X, target, self._weigh(target, weight))
+        return Data(X, target, self._weigh(target, weight), query)
 
     def _check_X(
         self, X: Any, y: Any = "no_validation", *, reset: bool, name: str = "X"
@@ -91,6 +106,7 @@ class Inputs(Fitted, SharedParameters):
             csr = self._encode_table(X, reset=reset, name=name)
             return csr if only_X else (csr, self._check_target(y, csr.shape[0]))
         if is_frame(X):
+            check_frame(X)
             # Names are complained of first, as scikit-learn does, then cells.
             validate_data(self, X, reset=reset, skip_check_array=True)
             check_numbers(X, getattr(self, "feature_names_in_", None))

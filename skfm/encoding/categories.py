@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,15 +28,15 @@ def check_kind(name: str, seen: str, cells: Factorized, ids: bool) -> None:
     if cells.kind != seen:
         raise ValueError(
             f"Column {name!r} held {seen} during fit but holds {cells.kind} now, as "
-            f"{cells.values[cells.codes[row]]!r} in row {row}. Convert it to the type "
-            "that it had during fit."
+            f"{cells.cell(row)!r} in row {row}. Convert it to the type that it had "
+            "during fit."
         )
     if ids and cells.values.dtype.kind == "f":
         large = np.abs(cells.values) > LARGEST_EXACT
         if large.any():
             raise ValueError(
                 f"Column {name!r} held integers during fit but holds floats beyond "
-                f"2**53 now, as {cells.values[large][0]!r}: such ids have been "
+                f"2**53 now, as {float(cells.values[large][0])!r}: such ids have been "
                 "rounded. Keep them as integers (nullable ones if cells are missing)."
             )
 
@@ -83,7 +84,7 @@ class CategoryBlock:
             merged = np.zeros(len(values), dtype=np.int64)
             np.add.at(merged, codes, np.concatenate([self.counts, counts]))
             counts = merged
-        order = _sort_order(values)
+        order = _sort_order(values, cells.kind)
         self.kind = cells.kind
         self.vocabulary, self.counts = values[order], counts[order]
 
@@ -181,7 +182,12 @@ def _concatenate(old: NDArray[Any], new: NDArray[Any], name: str) -> NDArray[Any
     return np.concatenate([old, new])
 
 
-def _sort_order(values: NDArray[Any]) -> NDArray[np.intp]:
+def _sort_order(values: NDArray[Any], kind: str) -> NDArray[np.intp]:
+    if kind == "strings":
+        # Sorts by code points, as Python does, in a third of the time. Lone surrogates
+        # have no UTF-8.
+        with suppress(UnicodeEncodeError):
+            values = values.astype(np.dtypes.StringDType())
     try:
         return np.argsort(values, kind="stable")
     except TypeError:

@@ -55,6 +55,11 @@ class Factorized:
     values: NDArray[Any]
     kind: str
 
+    def cell(self, row: int) -> Any:
+        """Return the cell of a row as a plain Python value."""
+        code = self.codes[row]
+        return self.values[code : code + 1].tolist()[0]
+
 
 def holds_categories(series: pd.Series, name: str, *, sniff: bool) -> bool:
     """Tell from the dtype whether a column is categorical.
@@ -72,7 +77,7 @@ def holds_categories(series: pd.Series, name: str, *, sniff: bool) -> bool:
         return True
     raise ValueError(
         f"Column {name!r} has dtype {dtype}, which is neither categorical nor numeric. "
-        "Name it in categorical_features, or convert it."
+        "Convert it, or name it in categorical_features."
     )
 
 

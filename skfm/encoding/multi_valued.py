@@ -94,7 +94,7 @@ def _bags_of_strings(series: pd.Series, name: str, delimiter: str) -> Bags:
         row = int(np.argmax(cells.codes >= 0))
         raise ValueError(
             f"Column {name!r} has delimiter={delimiter!r} but holds {cells.kind}, as "
-            f"{cells.values[cells.codes[row]]!r} in row {row}, not strings."
+            f"{cells.cell(row)!r} in row {row}, not strings."
         )
     # Each distinct string is cut once.
     parts = [[p for p in text.split(delimiter) if p] for text in cells.values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -10,23 +11,54 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-__all__ = ["as_table", "object_array", "read_columns"]
+__all__ = ["as_table", "check_frame", "is_frame", "object_array", "read_columns"]
+
+
+def is_frame(X: Any) -> bool:
+    """Whether X is a DataFrame of a library that narwhals reads."""
+    if nw.dependencies.is_polars_lazyframe(X):
+        raise TypeError("X is a LazyFrame, which has no rows yet: pass X.collect().")
+    return bool(nw.dependencies.is_into_dataframe(X))
 
 
 def as_table(X: Any) -> Any:
     """Return X as a DataFrame or a two-dimensional array with rows and columns."""
-    if not nw.dependencies.is_into_dataframe(X):
-        # NumPy would turn [1, "a"] into two strings.
-        dtype = object if isinstance(X, list | tuple) else None
-        return check_array(X, dtype=dtype, ensure_all_finite=False)
-    n_rows, n_columns = nw.from_native(X, eager_only=True).shape
+    if is_frame(X):
+        check_frame(X)
+        return X
+    # NumPy would turn [1, "a"] into two strings.
+    dtype = object if isinstance(X, list | tuple) else None
+    return check_array(X, dtype=dtype, ensure_all_finite=False)
+
+
+def check_frame(frame: Any) -> None:
+    """Refuse a DataFrame without rows or columns, or with columns of one name.
+
+    Raises
+    ------
+    ValueError
+        With the shape, or the name.
+    """
+    n_rows, n_columns = frame.shape
     for size, unit, axis in [(n_rows, "sample", 0), (n_columns, "feature", 1)]:
         if size == 0:
             raise ValueError(
                 f"Found a table with 0 {unit}(s) (shape=({n_rows}, {n_columns})) while "
                 f"a minimum of 1 is required along axis {axis}."
             )
-    return X
+    repeated = [
+        name for name, times in Counter(_column_names(frame)).items() if times > 1
+    ]
+    if repeated:
+        raise ValueError(
+            f"Several columns of the table are called {repeated[0]!r}. Rename them, so "
+            "that a name tells which is meant."
+        )
+
+
+def _column_names(frame: Any) -> list[Any]:
+    # An Arrow table's columns are not their names.
+    return list(getattr(frame, "column_names", frame.columns))
 
 
 def read_columns(table: Any) -> list[pd.Series]:
@@ -36,9 +68,18 @@ def read_columns(table: Any) -> list[pd.Series]:
             table = table.astype(object)
         return [pd.Series(column, dtype=table.dtype, copy=False) for column in table.T]
     if nw.dependencies.is_pandas_dataframe(table):
-        return [table.iloc[:, j] for j in range(table.shape[1])]
+        return [_plain(table.iloc[:, j]) for j in range(table.shape[1])]
     frame = nw.from_native(table, eager_only=True)
     return [_to_pandas(frame.get_column(name)) for name in frame.columns]
+
+
+def _plain(series: pd.Series) -> pd.Series:
+    """Return objects for Arrow's dictionaries and lists, which pandas can't number."""
+    dtype = series.dtype
+    if not isinstance(dtype, pd.ArrowDtype) or dtype.kind != "O":
+        return series
+    is_number = pd.api.types.is_numeric_dtype(dtype)
+    return series if is_number else series.astype(object)
 
 
 def _to_pandas(series: Any) -> pd.Series:
