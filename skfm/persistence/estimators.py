@@ -196,6 +196,10 @@ def _check_model(model: Any) -> None:
     seen = sum(model._codec.widths) if model._codec else model.n_features_in_
     if seen != n_columns or model._n_outputs() != network.shape.n_outputs:
         raise FileFormatError("its network does not fit the estimator")
+    classes = getattr(model, "classes_", None)
+    exclusive = classes is not None and not model._multilabel
+    if exclusive and (classes.ndim != 1 or len(classes) < 2):
+        raise FileFormatError("its classes are damaged")
     mask = model._seen_columns
     if (mask.shape, mask.dtype) != ((n_columns,), np.dtype(bool)):
         raise FileFormatError("its network does not fit the estimator")
