@@ -129,24 +129,36 @@ own = fm.fields_ == field
 names = [name.removeprefix(f"{shown}_") for name in fm.column_names_[own]]
 weights = pd.Series(fm.coef_[own], index=names).drop("<unknown>").sort_values()
 
+OURS, THEIRS, MISSING = "#0072B2", "#999999", "#D55E00"
 fig, (left, right) = plt.subplots(
-    1, 2, figsize=(10, 4.6), layout="constrained", width_ratios=[1, 1.2]
+    1, 2, figsize=(11, 5), layout="constrained", width_ratios=[1, 1.15]
 )
 ranked = pd.Series(auc).sort_values()
 ours = ranked.index.str.contains("FM")
-left.scatter(ranked, ranked.index, s=70, color=np.where(ours, "#0072B2", "#E69F00"))
+for own_model, colour, label in [(True, OURS, "skfm"), (False, THEIRS, "scikit-learn")]:
+    some = ranked[ours == own_model]
+    left.scatter(some, ranked.index.get_indexer(some.index), 90, colour, label=label)
 for place, value in enumerate(ranked):
     left.annotate(
-        f"{value:.4f}", (value, place), (0, 8), textcoords="offset points", ha="center"
+        f"{value:.3f}", (value, place), (0, 9), textcoords="offset points", ha="center"
     )
-left.margins(0.2)
-left.set(xlabel="ROC AUC on held-out rows", title="Raw table in, probabilities out")
-left.grid(axis="x", alpha=0.3)
-colours = np.where(weights.index == "<missing>", "#D55E00", "#0072B2")
-right.barh(weights.index, weights, color=colours)
+left.set_yticks(range(len(ranked)), ranked.index)
+left.margins(0.15)
+left.locator_params(axis="x", nbins=5)
+left.set(xlabel="ROC AUC on held-out rows (right is better)")
+left.set_title("The raw table goes into every model of skfm", loc="left")
+left.legend(loc="lower right")
+right.barh(
+    weights.index, weights, color=np.where(weights.index == "<missing>", MISSING, OURS)
+)
+right.get_yticklabels()[weights.index.get_loc("<missing>")].set_color(MISSING)
 right.axvline(0, color="black", lw=0.8)
-right.set(xlabel="linear weight (log odds)", title=f"FM: categories of {shown!r}")
-right.grid(axis="x", alpha=0.3)
+right.set(xlabel=f"FM's linear weight of a category of {shown!r} (log odds)")
+right.set_title("A missing cell is a category like any other", loc="left")
+for axes in (left, right):
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 OUTPUT.mkdir(exist_ok=True)
 fig.savefig(OUTPUT / "raw_dataframe.png", dpi=150)
 
