@@ -3,20 +3,24 @@
 from . import datasets
 from .encoding import FieldEncoder
 from .fields import FieldInferenceError, fields_from
-from .models.afm import AFMClassifier, AFMRegressor
-from .models.autoint import AutoIntClassifier, AutoIntRegressor
-from .models.dcn import DCNClassifier, DCNRegressor
-from .models.deepcrossing import DeepCrossingClassifier, DeepCrossingRegressor
-from .models.deepfm import DeepFMClassifier, DeepFMRegressor
-from .models.ffm import FFMClassifier, FFMRegressor
-from .models.finalmlp import FinalMLPClassifier, FinalMLPRegressor
-from .models.fm import FMClassifier, FMRegressor
-from .models.fnn import FNNClassifier, FNNRegressor
-from .models.fwfm import FwFMClassifier, FwFMRegressor
-from .models.nfm import NFMClassifier, NFMRegressor
-from .models.pnn import PNNClassifier, PNNRegressor
-from .models.widedeep import WideDeepClassifier, WideDeepRegressor
-from .models.xdeepfm import XDeepFMClassifier, XDeepFMRegressor
+from .models.afm import AFMClassifier, AFMRanker, AFMRegressor
+from .models.autoint import AutoIntClassifier, AutoIntRanker, AutoIntRegressor
+from .models.dcn import DCNClassifier, DCNRanker, DCNRegressor
+from .models.deepcrossing import (
+    DeepCrossingClassifier,
+    DeepCrossingRanker,
+    DeepCrossingRegressor,
+)
+from .models.deepfm import DeepFMClassifier, DeepFMRanker, DeepFMRegressor
+from .models.ffm import FFMClassifier, FFMRanker, FFMRegressor
+from .models.finalmlp import FinalMLPClassifier, FinalMLPRanker, FinalMLPRegressor
+from .models.fm import FMClassifier, FMRanker, FMRegressor
+from .models.fnn import FNNClassifier, FNNRanker, FNNRegressor
+from .models.fwfm import FwFMClassifier, FwFMRanker, FwFMRegressor
+from .models.nfm import NFMClassifier, NFMRanker, NFMRegressor
+from .models.pnn import PNNClassifier, PNNRanker, PNNRegressor
+from .models.widedeep import WideDeepClassifier, WideDeepRanker, WideDeepRegressor
+from .models.xdeepfm import XDeepFMClassifier, XDeepFMRanker, XDeepFMRegressor
 from .persistence import load, save
 from .pipeline import make_field_pipeline
 
@@ -24,34 +28,48 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AFMClassifier",
+    "AFMRanker",
     "AFMRegressor",
     "AutoIntClassifier",
+    "AutoIntRanker",
     "AutoIntRegressor",
     "DCNClassifier",
+    "DCNRanker",
     "DCNRegressor",
     "DeepCrossingClassifier",
+    "DeepCrossingRanker",
     "DeepCrossingRegressor",
     "DeepFMClassifier",
+    "DeepFMRanker",
     "DeepFMRegressor",
     "FFMClassifier",
+    "FFMRanker",
     "FFMRegressor",
     "FMClassifier",
+    "FMRanker",
     "FMRegressor",
     "FNNClassifier",
+    "FNNRanker",
     "FNNRegressor",
     "FieldEncoder",
     "FieldInferenceError",
     "FinalMLPClassifier",
+    "FinalMLPRanker",
     "FinalMLPRegressor",
     "FwFMClassifier",
+    "FwFMRanker",
     "FwFMRegressor",
     "NFMClassifier",
+    "NFMRanker",
     "NFMRegressor",
     "PNNClassifier",
+    "PNNRanker",
     "PNNRegressor",
     "WideDeepClassifier",
+    "WideDeepRanker",
     "WideDeepRegressor",
     "XDeepFMClassifier",
+    "XDeepFMRanker",
     "XDeepFMRegressor",
     "datasets",
     "fields_from",

@@ -44,6 +44,8 @@ class Run(NamedTuple):
         Whether a later run may go on from the optimizers' state.
     classes : array-like or None
         All labels, where partial_fit was told.
+    qid : array-like or None
+        The query of each row, where rows are ranked.
     """
 
     warm: bool
@@ -51,6 +53,7 @@ class Run(NamedTuple):
     early_stopping: bool | str
     keep_optimizer: bool
     classes: Any = None
+    qid: Any = None
 
 
 class BaseModel(CallbackSupportMixin, Inputs):
@@ -130,15 +133,18 @@ class BaseModel(CallbackSupportMixin, Inputs):
         y: Any,
         sample_weight: Any,
         run: Run,
-        validation: tuple[Any, Any, Any] = (None, None, None),
+        validation: tuple[Any, ...] = (None, None, None),
     ) -> Self:
         """Check everything, train, and set the fitted attributes, or change nothing."""
         resume = run.warm and self._is_fitted()
         context = self._init_callback_context(max_subtasks=run.max_iter)
-        hook_data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        metadata = {"sample_weight": sample_weight}
+        if run.qid is not None:
+            metadata["qid"] = run.qid
+        hook_data = {"X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(estimator=self, **hook_data)
         with self._all_or_nothing() as commit:
-            data = self._check_data(X, y, sample_weight, resume, run.classes)
+            data = self._check_data(X, y, sample_weight, resume, run.classes, run.qid)
             if resume:
                 self._check_same_network(data.X)
             held_out = self._check_validation(*validation)
@@ -191,7 +197,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
         if stop and held_out is None:
             labels = self._labels(data.target)
             train, rest = choices.hold_out(
-                data.weight, self.validation_fraction, labels, rng
+                data.weight, self.validation_fraction, labels, rng, data.query
             )
         settings = Settings(
             max_iter=run.max_iter,
@@ -217,7 +223,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
             network = self._start_network(shape, rows, train, rng, full_batch)
             network.set_bias(loss.baseline(data.target[train], data.weight[train]))
             self._inherit(network)
-        network.frozen = self.freeze
+        network.frozen, network.fixed_bias = self.freeze, loss.fixes_bias
         validation = None if rest is None else (rows, rest)
         if held_out is not None:
             given = self._rows(held_out, loss, dtype)
@@ -240,6 +246,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
             # Scaled in float64: only the ratios of weights matter.
             torch.from_numpy(data.weight / data.weight.mean()).to(DTYPES[dtype]),
             mean_fields=self._mean_fields,
+            query=data.query,
         )
 
     def _shape(self, rows: Rows, train: np.ndarray, dtype: str) -> Shape:

@@ -16,6 +16,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from .jit import CACHE_LINE, JIT, prefetch
+from .queries import Queries
 from .threads import parallel_for
 
 #: Rows scored at once by predict and evaluate: enough to hide the cost of a call,
@@ -41,6 +43,8 @@ class Batch:
         Empty when every value is one.
     target : Tensor of shape (B,) or (B, n_outputs), or None
     weight : Tensor of shape (B,), or None
+    queries : Queries or None
+        Where rows are to be ranked: which ones among each other.
     """
 
     indptr: np.ndarray
@@ -48,12 +52,13 @@ class Batch:
     values: np.ndarray
     target: Tensor | None = None
     weight: Tensor | None = None
+    queries: Queries | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
     def slice(self, start: int, stop: int) -> Batch:
-        """Rows ``start`` to ``stop`` of this batch, as views."""
+        """Rows ``start`` to ``stop`` of this batch, as views; no query is cut."""
         lo, hi = int(self.indptr[start]), int(self.indptr[stop])
         return Batch(
             self.indptr[start : stop + 1] - lo,
@@ -61,6 +66,7 @@ class Batch:
             self.values[lo:hi],
             None if self.target is None else self.target[start:stop],
             None if self.weight is None else self.weight[start:stop],
+            None if self.queries is None else self.queries.slice(start, stop),
         )
 
     def of_unit_length(self, dtype: np.dtype[Any]) -> Batch:
@@ -88,6 +94,8 @@ class Rows:
     mean_fields : ndarray of shape (n_columns,) or None
         Field of each column: batches hold the values divided by the number of entries
         that the row has in the field. None: the values as they are.
+    query : ndarray of shape (n_rows,), int, or None
+        The query of each row, where rows are to be ranked.
     """
 
     def __init__(
@@ -97,13 +105,14 @@ class Rows:
         target: Tensor | None = None,
         weight: Tensor | None = None,
         mean_fields: np.ndarray | None = None,
+        query: np.ndarray | None = None,
     ) -> None:
         self.n_columns = X.shape[1]
         self.indptr, self.indices = X.indptr, X.indices
         self.data = None if _all_ones(X.data) else X.data
         self.dtype = np.dtype(dtype)
         self.target, self.weight = target, weight
-        self.mean_fields = mean_fields
+        self.mean_fields, self.query = mean_fields, query
 
     def __len__(self) -> int:
         return len(self.indptr) - 1

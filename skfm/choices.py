@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 #: Rows from which float32 and early stopping pay, as in HistGradientBoosting.
 MANY_ROWS = 10_000
@@ -57,8 +57,11 @@ def hold_out(
     fraction: float,
     labels: np.ndarray | None,
     rng: np.random.Generator,
+    query: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split the rows into those to learn from and those to stop on, each sorted.
+
+    Of several queries, whole ones are held out.
 
     Raises
     ------
@@ -70,12 +73,17 @@ def hold_out(
         n_rest = math.ceil(fraction * len(labels))
         if counts.min() < 2 or min(n_rest, len(labels) - n_rest) < len(counts):
             labels = None  # too few rows for every class to be on both sides
-    train, rest = train_test_split(
-        np.arange(len(weight)),
-        test_size=fraction,
-        stratify=labels,
-        random_state=int(rng.integers(2**31)),
-    )
+    seed = int(rng.integers(2**31))
+    if query is not None and np.any(query != query[0]):
+        splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
+        train, rest = next(splitter.split(weight, groups=query))
+    else:
+        train, rest = train_test_split(
+            np.arange(len(weight)),
+            test_size=fraction,
+            stratify=labels,
+            random_state=seed,
+        )
     for part, rows in (("training", train), ("held-out", rest)):
         if not np.any(weight[rows] > 0):
             raise ValueError(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .batches import Batch
 from .dense import DenseAdam
-from .losses import Loss
+from .losses import Loss, RankingLoss
 from .network import Network
 from .replicas import Replica, merge_norms
 from .sparse import OPTIMIZERS, Groups, Lookup
@@ -134,10 +134,18 @@ class Learner:
         merge_norms(self.network, self.replicas)
         return loss
 
-    def _backward(self, batch: Batch, share: Tensor) -> tuple[float, list[Lookup]]:
+    def _backward(
+        self, batch: Batch, groups: Groups | None, share: Tensor
+    ) -> tuple[float, list[Lookup]]:
         """Gradients of the weighted loss: replica i takes every n-th part from i on."""
         settings, n = self.settings, len(self.replicas)
+        table, pooled = self.network.table, None
+        if table.pooled and groups is not None:
+            pooled = table.pool_by_column(batch, groups, n_threads=settings.n_threads)
         parts = self.network.parts(batch, n)
+        if batch.queries is not None:
+            parts = batch.queries.whole(parts)
+        threads = max(1, settings.n_threads // n)
         losses = [0.0] * len(parts)
         lookups: list[Lookup | None] = [None] * len(parts)
 
@@ -153,17 +161,20 @@ class Learner:
         return sum(losses), [lookup for lookup in lookups if lookup is not None]
 
     def _part(
-        self, network: Network, batch: Batch, part: tuple[int, int], share: Tensor
-    ) -> tuple[float, Lookup]:
-        rows = batch.slice(*part)
-        threads = max(1, self.settings.n_threads // len(self.replicas))
-        lookup = network.table.look_up(rows, n_threads=threads, training=True)
+        self, network: Network, rows: Batch, lookup: Lookup, weight: Tensor
+    ) -> float:
+        """Weighted loss of some rows; its gradients arrive where they belong."""
         assert rows.target is not None
+        target = rows.target.to(weight.device)
         with torch.enable_grad():
-            per_row = self.loss.per_row(network(lookup), rows.target.to(share.device))
-            loss = (per_row * share[part[0] : part[1]]).sum()
+            scores = network(lookup)
+            if isinstance(self.loss, RankingLoss):
+                per_row = self.loss.per_row(scores, target, rows.queries, weight)
+            else:
+                per_row = self.loss.per_row(scores, target)
+            loss = (per_row * weight).sum()
             loss.backward()
-        return loss.item(), lookup
+        return loss.item()
 
     def train(self) -> None:
         """Turn on dropout and batch statistics."""

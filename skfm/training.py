@@ -13,8 +13,9 @@ from torch import Tensor
 
 from .batches import PREDICTION_BATCH, Batch, Rows, batch_bounds
 from .learner import Learner, OptimizerState, Settings
-from .losses import Loss
+from .losses import Loss, RankingLoss
 from .network import Network
+from .shuffling import Draw, QueryShuffle, RowShuffle, Shuffle
 from .sparse import Groups
 from .threads import run_in_background, torch_threads
 
@@ -38,7 +39,7 @@ class History:
     loss_curve : list of float
         Mean training loss, without penalty, as the epoch went.
     validation_scores : list of float
-        Minus the mean loss on the validation rows after the epoch.
+        Minus the mean loss on the validation rows after the epoch, or their mean NDCG.
     best_epoch : int
         Epochs of this run behind the weights that are kept.
     """
@@ -144,7 +145,9 @@ class Trainer:
         if resume:
             self._snapshot.take()
         assert rows.weight is not None
-        self._mean_weight = float(rows.weight[torch.from_numpy(train)].mean())
+        self._shuffle = self._make_shuffle()
+        learnt = torch.from_numpy(self._shuffle.rows)
+        self._mean_weight = float(rows.weight[learnt].mean())
 
     def run(self, monitor: Monitor) -> None:
         """Train, then go back to the best epoch's weights.
@@ -226,30 +229,30 @@ class Trainer:
 
     def _batches(self) -> Iterator[tuple[Batch, Groups | None]]:
         """Shuffled batches; with several threads, the next is made ready early."""
-        n, size = len(self.train), self.settings.batch_size
-        full = size >= n
-        order = self.train if full else self.rng.permutation(self.train)
-        slices = [order[lo:hi] for lo, hi in batch_bounds(n, size)]
-        if self.settings.n_threads == 1 or full:
-            yield from map(self._prepare, slices)
+        draws = self._shuffle.epoch(self.rng)
+        if self.settings.n_threads == 1 or len(draws) == 1:
+            yield from map(self._prepare, draws)
             return
-        ahead = run_in_background(self._prepare, slices[0])
-        for rows in slices[1:]:
+        ahead = run_in_background(self._prepare, draws[0])
+        for draw in draws[1:]:
             ready = ahead.result()
-            ahead = run_in_background(self._prepare, rows)
+            ahead = run_in_background(self._prepare, draw)
             yield ready
         yield ahead.result()
 
-    def _prepare(self, rows: np.ndarray) -> tuple[Batch, Groups | None]:
-        batch = self.network.prepare(self.rows.take(rows))
+    def _prepare(self, draw: Draw) -> tuple[Batch, Groups | None]:
+        batch = self.network.prepare(self.rows.take(draw.rows))
+        batch.queries = draw.queries
         table = self.network.table
         return batch, table.group(batch) if table.on_cpu else None
 
     def evaluate(self) -> float:
-        """Mean weighted loss on the validation rows."""
+        """Mean weighted loss on the validation rows; if ranked, minus their NDCG."""
         assert self.validation is not None
         rows, chosen = self.validation
         self.network.eval()
+        if isinstance(self.loss, RankingLoss):
+            return -self._validation_ndcg(self.loss, rows, chosen)
         total, weight = 0.0, 0.0
         for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
             batch = rows.take(chosen[lo:hi], self.settings.n_threads)
@@ -261,6 +264,43 @@ class Trainer:
             weight += float(batch.weight.sum())
         return total / weight
 
+    def _validation_ndcg(
+        self, loss: RankingLoss, rows: Rows, chosen: np.ndarray
+    ) -> float:
+        assert rows.query is not None
+        scores, target, weight = [], [], []
+        for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
+            batch = rows.take(chosen[lo:hi], self.settings.n_threads)
+            assert batch.target is not None
+            assert batch.weight is not None
+            scored = self.network.score(batch, self.settings.n_threads)
+            self._check_finite(float(scored.sum()))
+            scores.append(scored.cpu().double().numpy())
+            target.append(batch.target.numpy())
+            weight.append(batch.weight.numpy())
+        return loss.validation_score(
+            np.concatenate(scores),
+            np.concatenate(target),
+            rows.query[chosen],
+            np.concatenate(weight),
+        )
+
+    def _make_shuffle(self) -> Shuffle:
+        size = self.settings.batch_size
+        if self.rows.query is None:
+            return RowShuffle(self.train, size)
+        assert self.rows.target is not None
+        if self.validation is not None:
+            _check_relevance(*self.validation)
+        n_slots = self.network.table.n_fields or self.rows.longest()
+        return QueryShuffle(
+            self.train,
+            self.rows.query,
+            self.rows.target.numpy(),
+            size,
+            self.network.chunk_rows(n_slots) or size,
+        )
+
     def _check_finite(self, number: float) -> None:
         """Refuse to go on from a loss, or with weights, that are NaN or infinite."""
         if math.isfinite(number):
@@ -271,4 +311,15 @@ class Trainer:
             f"(={self.settings.learning_rate}) or network_learning_rate "
             f"(={self.settings.network_learning_rate}), or scale numeric columns to "
             "about unit size"
+        )
+
+
+def _check_relevance(rows: Rows, chosen: np.ndarray) -> None:
+    """Refuse rows to stop early on whose NDCG is not defined."""
+    assert rows.target is not None
+    if not bool((rows.target[torch.from_numpy(chosen)] > 0).any()):
+        raise ValueError(
+            "no held-out row has relevance above zero, so that their NDCG is not "
+            "defined: pass other X_val and y_val, another validation_fraction, or "
+            "early_stopping=False."
         )

@@ -20,11 +20,11 @@ def may_import(*first_party: str, never: str = "") -> Rule:
 
 
 LEVEL_0 = ("_params", "checks", "parameters", "fields", "encoding", "datasets")
-LEVEL_1 = ("threads", "batches")
+LEVEL_1 = ("jit", "threads", "queries", "batches")
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
 LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
-LEVEL_3 += ("factorization", "pairwise", "pretraining")
+LEVEL_3 += ("factorization", "pairwise", "pretraining", "shuffling")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
@@ -41,16 +41,21 @@ MODULES = {
     "fields": may_import("_params", never="torch"),
     "encoding": may_import("_params", "fields", never="torch"),
     "datasets": may_import("_params", never="torch"),
+    "jit": may_import(never="torch sklearn"),
     "threads": may_import(),
-    "batches": may_import(*LEVEL_0, "threads"),
+    "queries": may_import(never="torch sklearn"),
+    "batches": may_import(*LEVEL_0, "jit", "queries", "threads"),
     "sparse": may_import(*LEVEL_1, never="sklearn"),
     "layers": may_import(never="sklearn"),
-    "losses": may_import(never="sklearn"),
+    "losses": may_import("queries", never="sklearn"),
     "dense": may_import(never="sklearn"),
     "network": may_import(*LEVELS_1_2, never="sklearn"),
     "replicas": may_import(*LEVELS_1_2, "network", never="sklearn"),
     "learner": may_import(*LEVELS_1_2, "network", "replicas", never="sklearn"),
-    "training": may_import(*LEVELS_1_2, "network", "learner", never="sklearn"),
+    "shuffling": may_import("batches", "queries", never="torch sklearn"),
+    "training": may_import(
+        *LEVELS_1_2, "network", "learner", "shuffling", never="sklearn"
+    ),
     "choices": may_import(),
     "callbacks": may_import("training"),
     "frames": may_import("encoding", "fields", never="torch"),

@@ -17,7 +17,9 @@ import skfm
 GOLDEN = Path(__file__).with_name("signatures.txt")
 REGENERATE = "python tests/test_signatures.py > tests/signatures.txt"
 CLASSES = [
-    getattr(skfm, n) for n in skfm.__all__ if n.endswith(("Classifier", "Regressor"))
+    getattr(skfm, n)
+    for n in skfm.__all__
+    if n.endswith(("Classifier", "Ranker", "Regressor"))
 ]
 SECTIONS = ("Parameters", "Attributes", "References", "Examples")
 

@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import (
 
 import skfm
 
-NAMES = [n for n in skfm.__all__ if n.endswith(("Classifier", "Regressor"))]
+NAMES = [n for n in skfm.__all__ if n.endswith(("Classifier", "Ranker", "Regressor"))]
 ESTIMATORS = [getattr(skfm, name)() for name in NAMES]
 
 

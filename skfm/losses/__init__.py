@@ -8,6 +8,7 @@ from .classification import (
     MultinomialHinge,
     MultinomialLogLoss,
 )
+from .ranking import LambdaLoss, ListwiseLoss, PairwiseLoss, RankingLoss
 from .regression import (
     AbsoluteError,
     Huber,
@@ -22,11 +23,15 @@ __all__ = [
     "CallableLoss",
     "Hinge",
     "Huber",
+    "LambdaLoss",
+    "ListwiseLoss",
     "Loss",
     "MultilabelLogLoss",
     "MultinomialHinge",
     "MultinomialLogLoss",
+    "PairwiseLoss",
     "Quantile",
+    "RankingLoss",
     "SquaredError",
     "Tweedie",
     "as_target",

@@ -23,11 +23,14 @@ class Loss:
         standard deviation, median and median absolute deviation, or nothing.
     gives_probabilities : bool
         Whether the link of a classifier's loss gives probabilities.
+    fixes_bias : bool
+        Whether the bias stays zero: only differences of scores matter.
     """
 
     target_dtype: ClassVar[str] = "float"
     spread: ClassVar[str | None] = None
     gives_probabilities: ClassVar[bool] = False
+    fixes_bias: ClassVar[bool] = False
 
     def check_target(self, target: np.ndarray) -> None:
         """Refuse targets, (n, C), that the loss is not defined for.

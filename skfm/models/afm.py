@@ -15,11 +15,9 @@ from ..network import Shape
 from ..pairwise import Entries, PairwiseNetwork
 from ..parameters import auto_dropout
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 from ..threads import available_memory
 
-#: Bytes that the pairs of one chunk of rows may take: about what stays in cache.
-_CHUNK_BYTES = 1 << 24
 #: Copies of the pairs' products and attention units alive in a backward pass.
 _COPIES = 4
 
@@ -184,4 +182,38 @@ class AFMRegressor(Regressor, _AFM):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> AFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
     True
+    """
+
+
+class AFMRanker(Ranker, _AFM):
+    """Attentional factorization machine ranker.
+
+    See `AFMClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    J. Xiao, H. Ye, X. He, H. Zhang, F. Wu and T.-S. Chua, "Attentional Factorization
+    Machines", IJCAI 2017, arXiv:1708.04617.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import AFMRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = AFMRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -14,10 +14,7 @@ from ..layers import MLP, FieldAttention, Linear
 from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
-
-#: Bytes that the attention of one chunk of rows may take: about what stays in cache.
-_CHUNK_BYTES = 1 << 24
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class AutoIntNetwork(Network):
@@ -189,4 +186,39 @@ class AutoIntRegressor(Regressor, _AutoInt):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> AutoIntRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
     True
+    """
+
+
+class AutoIntRanker(Ranker, _AutoInt):
+    """AutoInt ranker: self-attention between the fields' embeddings.
+
+    See `AutoIntClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    W. Song, C. Shi, Z. Xiao, Z. Duan, Y. Xu, M. Zhang and J. Tang, "AutoInt: Automatic
+    Feature Interaction Learning via Self-Attentive Neural Networks", CIKM 2019,
+    arXiv:1810.11921.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import AutoIntRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = AutoIntRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -14,7 +14,7 @@ from ..layers import MLP, CrossNetwork, Linear
 from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class DCNNetwork(Network):
@@ -181,4 +181,39 @@ class DCNRegressor(Regressor, _DCN):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> DCNRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
     True
+    """
+
+
+class DCNRanker(Ranker, _DCN):
+    """Deep & cross network ranker, first and second version.
+
+    See `DCNClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    R. Wang, R. Shivanna, D. Cheng, S. Jain, D. Lin, L. Hong and E. Chi, "DCN V2:
+    Improved Deep & Cross Network and Practical Lessons for Web-scale Learning to Rank
+    Systems", WWW 2021, arXiv:2008.13535.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import DCNRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = DCNRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -13,7 +13,7 @@ from ..layers import Linear, ResidualUnit
 from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class DeepCrossingNetwork(Network):
@@ -121,4 +121,38 @@ class DeepCrossingRegressor(Regressor, _DeepCrossing):
     >>> model = DeepCrossingRegressor(max_iter=300, random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.9
     True
+    """
+
+
+class DeepCrossingRanker(Ranker, _DeepCrossing):
+    """DeepCrossing ranker: residual units on the fields' embeddings.
+
+    See `DeepCrossingClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Y. Shan, T. R. Hoens, J. Jiao, H. Wang, D. Yu and J. Mao, "Deep Crossing: Web-Scale
+    Modeling without Manually Crafted Combinatorial Features", KDD 2016.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import DeepCrossingRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = DeepCrossingRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

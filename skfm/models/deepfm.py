@@ -11,7 +11,7 @@ from ..layers import MLP, InteractionHead, bi_interaction
 from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class DeepFMNetwork(Network):
@@ -110,4 +110,38 @@ class DeepFMRegressor(Regressor, _DeepFM):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> DeepFMRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
     True
+    """
+
+
+class DeepFMRanker(Ranker, _DeepFM):
+    """DeepFM ranker: a factorization machine and an MLP on shared embeddings.
+
+    See `DeepFMClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    H. Guo, R. Tang, Y. Ye, Z. Li and X. He, "DeepFM: A Factorization-Machine based
+    Neural Network for CTR Prediction", IJCAI 2017, arXiv:1703.04247.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import DeepFMRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = DeepFMRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -12,15 +12,17 @@ from torch import Tensor
 from .._params import Interval, param
 from ..base import BaseModel
 from ..batches import Batch
-from ..layers import InteractionHead, field_aware_products, gather_fields
+from ..layers import (
+    InteractionHead,
+    field_aware_entry_products,
+    field_aware_products,
+    pad_rows,
+)
 from ..network import Shape
 from ..pairwise import Entries, PairwiseNetwork
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 from ..threads import available_memory
-
-#: Bytes that the field pairs of one chunk of rows may take: about what stays in cache.
-_CHUNK_BYTES = 1 << 24
 
 
 class FFMNetwork(PairwiseNetwork):
@@ -224,4 +226,38 @@ class FFMRegressor(Regressor, _FFM):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> FFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
     True
+    """
+
+
+class FFMRanker(Ranker, _FFM):
+    """Field-aware factorization machine ranker.
+
+    See `FFMClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware Factorization Machines
+    for CTR Prediction", RecSys 2016.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import FFMRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = FFMRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

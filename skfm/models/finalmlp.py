@@ -15,7 +15,7 @@ from ..layers import MLP, BilinearFusion, FeatureGate
 from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class FinalMLPNetwork(Network):
@@ -171,4 +171,38 @@ class FinalMLPRegressor(Regressor, _FinalMLP):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> FinalMLPRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
     True
+    """
+
+
+class FinalMLPRanker(Ranker, _FinalMLP):
+    """FinalMLP ranker: two gated MLPs and a bilinear form of both.
+
+    See `FinalMLPClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    K. Mao, J. Zhu, L. Su, G. Cai, Y. Li and Z. Dong, "FinalMLP: An Enhanced Two-Stream
+    MLP Model for CTR Prediction", AAAI 2023, arXiv:2304.00902.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import FinalMLPRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = FinalMLPRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

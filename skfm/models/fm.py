@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..base import BaseModel
 from ..factorization import FMNetwork
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class _FM(BaseModel):
@@ -83,4 +83,37 @@ class FMRegressor(Regressor, _FM):
     >>> model = FMRegressor(alpha_factors=0, max_iter=300, random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.95
     True
+    """
+
+
+class FMRanker(Ranker, _FM):
+    """Factorization machine ranker.
+
+    See `FMClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    S. Rendle, "Factorization Machines", ICDM 2010.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import FMRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = FMRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -16,7 +16,7 @@ from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..pretraining import check_pretrained
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 from ..training import Trainer
 
 
@@ -75,6 +75,10 @@ class _FMClassifier(Classifier, _FirstStage):
 
 class _FMRegressor(Regressor, _FirstStage):
     """The FM of an FNN for numbers."""
+
+
+class _FMRanker(Ranker, _FirstStage):
+    """The FM of an FNN for rankings."""
 
 
 class _Unwatched:
@@ -204,3 +208,39 @@ class FNNRegressor(Regressor, _FNN):
     """
 
     _fm_class = _FMRegressor
+
+
+class FNNRanker(Ranker, _FNN):
+    """Factorization-machine supported neural network ranker.
+
+    See `FNNClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    W. Zhang, T. Du and J. Wang, "Deep Learning over Multi-field Categorical Data: A
+    Case Study on User Response Prediction", ECIR 2016, arXiv:1601.02376.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import FNNRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = FNNRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
+    """
+
+    _fm_class = _FMRanker

@@ -9,7 +9,7 @@ from ..layers import WeightedPairs
 from ..network import Shape
 from ..pairwise import Entries, PairwiseNetwork
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class FwFMNetwork(PairwiseNetwork):
@@ -112,4 +112,39 @@ class FwFMRegressor(Regressor, _FwFM):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> FwFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
     True
+    """
+
+
+class FwFMRanker(Ranker, _FwFM):
+    """Field-weighted factorization machine ranker.
+
+    See `FwFMClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    J. Pan, J. Xu, A. L. Ruiz, W. Zhao, S. Pan, Y. Sun and Q. Lu, "Field-weighted
+    Factorization Machines for Click-Through Rate Prediction in Display Advertising",
+    WWW 2018, arXiv:1806.03514.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import FwFMRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = FwFMRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from .._params import Interval, StrOptions, param
+from .._params import Interval, StrOptions, param, redeclare
 from ..base import BaseModel
 from ..layers import MLP, BatchNorm, Dropout, bi_interaction
 from ..network import Network, Shape
-from ..parameters import MLPParameters, auto_dropout
+from ..parameters import MLPParameters, SharedParameters, auto_dropout
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class NFMNetwork(Network):
@@ -127,4 +127,38 @@ class NFMRegressor(Regressor, _NFM):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> NFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
     True
+    """
+
+
+class NFMRanker(Ranker, _NFM):
+    """Neural factorization machine ranker.
+
+    See `NFMClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    X. He and T.-S. Chua, "Neural Factorization Machines for Sparse Predictive
+    Analytics", SIGIR 2017, arXiv:1708.05027.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import NFMRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = NFMRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -13,7 +13,7 @@ from ..layers import MLP, inner_products, outer_product
 from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class PNNNetwork(Network):
@@ -128,4 +128,38 @@ class PNNRegressor(Regressor, _PNN):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> PNNRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
     True
+    """
+
+
+class PNNRanker(Ranker, _PNN):
+    """Product-based neural network ranker.
+
+    See `PNNClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Y. Qu, H. Cai, K. Ren, W. Zhang, Y. Yu, Y. Wen and J. Wang, "Product-based Neural
+    Networks for User Response Prediction", ICDM 2016, arXiv:1611.00144.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import PNNRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = PNNRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -14,7 +14,7 @@ from ..layers import MLP
 from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class WideDeepNetwork(Network):
@@ -172,4 +172,38 @@ class WideDeepRegressor(Regressor, _WideDeep):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> WideDeepRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
     True
+    """
+
+
+class WideDeepRanker(Ranker, _WideDeep):
+    """Wide & Deep ranker: a linear model beside a perceptron on embeddings.
+
+    See `WideDeepClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    H.-T. Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016,
+    arXiv:1606.07792.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import WideDeepRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = WideDeepRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -16,10 +16,7 @@ from ..layers import CIN, MLP, Linear
 from ..network import Network, Shape
 from ..parameters import MLPParameters
 from ..sparse import Lookup
-from ..tasks import Classifier, Regressor
-
-#: Bytes that the products of one chunk of rows may take: about what stays in cache.
-_CHUNK_BYTES = 1 << 24
+from ..tasks import Classifier, Ranker, Regressor
 
 
 class XDeepFMNetwork(Network):
@@ -143,4 +140,39 @@ class XDeepFMRegressor(Regressor, _XDeepFM):
     >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
     >>> XDeepFMRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
     True
+    """
+
+
+class XDeepFMRanker(Ranker, _XDeepFM):
+    """xDeepFM ranker: a compressed interaction network beside an MLP.
+
+    See `XDeepFMClassifier` for the model. Learns to order the rows of a query by
+    relevance; ``predict`` gives the scores to order them by.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    J. Lian, X. Zhou, F. Zhang, Z. Chen, X. Xie and G. Sun, "xDeepFM: Combining Explicit
+    and Implicit Feature Interactions for Recommender Systems", KDD 2018,
+    arXiv:1803.05170.
+
+    Examples
+    --------
+    The items that each user likes, which no score of the item alone can rank:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import XDeepFMRanker
+    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+    >>> model = XDeepFMRanker(random_state=0)
+    >>> X = OneHotEncoder().fit_transform(X)
+    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
+    1.0
     """

@@ -1,6 +1,7 @@
 """Tasks: what y means, which loss, and how raw scores are read."""
 
 from .classifier import Classifier
+from .ranker import Ranker
 from .regressor import Regressor
 
-__all__ = ["Classifier", "Regressor"]
+__all__ = ["Classifier", "Ranker", "Regressor"]

@@ -1,0 +1,221 @@
+"""Losses of rankers: of the scores of a query's rows beside each other.
+
+A query's loss is a mean over its pairs or rows, and stands for each of its rows: in the
+loss of a batch, queries weigh by their rows. Rows are sorted by query and, within a
+query, by relevance (see `skfm.queries`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..queries import Queries, discounts, mean_ndcg
+from .base import Loss
+
+
+class Pairs(NamedTuple):
+    """Pairs of rows, query after query: the first is more relevant than the second."""
+
+    better: np.ndarray
+    worse: np.ndarray
+    counts: np.ndarray  # of each query
+
+
+class RankingLoss(Loss):
+    """What the losses of rankers share.
+
+    Parameters
+    ----------
+    ndcg_at : int or None
+        Ranks that count in the NDCG of held-out rows.
+    """
+
+    fixes_bias: ClassVar[bool] = True
+
+    def __init__(self, ndcg_at: int | None) -> None:
+        self.ndcg_at = ndcg_at
+
+    def check_target(self, target: np.ndarray) -> None:
+        if np.any(target < 0):
+            row = int(np.flatnonzero(target < 0)[0])
+            raise ValueError(
+                f"y must be zero or more, the relevance of each row, but is "
+                f"{target[row]} in row {row}."
+            )
+
+    def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return np.zeros(1)
+
+    def per_row(
+        self,
+        scores: Tensor,
+        target: Tensor,
+        queries: Queries | None = None,
+        weight: Tensor | None = None,
+    ) -> Tensor:
+        """The loss of each row's query, shape (B,).
+
+        Parameters
+        ----------
+        scores : Tensor of shape (B, 1)
+        target, weight : Tensor of shape (B,)
+            Relevance, and weights of the rows within their query.
+        queries : Queries
+        """
+        assert queries is not None
+        assert weight is not None
+        per_query = self.per_query(scores[:, 0], target, queries, weight)
+        return torch.repeat_interleave(per_query, _tensor(queries.lengths(), scores))
+
+    def per_query(
+        self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
+    ) -> Tensor:
+        """The loss of each query, shape (Q,), all arguments but ``queries`` (B,)."""
+        raise AssertionError("defined by each loss")
+
+    def validation_score(
+        self,
+        scores: np.ndarray,
+        target: np.ndarray,
+        query: np.ndarray,
+        weight: np.ndarray,
+    ) -> float:
+        """Mean NDCG."""
+        return mean_ndcg(scores[:, 0], target, query, weight, self.ndcg_at)
+
+
+class PairwiseLoss(RankingLoss):
+    """Mean of log(1 + exp(-(s_i - s_j))) over pairs where i is more relevant than j.
+
+    With binary relevance the loss of Bayesian personalised ranking (Rendle et al., UAI
+    2009). A pair weighs the product of its rows' weights.
+
+    Parameters
+    ----------
+    n_pairs : int
+        A query of n rows that has more than ``n_pairs * n`` pairs contributes as many,
+        drawn evenly, other ones in each batch.
+    ndcg_at : int or None
+    """
+
+    def __init__(self, n_pairs: int, ndcg_at: int | None) -> None:
+        super().__init__(ndcg_at)
+        self.n_pairs = n_pairs
+
+    def per_query(
+        self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
+    ) -> Tensor:
+        pairs = draw_pairs(target.cpu().numpy(), queries, self.n_pairs)
+        better, worse, counts = (_tensor(array, scores) for array in pairs)
+        strength = weight[better] * weight[worse]
+        strength = strength * self._importance(scores, target, queries, better, worse)
+        values = F.softplus(scores[worse] - scores[better]) * strength
+        return _mean_by_run(values, strength, counts)
+
+    def _importance(
+        self,
+        scores: Tensor,
+        target: Tensor,
+        queries: Queries,
+        better: Tensor,
+        worse: Tensor,
+    ) -> Tensor:
+        return scores.new_ones(())
+
+
+class LambdaLoss(PairwiseLoss):
+    """The pairwise loss, a pair weighed by what exchanging its rows changes in NDCG.
+
+    |y_i - y_j| |1 / log2(r_i + 1) - 1 / log2(r_j + 1)|, r the ranks by the scores of
+    the moment (LambdaRank: Burges, 2010), normed to a mean of one within a query.
+    """
+
+    @torch.no_grad()
+    def _importance(
+        self,
+        scores: Tensor,
+        target: Tensor,
+        queries: Queries,
+        better: Tensor,
+        worse: Tensor,
+    ) -> Tensor:
+        query = np.repeat(np.arange(len(queries)), queries.lengths())
+        ranking = np.lexsort((-scores.cpu().numpy(), query))
+        by_row = np.empty(len(query))
+        by_row[ranking] = discounts(queries.starts)
+        discount = torch.from_numpy(by_row).to(scores)
+        gain = target[better] - target[worse]
+        return gain * (discount[better] - discount[worse]).abs()
+
+
+class ListwiseLoss(RankingLoss):
+    """-sum_i p_i log softmax(s)_i over the rows of a query, p_i = y_i / sum_j y_j.
+
+    The softmax cross-entropy (ListNet: Cao et al., ICML 2007) of shares of relevance. A
+    row of weight 2 counts as two rows.
+    """
+
+    def per_query(
+        self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
+    ) -> Tensor:
+        lengths = _tensor(queries.lengths(), scores)
+        highest = torch.segment_reduce(scores.detach(), "max", lengths=lengths)
+        centred = scores - torch.repeat_interleave(highest, lengths)
+        total = _sum_by_run(weight * centred.exp(), lengths)
+        gain = weight * target
+        log_total = torch.repeat_interleave(total.log(), lengths)
+        return _mean_by_run((log_total - centred) * gain, gain, lengths)
+
+
+def draw_pairs(relevance: np.ndarray, queries: Queries, n_pairs: int) -> Pairs:
+    """All pairs of rows of different relevance in each query, or a sample of them.
+
+    The pairs of a query, by the better row and then the worse, are numbered without
+    listing them: as rows are sorted by relevance, those worse than a row are the first
+    ``n_worse`` rows of its query. A sample takes a number at random from each of
+    equal stretches of the numbers.
+    """
+    rows = np.arange(len(relevance))
+    query_start = np.repeat(queries.starts[:-1], queries.lengths())
+    new_level = np.ones(len(rows), np.bool_)
+    new_level[1:] = relevance[1:] != relevance[:-1]
+    new_level[queries.starts[:-1]] = True
+    level_start = np.maximum.accumulate(np.where(new_level, rows, 0))
+    ends = np.cumsum(level_start - query_start)
+    bounds = np.concatenate([[0], ends])[queries.starts]
+    n_all = np.diff(bounds)
+    counts = np.minimum(n_all, n_pairs * queries.lengths())
+    query = np.repeat(np.arange(len(queries)), counts)
+    number = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
+    if np.any(counts < n_all):
+        stretch = (n_all / np.maximum(counts, 1))[query]
+        within = np.random.default_rng(queries.seed).random(len(query))
+        # All pairs of a query that is not sampled: stretches of one number.
+        number = np.minimum((number + within) * stretch, n_all[query] - 1)
+        number = number.astype(np.int64)
+    number = number + bounds[:-1][query]
+    better = np.searchsorted(ends, number, side="right")
+    first = np.concatenate([[0], ends])[better]
+    return Pairs(better, query_start[better] + number - first, counts)
+
+
+def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(like.device)
+
+
+def _sum_by_run(values: Tensor, lengths: Tensor) -> Tensor:
+    if len(values) == 0:
+        return values.new_zeros(len(lengths))
+    return torch.segment_reduce(values, "sum", lengths=lengths)
+
+
+def _mean_by_run(weighted: Tensor, weight: Tensor, lengths: Tensor) -> Tensor:
+    """Sums of ``weighted`` over those of ``weight``; zero where these are."""
+    total = _sum_by_run(weight, lengths)
+    share = torch.where(total > 0, 1 / total.clamp(min=1e-30), 0)
+    return _sum_by_run(weighted, lengths) * share
