@@ -53,6 +53,11 @@ class MatrixCross(nn.Module):
         crossed: Tensor = x0 * self.outer(inner) + x
         return crossed
 
+    def matrix(self) -> Tensor:
+        """W of shape (d, d), also where it is kept as a product."""
+        outer: Tensor = self.outer.weight
+        return outer if self.inner is None else outer @ self.inner.weight
+
 
 class ExpertCross(nn.Module):
     """Several low-rank crosses, weighed by a gate (DCN V2, mixture of low-rank

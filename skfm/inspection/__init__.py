@@ -1,0 +1,14 @@
+"""What a fitted model has learnt: explanations, attention, strengths, embeddings."""
+
+from .attention import attention_weights
+from .explanation import explain
+from .strength import interaction_strength
+from .vectors import embeddings, most_similar
+
+__all__ = [
+    "attention_weights",
+    "embeddings",
+    "explain",
+    "interaction_strength",
+    "most_similar",
+]

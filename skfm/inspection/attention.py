@@ -1,0 +1,137 @@
+"""Attention weights of AFM and AutoInt, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .._params import StrOptions, validate_params
+from ..batches import Rows
+from ..models.afm import AFMNetwork
+from ..models.autoint import AutoIntNetwork
+from ..threads import torch_threads
+from .reading import Model, batches, to_float64
+
+
+@validate_params(
+    {
+        "estimator": "no_validation",
+        "X": "no_validation",
+        "by": [StrOptions({"feature", "field"})],
+    },
+    prefer_skip_nested_validation=True,
+)
+def attention_weights(estimator: Any, X: Any, *, by: str = "feature") -> pd.DataFrame:
+    """Attention that an AFM or an AutoInt pays in each row.
+
+    Parameters
+    ----------
+    estimator : AFM or AutoInt estimator
+        Fitted; or a pipeline or search with one at its end.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        What ``estimator`` takes.
+    by : {"feature", "field"}, default="feature"
+        Whether the pairs of an AFM go by the names of their columns, or by those of
+        their fields, where the weights of pairs of the same two fields are added. The
+        attention of an AutoInt is between fields.
+
+    Returns
+    -------
+    DataFrame
+        Of an AFM, a row for each pair of entries of each row of X: ``row``, ``first``,
+        ``second`` and ``weight``. The weights of a row of X sum to one; a row of X with
+        fewer than two entries has none.
+
+        Of an AutoInt, ``row``, ``layer``, ``head``, ``field``, ``attends_to`` and
+        ``weight``: how much ``field`` takes from ``attends_to``. The weights of a
+        field sum to one in each layer and head.
+
+    Raises
+    ------
+    TypeError
+        If the model has no attention.
+    FieldInferenceError
+        If nothing tells the fields that ``by="field"`` asks for.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import AFMClassifier
+    >>> from skfm.inspection import attention_weights
+    >>> X = [["a", "x", "u"], ["a", "y", "u"], ["b", "x", "u"], ["b", "y", "u"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> model = make_pipeline(OneHotEncoder(), AFMClassifier(random_state=0)).fit(X, y)
+    >>> weights = attention_weights(model, X[:1])
+    >>> weights[["first", "second"]].values.tolist()
+    [['x0_a', 'x1_x'], ['x0_a', 'x2_u'], ['x1_x', 'x2_u']]
+    >>> round(float(weights.weight.sum()), 6)
+    1.0
+    """
+    model = Model.of(estimator)
+    network = model.network
+    if not isinstance(network, AFMNetwork | AutoIntNetwork):
+        raise TypeError(
+            f"{type(model.estimator).__name__} has no attention: fit an AFM or AutoInt "
+            "estimator. skfm.inspection.explain takes all."
+        )
+    rows = model.rows(X)
+    with torch_threads(1), torch.no_grad():
+        if isinstance(network, AutoIntNetwork):
+            return pd.concat(_between_fields(network, rows, model), ignore_index=True)
+        frame = pd.concat(_of_pairs(network, rows, model, by), ignore_index=True)
+    if by == "feature":
+        return frame
+    keys = ["row", "first", "second"]
+    return frame.groupby(keys, sort=False, as_index=False)["weight"].sum()
+
+
+def _of_pairs(
+    network: AFMNetwork, rows: Rows, model: Model, by: str
+) -> Iterator[pd.DataFrame]:
+    names = model.column_names()
+    if by == "field":
+        fields, field_names = model.fields(rows)
+        names = np.array(field_names, dtype=object)[fields]
+    longest = rows.longest()
+    held = longest * (longest - 1) // 2 * network.table.width
+    for start, batch in batches(network, rows, held):
+        entries = network.entries(batch)
+        weights = to_float64(network.attention_weights(entries))  # (B, P)
+        first, second = entries.pairs()
+        of_row, pair = np.nonzero(second < np.diff(batch.indptr)[:, None])
+        yield pd.DataFrame(
+            {
+                "row": start + of_row,
+                "first": names[entries.columns[of_row, first[pair]]],
+                "second": names[entries.columns[of_row, second[pair]]],
+                "weight": weights[of_row, pair],
+            }
+        )
+
+
+def _between_fields(
+    network: AutoIntNetwork, rows: Rows, model: Model
+) -> Iterator[pd.DataFrame]:
+    _, field_names = model.fields(rows)
+    names = np.array(field_names, dtype=object)
+    n_layers, n_heads = len(network.attention), network.n_heads
+    held = n_layers * n_heads * len(names) ** 2
+    for start, batch in batches(network, rows, held):
+        by_layer = network.attention_weights(network.table.look_up(batch))
+        weights = to_float64(torch.stack(by_layer, dim=1))  # (B, L, H, F, F)
+        row, layer, head, field, other = np.indices(weights.shape).reshape(5, -1)
+        yield pd.DataFrame(
+            {
+                "row": start + row,
+                "layer": layer,
+                "head": head,
+                "field": names[field],
+                "attends_to": names[other],
+                "weight": weights.ravel(),
+            }
+        )

@@ -1,0 +1,185 @@
+"""From what users pass to a network, the rows it reads, and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ..batches import PREDICTION_BATCH, Batch, Rows
+from ..fields import FieldInferenceError, fields_from, resolve_fields
+from ..network import Network
+
+#: Numbers that the arrays of one chunk of rows may hold.
+_NUMBERS_PER_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted estimator of skfm, out of the pipeline or search it may stand in.
+
+    Attributes
+    ----------
+    estimator : estimator
+        Fitted.
+    encoder : transformer or None
+        What a pipeline does to X before.
+    """
+
+    estimator: Any
+    encoder: Any = None
+
+    @classmethod
+    def of(cls, estimator: Any) -> Model:
+        """Find the model in ``estimator``.
+
+        Raises
+        ------
+        TypeError
+            If there is none of skfm.
+        NotFittedError
+            If it is not fitted.
+        """
+        model, encoder = estimator, None
+        if hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        if hasattr(model, "steps"):
+            encoder = model[:-1] if len(model) > 1 else None
+            model = model[-1]
+        if not hasattr(model, "_read_rows"):
+            raise TypeError(
+                f"inspection needs an estimator of skfm, or a pipeline or search with "
+                f"one at its end; got {type(estimator).__name__}."
+            )
+        check_is_fitted(model, "network_")
+        return cls(model, encoder)
+
+    @property
+    def network(self) -> Network:
+        """The trained network."""
+        network: Network = self.estimator.network_
+        return network
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Units of y in a unit of each raw score, (n_outputs,)."""
+        scale: np.ndarray = self.estimator._output_scale()[0]
+        return scale
+
+    @property
+    def bias(self) -> np.ndarray:
+        """The constant part of the scores, (n_outputs,), in units of y."""
+        return np.atleast_1d(self.estimator.intercept_).astype(np.float64)
+
+    def rows(self, X: Any) -> Rows:
+        """The rows of X as the network reads them."""
+        encoded = X if self.encoder is None else self.encoder.transform(X)
+        rows: Rows = self.estimator._read_rows(encoded)
+        return rows
+
+    def output_names(self) -> list[Any]:
+        """Class labels, or numbers of the outputs."""
+        n_outputs = self.network.shape.n_outputs
+        classes = getattr(self.estimator, "classes_", None)
+        if classes is not None and len(classes) == n_outputs:
+            return list(classes)
+        return list(range(n_outputs))
+
+    def column_names(self) -> np.ndarray:
+        """Names of the network's columns, from the encoder where it knows better."""
+        names: np.ndarray = self.estimator.column_names_
+        if self.encoder is None or hasattr(self.estimator, "feature_names_in_"):
+            return names
+        try:
+            told = self.encoder.get_feature_names_out()
+        except (AttributeError, ValueError):
+            return names
+        return np.asarray(told, dtype=object) if len(told) == len(names) else names
+
+    def fields(self, rows: Rows | None = None) -> tuple[np.ndarray, list[str]]:
+        """Field of each column, and the fields' names.
+
+        Those of the fit; for a model that needs none, those of the encoder, or what the
+        structure of ``rows`` shows.
+
+        Raises
+        ------
+        FieldInferenceError
+            If nothing tells them.
+        """
+        known, names = self.estimator.fields_, self.estimator.field_names_
+        told = self._fields_of_encoder()
+        if known is None and told is not None:
+            return told
+        if known is not None:
+            same = told is not None and np.array_equal(told[0], known)
+            return known, told[1] if same and told is not None else names
+        if rows is None:
+            raise FieldInferenceError(
+                f"{type(self.estimator).__name__} was fitted without fields, and its "
+                "columns do not tell them: pass fields= to the estimator, or put the "
+                "encoder and the estimator in a pipeline."
+            )
+        names = list(self.column_names())
+        return resolve_fields("auto", _as_csr(rows), names=names)
+
+    def _fields_of_encoder(self) -> tuple[np.ndarray, list[str]] | None:
+        if self.encoder is None:
+            return None
+        try:
+            fields, names = fields_from(self.encoder)
+        except FieldInferenceError:
+            return None
+        return (fields, names) if len(fields) == self.network.shape.n_columns else None
+
+
+def batches(
+    network: Network, rows: Rows, numbers_per_row: int
+) -> Iterator[tuple[int, Batch]]:
+    """Batches of at most as many rows as memory allows, and the first row of each.
+
+    Parameters
+    ----------
+    network : Network
+        Whose `prepare` the rows go through.
+    rows : Rows
+    numbers_per_row : int
+        What is held of one row at a time.
+    """
+    size = max(1, _NUMBERS_PER_CHUNK // max(1, numbers_per_row))
+    allowed = network.chunk_rows(network.table.n_fields or rows.longest())
+    size = min(size, PREDICTION_BATCH, allowed or PREDICTION_BATCH)
+    for start in range(0, len(rows), size):
+        stop = min(start + size, len(rows))
+        yield start, network.prepare(rows.span(start, stop))
+
+
+def rows_of_entries(batch: Batch) -> np.ndarray:
+    """The row of each entry of a batch, (nnz,)."""
+    return np.repeat(np.arange(len(batch)), np.diff(batch.indptr))
+
+
+def to_float64(tensor: Tensor) -> np.ndarray:
+    """A tensor without its graph and device."""
+    array: np.ndarray = tensor.detach().cpu().double().numpy()
+    return array
+
+
+def category_names(names: np.ndarray, field: str) -> np.ndarray:
+    """Names of a field's columns without the name of the field in front."""
+    for prefix in (f"{field}_", f"__{field}_"):
+        cut = [str(name).partition(prefix) for name in names]
+        if all(found and (prefix[0] == "_" or not head) for head, found, _ in cut):
+            return np.array([tail for _, _, tail in cut], dtype=object)
+    return names
+
+
+def _as_csr(rows: Rows) -> Any:
+    data = np.ones(len(rows.indices)) if rows.data is None else rows.data
+    shape = (len(rows), rows.n_columns)
+    return sp.csr_array((data, rows.indices, rows.indptr), shape=shape, copy=False)
