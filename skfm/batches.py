@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .jit import CACHE_LINE, JIT, prefetch
 from .queries import Queries
+from .structure import is_canonical
 from .threads import parallel_for
 
 #: Rows scored at once by predict and evaluate: enough to hide the cost of a call,
@@ -213,7 +214,8 @@ def canonical_csr(X: Any) -> Any:
     Raises
     ------
     ValueError
-        If X has more columns than an int32 can number.
+        If X has more columns than an int32 can number, or is a sparse matrix whose
+        arrays do not fit each other.
     """
     if X.shape[1] > MAX_COLUMNS:
         raise ValueError(
@@ -227,7 +229,8 @@ def canonical_csr(X: Any) -> Any:
     if X.format != "csr":
         X = X.tocsr()
     csr = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape, copy=False)
-    if not csr.has_canonical_format or np.count_nonzero(csr.data) < csr.nnz:
+    canonical = is_canonical(csr.indptr, csr.indices, csr.shape[1])
+    if not canonical or np.count_nonzero(csr.data) < csr.nnz:
         # Sums of duplicates may exceed a small integer type.
         csr = csr.copy() if csr.dtype.kind == "f" else csr.astype(np.float64)
         csr.sum_duplicates()
@@ -256,10 +259,18 @@ def _all_ones(data: np.ndarray, chunk: int = 1 << 20) -> bool:
     )
 
 
-@njit(nogil=True, cache=True)
+#: Rows ahead of the current one that `_gather` requests, and the cache lines of each.
+_ROWS_AHEAD = 8
+_LINES_AHEAD = 3
+
+
+@njit(**JIT)
 def _gather(indptr, indices, data, rows, out_indptr, columns, values, start, stop):  # type: ignore[no-untyped-def]
     unit = data.shape[0] == 0
     for b in range(start, stop):
+        ahead = indptr[rows[min(b + _ROWS_AHEAD, stop - 1)]]
+        for line in range(_LINES_AHEAD):
+            prefetch(indices, ahead, line * CACHE_LINE)
         source, target = indptr[rows[b]], out_indptr[b]
         for p in range(out_indptr[b + 1] - target):
             columns[target + p] = indices[source + p]
@@ -268,7 +279,7 @@ def _gather(indptr, indices, data, rows, out_indptr, columns, values, start, sto
                 values[target + p] = data[source + p]
 
 
-@njit(nogil=True, cache=True)
+@njit(**JIT)
 def _divide_by_count(indptr, columns, values, fields, n_fields, out, start, stop):  # type: ignore[no-untyped-def]
     unit = values.shape[0] == 0
     counts = np.zeros(n_fields, np.int64)
@@ -282,7 +293,7 @@ def _divide_by_count(indptr, columns, values, fields, n_fields, out, start, stop
             counts[fields[columns[p]]] = 0
 
 
-@njit(nogil=True, cache=True)
+@njit(**JIT)
 def _mark_columns(indptr, indices, rows, active):  # type: ignore[no-untyped-def]
     for b in range(rows.shape[0]):
         for p in range(indptr[rows[b]], indptr[rows[b] + 1]):

@@ -42,6 +42,9 @@ class DenseAdam:
     alpha : float
         L2 strength: the gradient of ``alpha / 2 * ||theta||^2`` is added for every
         parameter of two or more dimensions (biases and norms are not penalised).
+    clip_norm : float or None
+        The gradient of all parameters together, that of the penalty included, is
+        scaled down to at most this Euclidean norm.
     """
 
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
@@ -51,7 +54,9 @@ class DenseAdam:
         parameters: Iterable[nn.Parameter],
         learning_rate: float,
         alpha: float = 0.0,
+        clip_norm: float | None = None,
     ) -> None:
+        self.clip_norm = clip_norm
         self.learning_rate = learning_rate
         self.n_steps = 0
         parameters = list(parameters)
@@ -78,6 +83,9 @@ class DenseAdam:
             gradient = gradient + further
         if self._penalise:
             gradient = gradient.addcmul(self._decay, self.values)
+        if self.clip_norm is not None:
+            norm = torch.linalg.vector_norm(gradient).clamp(min=self.clip_norm)
+            gradient = gradient * (self.clip_norm / norm)
         self.mean.lerp_(gradient, 1 - self.beta1)
         self.variance.mul_(self.beta2).addcmul_(
             gradient, gradient, value=1 - self.beta2

@@ -13,7 +13,7 @@ from .dense import DenseAdam
 from .losses import Loss, RankingLoss
 from .network import Network
 from .replicas import Replica, merge_norms
-from .sparse import OPTIMIZERS, Groups, Lookup
+from .sparse import OPTIMIZERS, Groups, Lookup, RowOptimizer
 from .threads import parallel_for
 
 #: Work of a part of a batch (multiplications of the dense layers, plus the numbers
@@ -39,6 +39,12 @@ class Settings:
     tol: float
     n_threads: int
     early_stopping: bool
+    momentum: float = 0.0
+    l1_ratio_linear: float = 0.0
+    l1_ratio_factors: float = 0.0
+    clip_norm: float | None = None
+    learning_rate_schedule: str = "constant"
+    warmup_epochs: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,11 +83,12 @@ class Learner:
         rng: np.random.Generator,
     ) -> None:
         self.network, self.loss, self.settings = network, loss, settings
-        self.table_optimizer = OPTIMIZERS[settings.optimizer](
-            network.table, settings.learning_rate
-        )
+        self.table_optimizer = self._make_table_optimizer()
         self.dense_optimizer = DenseAdam(
-            network.parameters(), settings.network_learning_rate, settings.alpha
+            network.parameters(),
+            settings.network_learning_rate,
+            settings.alpha,
+            settings.clip_norm,
         )
         looked_up = entries_per_row * network.table.width * _WORK_PER_NUMBER
         work = settings.batch_size * (network.work_per_row() + looked_up)
@@ -94,6 +101,25 @@ class Learner:
             Replica(network, gradient, int(rng.integers(2**62)))
             for gradient in gradients
         ]
+
+    def _make_table_optimizer(self) -> RowOptimizer:
+        settings, name, options = self.settings, self.settings.optimizer, {}
+        if settings.momentum:
+            name, options = "momentum", {"momentum": settings.momentum}
+        return OPTIMIZERS[name](
+            self.network.table,
+            settings.learning_rate,
+            l1_linear=settings.alpha_linear * settings.l1_ratio_linear,
+            l1_factors=settings.alpha_factors * settings.l1_ratio_factors,
+            clip_norm=settings.clip_norm,
+            **options,
+        )
+
+    def scale_rates(self, factor: float) -> None:
+        """Set the optimizers' learning rates to ``factor`` times those of the start."""
+        settings = self.settings
+        self.table_optimizer.learning_rate = factor * settings.learning_rate
+        self.dense_optimizer.learning_rate = factor * settings.network_learning_rate
 
     def step(self, batch: Batch, groups: Groups | None, mean_weight: float) -> float:
         """Learn from one batch.
@@ -116,10 +142,17 @@ class Learner:
         table, settings = self.network.table, self.settings
         assert batch.weight is not None
         share = batch.weight.to(table.weight.device) / (mean_weight * len(batch))
-        loss, lookups = self._backward(batch, share)
+        if table.on_cpu and groups is None:
+            groups = table.group(batch)
+        loss, lookups = self._backward(batch, groups, share)
         if not np.isfinite(loss):
             return loss
-        strengths = share.new_tensor([settings.alpha_linear, settings.alpha_factors])
+        strengths = share.new_tensor(
+            [
+                settings.alpha_linear * (1 - settings.l1_ratio_linear),
+                settings.alpha_factors * (1 - settings.l1_ratio_factors),
+            ]
+        )
         gradient = table.gradient(
             batch,
             lookups,
@@ -127,6 +160,7 @@ class Learner:
             groups=groups,
             n_threads=settings.n_threads,
         )
+        gradient.share = share
         touched = [table.weight, *self.table_optimizer.state]
         with self.network.keep_fixed(batch.columns, touched):
             self.table_optimizer.step(gradient)
@@ -153,8 +187,15 @@ class Learner:
             for replica in range(first, last):
                 self.replicas[replica].gradient.zero_()
                 for i in range(replica, len(parts), n):
-                    losses[i], lookups[i] = self._part(
-                        self.replicas[replica].network, batch, parts[i], share
+                    network = self.replicas[replica].network
+                    rows = batch.slice(*parts[i])
+                    if pooled is None:
+                        lookup = table.look_up(rows, n_threads=threads)
+                    else:
+                        lookup = pooled.pooled_rows(*parts[i])
+                    lookups[i] = lookup.collect_gradients()
+                    losses[i] = self._part(
+                        network, rows, lookup, share[slice(*parts[i])]
                     )
 
         parallel_for(work, n, settings.n_threads)
@@ -210,7 +251,8 @@ class Learner:
     def load_optimizers(self, state: OptimizerState) -> None:
         """Go on from an earlier run's `optimizer_state`."""
         device = self.network.table.weight.device
-        if state.optimizer == self.settings.optimizer:
+        same = state.optimizer == self.settings.optimizer
+        if same and len(state.table_arrays) == len(self.table_optimizer.state):
             tensors = [_writable(array).to(device) for array in state.table_arrays]
             self.table_optimizer.state = tensors
             self.table_optimizer.n_steps = state.table_steps

@@ -19,12 +19,20 @@ def may_import(*first_party: str, never: str = "") -> Rule:
     return Rule(frozenset(first_party), frozenset(never.split()))
 
 
-LEVEL_0 = ("_params", "checks", "parameters", "fields", "encoding", "datasets")
-LEVEL_1 = ("jit", "threads", "queries", "batches")
+LEVEL_0 = (
+    "_params",
+    "checks",
+    "parameters",
+    "optimization",
+    "fields",
+    "encoding",
+    "datasets",
+)
+LEVEL_1 = ("jit", "threads", "queries", "structure", "batches")
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
 LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
-LEVEL_3 += ("factorization", "pairwise", "pretraining", "shuffling")
+LEVEL_3 += ("factorization", "pairwise", "pretraining", "serving", "shuffling")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
@@ -38,13 +46,15 @@ MODULES = {
     "_params": may_import(never="torch"),
     "checks": may_import("_params", never="torch"),
     "parameters": may_import("_params", never="torch"),
+    "optimization": may_import("_params", "parameters", never="torch"),
     "fields": may_import("_params", never="torch"),
     "encoding": may_import("_params", "fields", never="torch"),
     "datasets": may_import("_params", never="torch"),
     "jit": may_import(never="torch sklearn"),
     "threads": may_import(),
     "queries": may_import(never="torch sklearn"),
-    "batches": may_import(*LEVEL_0, "jit", "queries", "threads"),
+    "structure": may_import("jit", never="torch sklearn"),
+    "batches": may_import(*LEVEL_0, "jit", "queries", "structure", "threads"),
     "sparse": may_import(*LEVEL_1, never="sklearn"),
     "layers": may_import(never="sklearn"),
     "losses": may_import("queries", never="sklearn"),
@@ -52,9 +62,10 @@ MODULES = {
     "network": may_import(*LEVELS_1_2, never="sklearn"),
     "replicas": may_import(*LEVELS_1_2, "network", never="sklearn"),
     "learner": may_import(*LEVELS_1_2, "network", "replicas", never="sklearn"),
+    "schedules": may_import(never="torch sklearn"),
     "shuffling": may_import("batches", "queries", never="torch sklearn"),
     "training": may_import(
-        *LEVELS_1_2, "network", "learner", "shuffling", never="sklearn"
+        *LEVELS_1_2, "network", "learner", "schedules", "shuffling", never="sklearn"
     ),
     "choices": may_import(),
     "callbacks": may_import("training"),
@@ -64,6 +75,7 @@ MODULES = {
     "pairwise": may_import("batches", "network", never="sklearn"),
     "factorization": may_import(*LEVELS_1_2, "network", "pairwise", never="sklearn"),
     "pretraining": may_import("fitted", "persistence"),
+    "serving": may_import(*LEVEL_1, "encoding", "frames"),
     "base": may_import(*LEVELS_0_3),
     "tasks": may_import(*LEVELS_0_3, "base"),
     "models.*": may_import(*LEVELS_0_3, "base", "tasks"),

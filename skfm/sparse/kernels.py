@@ -13,21 +13,10 @@ factors; B rows in the batch; nnz entries.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
 
-_JIT: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    # Contraction (fused multiply-add) is deterministic; reassociation is left out.
-    "fastmath": {"contract", "nsz"},
-}
+from ..jit import JIT, prefetch_row
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16
@@ -35,38 +24,9 @@ _AHEAD = 16
 _COLUMNS_AHEAD = 8
 #: Bits of a column sorted by one pass of the radix sort: 2048 counters fit in L1.
 _RADIX_BITS = 11
-_CACHE_LINE = 64
 
 
-@intrinsic
-def _prefetch(typingctx, array, row, offset):
-    """Request the cache line ``offset`` bytes into ``array[row]``."""
-
-    def codegen(context, builder, signature, args):
-        struct = context.make_array(signature.args[0])(context, builder, args[0])
-        stride = cgutils.unpack_tuple(builder, struct.strides)[0]
-        base = builder.ptrtoint(struct.data, stride.type)
-        address = builder.add(base, builder.add(builder.mul(args[1], stride), args[2]))
-        byte_pointer, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [byte_pointer, i32, i32, i32]),
-            "llvm.prefetch.p0",
-        )
-        flags = [ir.Constant(i32, flag) for flag in (0, 3, 1)]
-        builder.call(function, [builder.inttoptr(address, byte_pointer), *flags])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp), codegen
-
-
-@njit(forceinline=True, **_JIT)
-def _prefetch_row(array, row, width):
-    for offset in range(0, width * array.itemsize + _CACHE_LINE - 1, _CACHE_LINE):
-        _prefetch(array, np.intp(row), offset)
-
-
-@njit(**_JIT)
+@njit(**JIT)
 def pool(weight, n_linear, indptr, columns, values, out, start, stop):
     """out[b] = [sum x w | sum x v | sum (x v)^2], the squares by factor or in all."""
     width = weight.shape[1]
@@ -78,7 +38,7 @@ def pool(weight, n_linear, indptr, columns, values, out, start, stop):
     for b in range(start, stop):
         acc[:] = 0
         for p in range(indptr[b], indptr[b + 1]):
-            _prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
+            prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
             c = columns[p]
             x = weight.dtype.type(1) if unit else values[p]
             for d in range(n_linear):
@@ -96,7 +56,43 @@ def pool(weight, n_linear, indptr, columns, values, out, start, stop):
             out[b, width] = acc[width:].sum()
 
 
-@njit(**_JIT)
+@njit(**JIT)
+def pool_by_column(weight, n_linear, groups, values, out, start, stop):
+    """Add to out[b] what `pool` writes, for the distinct columns start..stop alone.
+
+    Column by column the table is read in order, each row once; ``out`` fits the cache.
+    """
+    distinct, bounds, order, rows = groups
+    width = weight.shape[1]
+    n_factors = width - n_linear
+    by_factor = out.shape[1] == width + n_factors
+    unit = values.shape[0] == 0
+    last = rows.shape[0] - 1
+    one = weight.dtype.type(1)
+    line, squares = np.empty(width, weight.dtype), np.empty(n_factors, weight.dtype)
+    for u in range(start, stop):
+        prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
+        c = distinct[u]
+        for d in range(width):
+            line[d] = weight[c, d]
+        total = weight.dtype.type(0)
+        for j in range(n_factors):
+            squares[j] = line[n_linear + j] * line[n_linear + j]
+            total += squares[j]
+        for i in range(bounds[u], bounds[u + 1]):
+            prefetch_row(out, rows[min(i + _COLUMNS_AHEAD, last)], width)
+            b = rows[i]
+            x = one if unit else values[order[i]]
+            for d in range(width):
+                out[b, d] += x * line[d]
+            if by_factor:
+                for j in range(n_factors):
+                    out[b, width + j] += x * x * squares[j]
+            else:
+                out[b, width] += x * x * total
+
+
+@njit(**JIT)
 def scatter(
     weight, n_linear, indptr, columns, values, fields, linear, slots, start, stop
 ):
@@ -113,7 +109,7 @@ def scatter(
         for d in range(n_linear):
             linear[b, d] = 0
         for p in range(indptr[b], indptr[b + 1]):
-            _prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
+            prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
             c = columns[p]
             x = weight.dtype.type(1) if unit else values[p]
             slot = np.int64(fields[c]) if by_field else p - indptr[b]
@@ -123,7 +119,7 @@ def scatter(
                 slots[b, slot, j] += x * weight[c, n_linear + j]
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def group(indptr, columns, n_columns):
     """Sort a batch's entries by column, entries of a column in row order.
 
@@ -134,54 +130,65 @@ def group(indptr, columns, n_columns):
     order : (nnz,) int32, entries sorted by column
     rows : (nnz,) int32, the row of each sorted entry
     distinct : (U,) int32, the columns present
-    bounds : (U + 1,) int64, where each column's entries start in ``order``
+    bounds : (U + 1,) int32, where each column's entries start in ``order``
     """
     n = columns.shape[0]
+    mask = (1 << _RADIX_BITS) - 1
     n_digits = 1
     while (n_columns - 1) >> (n_digits * _RADIX_BITS) > 0:
         n_digits += 1
-    keys, spare = np.empty(n, np.int64), np.empty(n, np.int64)
-    row_of = np.empty(n, np.int32)
-    counts = np.zeros((n_digits, 1 << _RADIX_BITS), np.int64)
-    mask = (1 << _RADIX_BITS) - 1
+    places = np.zeros((n_digits, 1 << _RADIX_BITS), np.int64)
+    for p in range(n):
+        for digit in range(n_digits):
+            places[digit, (columns[p] >> (digit * _RADIX_BITS)) & mask] += 1
+    for digit in range(n_digits):
+        total = 0
+        for value in range(mask + 1):
+            total, places[digit, value] = total + places[digit, value], total
+    keys, row_of = np.empty(n, np.int64), np.empty(n, np.int32)
+    place = places[0]
     for b in range(indptr.shape[0] - 1):
         for p in range(indptr[b], indptr[b + 1]):
             row_of[p] = b
-            keys[p] = (np.int64(columns[p]) << 32) | p
-            for digit in range(n_digits):
-                counts[digit, (columns[p] >> (digit * _RADIX_BITS)) & mask] += 1
-    for digit in range(n_digits):
-        shift = 32 + digit * _RADIX_BITS
-        place = counts[digit]
-        total = 0
-        for value in range(mask + 1):
-            total, place[value] = total + place[value], total
-        for i in range(n):
-            value = (keys[i] >> shift) & mask
-            spare[place[value]] = keys[i]
+            value = columns[p] & mask
+            keys[place[value]] = (np.int64(columns[p]) << 32) | p
             place[value] += 1
-        keys, spare = spare, keys
+    for digit in range(1, n_digits):
+        keys = _sort_digit(keys, places[digit], 32 + digit * _RADIX_BITS)
     return _runs(keys, row_of)
 
 
-@njit(**_JIT)
+@njit(**JIT)
+def _sort_digit(keys, place, shift):
+    """One pass of the radix sort; ``place`` is where the next key of a digit goes."""
+    mask = (1 << _RADIX_BITS) - 1
+    out = np.empty_like(keys)
+    for i in range(keys.shape[0]):
+        value = (keys[i] >> shift) & mask
+        out[place[value]] = keys[i]
+        place[value] += 1
+    return out
+
+
+@njit(**JIT)
 def _runs(keys, row_of):
+    """Where the columns of sorted keys begin, and what the keys are made of."""
     n = keys.shape[0]
     order, rows = np.empty(n, np.int32), np.empty(n, np.int32)
-    distinct, bounds = np.empty(n, np.int32), np.empty(n + 1, np.int64)
+    distinct, bounds = np.empty(n, np.int32), np.empty(n + 1, np.int32)
     n_distinct = 0
     previous = np.int64(-1)
     for i in range(n):
         column, entry = keys[i] >> 32, keys[i] & 0xFFFFFFFF
         order[i] = entry
         rows[i] = row_of[entry]
-        if column != previous:
-            distinct[n_distinct] = column
-            bounds[n_distinct] = i
-            n_distinct += 1
-            previous = column
+        # Written in any case: a branch would be mispredicted every other time.
+        distinct[n_distinct] = column
+        bounds[n_distinct] = i
+        n_distinct += column != previous
+        previous = column
     bounds[n_distinct] = n
-    return order, rows, distinct[:n_distinct].copy(), bounds[: n_distinct + 1].copy()
+    return order, rows, distinct[:n_distinct], bounds[: n_distinct + 1]
 
 
 # A gradient not yet reduced travels as one tuple (see `RowGradient.parts`):
@@ -196,13 +203,13 @@ def _runs(keys, row_of):
 #   n_linear                        C
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def _buffer(weight, gradient):
     """What `_column_gradient` works in."""
     return np.empty(max(weight.shape[1], gradient[6].shape[1]), weight.dtype)
 
 
-@njit(forceinline=True, **_JIT)
+@njit(forceinline=True, **JIT)
 def _column_gradient(weight, gradient, u, acc):
     """Gradient of the u-th distinct column's table row, into ``acc[:D]``.
 
@@ -215,7 +222,7 @@ def _column_gradient(weight, gradient, u, acc):
     last = order.shape[0] - 1
     acc[:] = 0
     for i in range(bounds[u], bounds[u + 1]):
-        _prefetch_row(upstream, rows[min(i + _AHEAD, last)], width)
+        prefetch_row(upstream, rows[min(i + _AHEAD, last)], width)
         b = rows[i]
         if unit:
             for d in range(width):
@@ -231,7 +238,7 @@ def _column_gradient(weight, gradient, u, acc):
         _add_slot_gradient(gradient, u, acc)
 
 
-@njit(forceinline=True, **_JIT)
+@njit(forceinline=True, **JIT)
 def _add_second(weight, c, n_first, n_linear, width, acc):
     """Add what is in proportion to the weights: ``acc = [U1 | a | U2]`` before."""
     a, second = acc[n_first], acc[n_first + 1]
@@ -247,7 +254,7 @@ def _add_second(weight, c, n_first, n_linear, width, acc):
         acc[d] += a * weight[c, d]
 
 
-@njit(forceinline=True, **_JIT)
+@njit(forceinline=True, **JIT)
 def _add_slot_gradient(gradient, u, acc):
     """Add sum x dL/dslots over a column's entries to the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
@@ -261,40 +268,40 @@ def _add_slot_gradient(gradient, u, acc):
             acc[n_linear + j] += x * slots[b, slot, j]
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def reduce(weight, gradient, out, start, stop):
     """out[u] = gradient of the u-th distinct column's table row."""
     distinct, acc = gradient[0], _buffer(weight, gradient)
     width = weight.shape[1]
     for u in range(start, stop):
-        _prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
+        prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
         _column_gradient(weight, gradient, u, acc)
         for d in range(width):
             out[u, d] = acc[d]
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def sgd(weight, gradient, learning_rate, start, stop):
     """Reduce and step: w -= lr g."""
     distinct, acc = gradient[0], _buffer(weight, gradient)
     width = weight.shape[1]
     for u in range(start, stop):
-        _prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
+        prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
         _column_gradient(weight, gradient, u, acc)
         c = distinct[u]
         for d in range(width):
             weight[c, d] -= learning_rate * acc[d]
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def adagrad(weight, gradient, squares, learning_rate, epsilon, start, stop):
     """Reduce and step: s += g^2; w -= lr g / (sqrt(s) + eps)."""
     distinct, acc = gradient[0], _buffer(weight, gradient)
     width = weight.shape[1]
     for u in range(start, stop):
         ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
-        _prefetch_row(weight, ahead, width)
-        _prefetch_row(squares, ahead, width)
+        prefetch_row(weight, ahead, width)
+        prefetch_row(squares, ahead, width)
         _column_gradient(weight, gradient, u, acc)
         c = distinct[u]
         for d in range(width):
@@ -304,7 +311,7 @@ def adagrad(weight, gradient, squares, learning_rate, epsilon, start, stop):
             weight[c, d] -= learning_rate * g / (np.sqrt(s) + epsilon)
 
 
-@njit(**_JIT)
+@njit(**JIT)
 def adam(weight, gradient, mean, variance, settings, start, stop):
     """Reduce and step, lazily: a column's moments advance when it is touched.
 
@@ -316,9 +323,9 @@ def adam(weight, gradient, mean, variance, settings, start, stop):
     one = weight.dtype.type(1)
     for u in range(start, stop):
         ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
-        _prefetch_row(weight, ahead, width)
-        _prefetch_row(mean, ahead, width)
-        _prefetch_row(variance, ahead, width)
+        prefetch_row(weight, ahead, width)
+        prefetch_row(mean, ahead, width)
+        prefetch_row(variance, ahead, width)
         _column_gradient(weight, gradient, u, acc)
         c = distinct[u]
         for d in range(width):

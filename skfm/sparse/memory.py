@@ -10,19 +10,26 @@ import numpy as np
 
 #: Arrays from this many bytes on are worth huge pages.
 _LARGE = 1 << 22
+#: Bytes between the starts of two tables modulo the size of a page. At the same place
+#: of a page, a store to one row holds up the load of the same row of the other table.
+_STAGGER = 17 * 64
 
 
-def zeros(shape: tuple[int, int], dtype: np.dtype[Any]) -> np.ndarray:
+def zeros(
+    shape: tuple[int, int], dtype: np.dtype[Any], *, place: int = 0
+) -> np.ndarray:
     """Zeros that the system commits when touched, in huge pages where it has them.
 
     Rows of a large table are read at random; with pages of 4 KiB most reads would miss
     the address translation cache too. NumPy asks for huge pages in `empty`, which
-    would commit all of the memory at once, but not in `zeros`.
+    would commit all of the memory at once, but not in `zeros`. Tables that are used
+    side by side are given different ``place``s: 0, 1, 2, ...
     """
-    n_bytes = shape[0] * shape[1] * dtype.itemsize
+    n_numbers, start = shape[0] * shape[1], place * _STAGGER
+    n_bytes = n_numbers * dtype.itemsize
     if n_bytes < _LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.zeros(shape, dtype)
-    memory = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory = mmap.mmap(-1, start + n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with suppress(OSError):  # a kernel built without them
         memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, dtype).reshape(shape)
+    return np.frombuffer(memory, dtype, n_numbers, start).reshape(shape)

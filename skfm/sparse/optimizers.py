@@ -1,5 +1,9 @@
 """Optimizers that touch only the table rows a batch touched.
 
+The plain ones are fused with the reduction of the gradient in a kernel. Momentum, FTRL,
+L1 and clipping take the gradient reduced, by column, and go by operations on the rows
+it touches, as all optimizers do on other devices.
+
 State has the table's layout, one row per column, and starts at zero: memory the system
 hands out lazily, so columns that never occur cost nothing.
 """
@@ -26,6 +30,11 @@ class RowOptimizer:
     table : EmbeddingTable
     learning_rate : float
         May be changed between steps.
+    l1_linear, l1_factors : float
+        L1 strengths: each column's linear weights, and factors, are pulled to zero by
+        this times the sum of ``share * abs(x)`` over its entries in the batch.
+    clip_norm : float or None
+        A column's gradient is scaled down to at most this Euclidean norm.
 
     Attributes
     ----------
@@ -34,22 +43,38 @@ class RowOptimizer:
     """
 
     n_states: ClassVar[int] = 0
+    #: Whether a kernel does the whole step where nothing but the gradient counts.
+    fused: ClassVar[bool] = True
 
-    def __init__(self, table: EmbeddingTable, learning_rate: float) -> None:
+    def __init__(
+        self,
+        table: EmbeddingTable,
+        learning_rate: float,
+        *,
+        l1_linear: float = 0.0,
+        l1_factors: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
         self.table = table
         self.learning_rate = learning_rate
+        self.clip_norm = clip_norm
         self.n_steps = 0
-        dtype = table.host.dtype
-        self.state = [
-            torch.from_numpy(zeros(table.host.shape, dtype)).to(table.weight.device)
-            for _ in range(self.n_states)
-        ]
+        l1 = torch.full((table.width,), l1_factors, dtype=table.weight.dtype)
+        l1[: table.n_linear] = l1_linear
+        self.l1 = l1.to(table.weight.device) if l1_linear or l1_factors else None
+        self.state = [self._zeros(i + 1) for i in range(self.n_states)]
+
+    def _zeros(self, place: int) -> Tensor:
+        table = self.table
+        array = zeros(table.host.shape, table.host.dtype, place=place)
+        return torch.from_numpy(array).to(table.weight.device)
 
     def step(self, gradient: RowGradient) -> None:
         """Update the table's rows that ``gradient`` touches."""
         self.n_steps += 1
-        if not self.table.on_cpu:
-            self._device_step(*gradient.coalesce())
+        plain = self.fused and self.l1 is None and self.clip_norm is None
+        if not (plain and self.table.on_cpu):
+            self._step_reduced(gradient)
             return
         parts = gradient.parts()
         scalar = self.table.host.dtype.type
@@ -60,6 +85,35 @@ class RowOptimizer:
             gradient.n_threads,
             *(self.table.host, parts, *(s.numpy() for s in self.state), *settings),
         )
+
+    def _step_reduced(self, gradient: RowGradient) -> None:
+        columns, reduced = gradient.coalesce()
+        if self.clip_norm is not None:
+            norms = torch.linalg.vector_norm(reduced, dim=1, keepdim=True)
+            reduced *= self.clip_norm / norms.clamp(min=self.clip_norm)
+        pull = None
+        if self.l1 is not None:
+            pull = gradient.absolute_shares()[:, None] * self.l1
+        self._update(columns, reduced, pull)
+
+    def _update(self, columns: Tensor, gradient: Tensor, pull: Tensor | None) -> None:
+        """Step on some rows, then soften by what L1 comes to over the step.
+
+        Parameters
+        ----------
+        columns : Tensor of shape (U,)
+        gradient : Tensor of shape (U, C + k)
+        pull : Tensor of shape (U, C + k), or None
+            L1 strengths.
+        """
+        self._device_step(columns, gradient)
+        if pull is not None:
+            weight = self.table.weight[columns]
+            self.table.weight[columns] = soften(weight, pull * self._rates(columns))
+
+    def _rates(self, columns: Tensor) -> Tensor | float:
+        """What a steady gradient of one moves each weight by in a step."""
+        return self.learning_rate
 
     def _kernel(self) -> Any:
         raise AssertionError("defined by each optimizer")
@@ -78,6 +132,11 @@ def _cast(setting: Any, scalar: Any) -> Any:
     return scalar(setting)
 
 
+def soften(weight: Tensor, threshold: Tensor) -> Tensor:
+    """The soft threshold, the proximal operator of L1: exactly zero up to it."""
+    return weight.sign() * (weight.abs() - threshold).clamp(min=0)
+
+
 class SGD(RowOptimizer):
     """w -= lr g."""
 
@@ -86,6 +145,38 @@ class SGD(RowOptimizer):
 
     def _device_step(self, columns: Tensor, gradient: Tensor) -> None:
         self.table.weight[columns] -= self.learning_rate * gradient
+
+
+class Momentum(RowOptimizer):
+    """u = momentum u + g; w -= lr u, as `torch.optim.SGD`, where a row is touched.
+
+    Parameters
+    ----------
+    momentum : float
+        Above 0 and below 1.
+    """
+
+    n_states = 1
+    fused = False
+
+    def __init__(
+        self,
+        table: EmbeddingTable,
+        learning_rate: float,
+        *,
+        momentum: float = 0.9,
+        **options: Any,
+    ) -> None:
+        super().__init__(table, learning_rate, **options)
+        self.momentum = momentum
+
+    def _rates(self, columns: Tensor) -> float:
+        return self.learning_rate / (1 - self.momentum)
+
+    def _device_step(self, columns: Tensor, gradient: Tensor) -> None:
+        velocity = self.momentum * self.state[0][columns] + gradient
+        self.state[0][columns] = velocity
+        self.table.weight[columns] -= self.learning_rate * velocity
 
 
 class Adagrad(RowOptimizer):
@@ -103,6 +194,9 @@ class Adagrad(RowOptimizer):
 
     def _settings(self) -> tuple[Any, ...]:
         return self.learning_rate, self.epsilon
+
+    def _rates(self, columns: Tensor) -> Tensor:
+        return self.learning_rate / (self.state[0][columns].sqrt() + self.epsilon)
 
     def _device_step(self, columns: Tensor, gradient: Tensor) -> None:
         squares = self.state[0][columns] + gradient.square()
@@ -125,6 +219,11 @@ class Adam(RowOptimizer):
         correction = math.sqrt(1 - self.beta2**self.n_steps)
         return ((step_size, self.beta1, self.beta2, correction, self.epsilon),)
 
+    def _rates(self, columns: Tensor) -> Tensor:
+        correction = math.sqrt(1 - self.beta2**self.n_steps)
+        scale = self.state[1][columns].sqrt() / correction + self.epsilon
+        return self.learning_rate / scale
+
     def _device_step(self, columns: Tensor, gradient: Tensor) -> None:
         ((step_size, beta1, beta2, correction, epsilon),) = self._settings()
         mean = self.state[0][columns] * beta1 + gradient * (1 - beta1)
@@ -134,8 +233,50 @@ class Adam(RowOptimizer):
         self.table.weight[columns] -= step_size * step
 
 
+class FTRL(RowOptimizer):
+    """FTRL-Proximal (McMahan et al., KDD 2013, algorithm 1), per coordinate.
+
+    With n the sum of squared gradients and Z the learning rate times the paper's z::
+
+        Z += lr g - (sqrt(n + g^2) - sqrt(n)) w;  n += g^2;  A += lr * L1
+        w = 0 where |Z| <= A, else -(Z - sign(Z) A) / (sqrt(n) + eps)
+
+    L1 is counted at each touch (McMahan, AISTATS 2011), so that its strength means what
+    it means for the other optimizers; L2 comes with the gradient. Without L1 the steps
+    are Adagrad's. The paper's beta is ``eps``, as gradients here are means over a
+    batch. A row starts at the weights it has when it is first touched.
+    """
+
+    n_states = 2
+    fused = False
+    epsilon = 1e-10
+
+    def __init__(
+        self, table: EmbeddingTable, learning_rate: float, **options: Any
+    ) -> None:
+        super().__init__(table, learning_rate, **options)
+        if self.l1 is not None:
+            self.state.append(self._zeros(len(self.state) + 1))
+
+    def _update(self, columns: Tensor, gradient: Tensor, pull: Tensor | None) -> None:
+        weight = self.table.weight[columns]
+        z, squares = self.state[0][columns], self.state[1][columns]
+        z = torch.where(squares == 0, -self.epsilon * weight, z)
+        before = squares.sqrt()
+        squares = squares + gradient.square()
+        root = squares.sqrt()
+        z = z + self.learning_rate * gradient - (root - before) * weight
+        self.state[0][columns], self.state[1][columns] = z, squares
+        if pull is not None:
+            self.state[2][columns] += self.learning_rate * pull
+            z = soften(z, self.state[2][columns])
+        self.table.weight[columns] = -z / (root + self.epsilon)
+
+
 OPTIMIZERS: dict[str, type[RowOptimizer]] = {
     "adagrad": Adagrad,
     "adam": Adam,
+    "ftrl": FTRL,
+    "momentum": Momentum,
     "sgd": SGD,
 }

@@ -17,6 +17,9 @@ from .memory import zeros
 
 #: Entries below which a kernel is not worth a second thread.
 _ENTRIES_PER_THREAD = 20_000
+#: Entries that are worth sums of their own when pooling by column, and how many sums.
+_ENTRIES_PER_PART = 100_000
+_MAX_PARTS = 16
 
 _NO_FIELDS = np.empty(0, np.int32)
 
@@ -53,6 +56,22 @@ class Lookup:
         parts = (self.linear, self.sum, self.sum_squares, self.slots)
         return [part for part in parts if part is not None]
 
+    def pooled_rows(self, start: int, stop: int) -> Lookup:
+        """Rows of a pooled lookup, as views."""
+        assert self.sum is not None
+        assert self.sum_squares is not None
+        rows = slice(start, stop)
+        return Lookup(
+            *(self.linear[rows], self.sum[rows], self.sum_squares[rows]),
+            *(None, self.lengths[rows]),
+        )
+
+    def collect_gradients(self) -> Lookup:
+        """Make the leaves collect gradients."""
+        for leaf in self.leaves():
+            leaf.requires_grad_()
+        return self
+
 
 @dataclass(slots=True)
 class Groups:
@@ -62,6 +81,10 @@ class Groups:
     rows: np.ndarray
     distinct: np.ndarray
     bounds: np.ndarray
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """The arrays as the kernels take them."""
+        return self.distinct, self.bounds, self.order, self.rows
 
 
 @dataclass(slots=True)
@@ -78,6 +101,24 @@ class RowGradient:
     slots: Tensor | None
     n_threads: int = 1
     groups: Groups | None = None
+    share: Tensor | None = None
+
+    def absolute_shares(self) -> Tensor:
+        """Sum of ``share * abs(x)`` over each distinct column's entries, (U,).
+
+        ``share`` (B,) is how much each row counts in the batch's loss.
+        """
+        assert self.share is not None
+        if not self.table.on_cpu:
+            return torch_ops.absolute_shares(
+                *self.table.device_entries(self.batch), self.share
+            )
+        if self.groups is None:
+            self.groups = self.table.group(self.batch)
+        shares = self.share.numpy()[self.groups.rows]
+        if len(self.batch.values):
+            shares = shares * np.abs(self.batch.values[self.groups.order])
+        return torch.from_numpy(np.add.reduceat(shares, self.groups.bounds[:-1]))
 
     def parts(self) -> tuple[Any, ...]:
         """The arrays as the kernels take them."""
@@ -86,7 +127,7 @@ class RowGradient:
         empty = np.empty((0, 0, 0), upstream.dtype)
         slots = empty if self.slots is None else self.slots.numpy()
         return (
-            *(groups.distinct, groups.bounds, groups.order, groups.rows),
+            *groups.arrays(),
             *(self.batch.indptr, self.batch.values, upstream, self.table.n_first),
             *(slots, self.table.kernel_fields, self.table.n_linear),
         )
@@ -229,10 +270,35 @@ class EmbeddingTable:
             lookup = self._read_host(batch, self.threads_for(batch, n_threads))
         else:
             lookup = self.read_entries(self.entries(batch), batch)
-        if training:
-            for leaf in lookup.leaves():
-                leaf.requires_grad_()
-        return lookup
+        return lookup.collect_gradients() if training else lookup
+
+    def pool_by_column(
+        self, batch: Batch, groups: Groups, *, n_threads: int = 1
+    ) -> Lookup:
+        """The pooled lookup of a whole batch whose entries are grouped by column.
+
+        Much faster than row by row, as the table is read in order. Threads add to sums
+        of their own, as many as the batch has work for, so that the bits do not depend
+        on the number of threads.
+        """
+        n_entries = len(batch.columns)
+        n_parts = min(_MAX_PARTS, max(1, n_entries // _ENTRIES_PER_PART))
+        share = np.arange(n_parts + 1) * n_entries // n_parts
+        ends = np.searchsorted(groups.bounds, share)
+        shape = (n_parts, len(batch), self.width + self.n_squares)
+        sums = np.zeros(shape, self.host.dtype)
+        where = (self.host, self.n_linear, groups.arrays(), batch.values)
+
+        def work(first: int, last: int) -> None:
+            for part in range(first, last):
+                kernels.pool_by_column(*where, sums[part], ends[part], ends[part + 1])
+
+        parallel_for(work, n_parts, self.threads_for(batch, n_threads))
+        for further in sums[1:]:
+            sums[0] += further
+        return self._pooled(
+            torch.from_numpy(sums[0]), torch.from_numpy(np.diff(batch.indptr))
+        )
 
     def _read_host(self, batch: Batch, n_threads: int) -> Lookup:
         n_rows, dtype = len(batch), self.host.dtype

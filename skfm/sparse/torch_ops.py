@@ -87,3 +87,14 @@ def reduce(
     gradient[:, :n_linear] += weight[distinct, :n_linear] * linear_part
     gradient[:, n_linear:] += weight[distinct, n_linear:] * factor_part
     return distinct, gradient
+
+
+def absolute_shares(
+    indptr: Tensor, columns: Tensor, values: Tensor, share: Tensor
+) -> Tensor:
+    """Sum of ``share * abs(x)`` by distinct column: see `RowGradient`."""
+    lengths = indptr.diff()
+    entries = torch.repeat_interleave(share, lengths) * values.abs()
+    order = torch.argsort(columns, stable=True)
+    _, counts = torch.unique_consecutive(columns[order], return_counts=True)
+    return segment_sum(entries[order, None], counts)[:, 0]

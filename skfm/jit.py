@@ -1,0 +1,56 @@
+"""How the CPU's hot loops are compiled, and asking memory for data ahead of its use."""
+
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+#: Options of every kernel: it releases the GIL and is compiled once per machine.
+JIT: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    # Contraction (fused multiply-add) is deterministic; reassociation is left out.
+    "fastmath": {"contract", "nsz"},
+}
+
+CACHE_LINE = 64
+
+
+@intrinsic
+def prefetch(typingctx, array, row, offset):
+    """Request the cache line ``offset`` bytes into ``array[row]``."""
+
+    def codegen(context, builder, signature, args):
+        struct = context.make_array(signature.args[0])(context, builder, args[0])
+        stride = cgutils.unpack_tuple(builder, struct.strides)[0]
+        base = builder.ptrtoint(struct.data, stride.type)
+        address = builder.add(base, builder.add(builder.mul(args[1], stride), args[2]))
+        byte_pointer, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte_pointer, i32, i32, i32]),
+            "llvm.prefetch.p0",
+        )
+        flags = [ir.Constant(i32, flag) for flag in (0, 3, 1)]
+        builder.call(function, [builder.inttoptr(address, byte_pointer), *flags])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), codegen
+
+
+@njit(forceinline=True, **JIT)
+def prefetch_row(array, row, width):
+    """Request the first ``width`` elements of ``array[row]``."""
+    end = width * array.itemsize
+    for offset in range(0, end, CACHE_LINE):
+        prefetch(array, np.intp(row), offset)
+    # A row that starts inside a line ends in one more.
+    prefetch(array, np.intp(row), end - array.itemsize)
