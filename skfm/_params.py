@@ -32,6 +32,7 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "param",
+    "redeclare",
     "validate_params",
 ]
 
@@ -54,6 +55,12 @@ def param(*, default: Any, valid: list[Any], doc: str) -> Any:
     return dataclasses.field(default=default, metadata={"valid": valid, "doc": doc})
 
 
+def redeclare(base: type, name: str, *, default: Any) -> Any:
+    """Declare a parameter of ``base`` again, with another default."""
+    known = base.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
+    return param(default=default, valid=known["valid"], doc=known["doc"])
+
+
 def _document(field: dataclasses.Field[Any]) -> str:
     kind, _, text = textwrap.dedent(field.metadata["doc"]).strip().partition("\n")
     body = textwrap.indent(textwrap.dedent(text).strip(), "    ")
@@ -71,6 +78,11 @@ def _attributes(cls: type) -> str:
     """The ``_attributes_doc`` of a class and its bases, the most basic last."""
     docs = [vars(base).get("_attributes_doc", "") for base in cls.__mro__]
     return "\n".join(textwrap.dedent(doc).strip() for doc in docs if doc)
+
+
+def _text(cls: type, name: str) -> str:
+    """A text that a class or one of its bases gives, without its indentation."""
+    return textwrap.dedent(getattr(cls, name, "")).strip()
 
 
 def _follow_mro(cls: type) -> None:
@@ -95,7 +107,9 @@ def _follow_mro(cls: type) -> None:
     cls.__annotations__ = annotations
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(param,))
+@dataclass_transform(
+    kw_only_default=True, eq_default=False, field_specifiers=(param, redeclare)
+)
 class Parametrized(BaseEstimator):
     """A scikit-learn estimator whose parameters are declared with `param`."""
 
@@ -106,7 +120,12 @@ class Parametrized(BaseEstimator):
         dataclasses.dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
         fields = dataclasses.fields(cls)
         cls._parameter_constraints = {f.name: f.metadata["valid"] for f in fields}
-        parameters = "\n\n".join(map(_document, fields))
-        doc = _fill(cls.__doc__ or "", "{parameters}", parameters)
-        cls.__doc__ = _fill(doc, "{attributes}", _attributes(cls))
+        texts = {
+            "{sections}": _text(cls, "_sections_doc").replace("{name}", cls.__name__),
+            "{parameters}": "\n\n".join(map(_document, fields)),
+            "{attributes}": _attributes(cls),
+            "{references}": _text(cls, "_references_doc"),
+        }
+        for marker, text in texts.items():
+            cls.__doc__ = _fill(cls.__doc__ or "", marker, text)
         super().__init_subclass__(**kwargs)

@@ -64,3 +64,14 @@ class EpochCallbacks:
             line += f"  validation score {history.validation_scores[-1]:.5f}"
         line += f"  {len(trainer.train) / max(seconds, 1e-9):,.0f} rows/s"
         return line + f"  at most {seconds * (of - epoch):.0f} s left"
+
+
+class Unwatched:
+    """Watches a run that callbacks do not follow, and does nothing."""
+
+    def begin_epoch(self) -> None:
+        """Do nothing."""
+
+    def end_epoch(self, trainer: Trainer) -> bool:
+        """Go on."""
+        return False

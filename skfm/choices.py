@@ -15,7 +15,7 @@ MANY_ROWS = 10_000
 FULL_BATCH = 256
 MAX_AUTO_BATCH = 8192
 #: An epoch has about this many batches, until they reach the maximal size.
-_BATCHES_PER_EPOCH = 128
+_BATCHES_PER_EPOCH = 256
 
 
 def dtype(asked: str, X: Any) -> str:

@@ -17,6 +17,8 @@ from .sparse import EmbeddingTable, Lookup
 from .threads import parallel_for
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+#: Bytes that one chunk of rows may take: about what stays in cache.
+CHUNK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -223,9 +225,14 @@ class Network(nn.Module):
         MemoryError
         """
 
+    def numbers_per_row(self, n_slots: int) -> int:
+        """Numbers that a row of ``n_slots`` entries grows to on its way, if many."""
+        return 0
+
     def chunk_rows(self, n_slots: int) -> int | None:
         """Rows of ``n_slots`` entries that fit the memory budget; None: any."""
-        return None
+        needed = self.numbers_per_row(n_slots) * self.table.weight.element_size()
+        return max(1, CHUNK_BYTES // needed) if needed else None
 
     def work_per_row(self) -> float:
         """Multiplications that the dense layers spend on a row, roughly."""

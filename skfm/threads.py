@@ -152,3 +152,19 @@ def available_memory() -> int:
     except OSError:
         pass
     return 1 << 62
+
+
+def check_memory(needed: float, what: str, advice: str) -> None:
+    """Refuse what takes more bytes than there are.
+
+    Raises
+    ------
+    MemoryError
+        Saying what needs how much, and the advice.
+    """
+    available = available_memory()
+    if needed > available:
+        raise MemoryError(
+            f"{what} {needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB "
+            f"available: {advice}"
+        )

@@ -157,6 +157,23 @@ class TestFM:
         expected = polynomial.transform(X) @ weights
         assert_allclose(scores_of(network, X)[:, 0], expected, **TIGHT)
 
+    @pytest.mark.parametrize("n_outputs", [1, 3])
+    def test_users_and_items_make_a_biased_matrix_factorization(self, n_outputs):
+        """mu + b_u + b_i + <p_u, q_i>, each output weighing the k factors."""
+        n_users, n_items = 4, N_COLUMNS - 4
+        network = random_network("FM", n_outputs=n_outputs)
+        w, V = linear_and_factors(network)
+        weights = np.ones((4, 1))
+        if n_outputs > 1:
+            weights = network.head.weight.detach().numpy()
+        users, items = np.divmod(np.arange(n_users * n_items), n_items)
+        X = np.eye(N_COLUMNS)[users] + np.eye(N_COLUMNS)[n_users + items]
+        products = np.einsum("uk,ik,kc->uic", V[:n_users], V[n_users:], weights)
+        expected = network.bias.detach().numpy() + products
+        expected += w[:n_users, None] + w[None, n_users:]
+        scores = scores_of(network, X).reshape(n_users, n_items, n_outputs)
+        assert_allclose(scores, expected, **TIGHT)
+
     def test_rotated_factors(self):
         network, X = random_network("FM"), rows()
         before = scores_of(network, X)

@@ -159,7 +159,7 @@ def test_chunks_of_attention_change_nothing(E, n_bytes, X, y, monkeypatch):
 
     whole = fit()
     expected = scores_of(whole, X)
-    monkeypatch.setattr("skfm.models.afm._CHUNK_BYTES", n_bytes)
+    monkeypatch.setattr("skfm.network.CHUNK_BYTES", n_bytes)
     assert whole.network_.chunk_rows(N_COLUMNS) < 16
     assert_allclose(scores_of(whole, X), expected, **TIGHT)
     chunked = fit()

@@ -12,6 +12,7 @@ from .pairs import InteractionHead, PairAttention, bi_interaction
 from .products import (
     ResidualUnit,
     WeightedPairs,
+    field_aware_entry_products,
     field_aware_products,
     gather_fields,
     inner_products,
@@ -37,6 +38,7 @@ __all__ = [
     "VectorCross",
     "WeightedPairs",
     "bi_interaction",
+    "field_aware_entry_products",
     "field_aware_products",
     "gather_fields",
     "inner_products",

@@ -69,6 +69,14 @@ def field_aware_products(embeddings: Tensor) -> Tensor:
     return (embeddings[:, first, second] * embeddings[:, second, first]).sum(dim=1)
 
 
+def _pad_rows(values: Tensor, lengths: Tensor, longest: int) -> Tensor:
+    """One value an entry, row by row, as (B, longest), padded with zeros."""
+    there = torch.arange(longest, device=values.device) < lengths[:, None]
+    padded = values.new_zeros(there.shape)
+    padded[there] = values
+    return padded
+
+
 def gather_fields(entries: Tensor, fields: Tensor, n_fields: int) -> Tensor:
     """Sum a row's entries by field, (B, F, d).
 
@@ -84,6 +92,35 @@ def gather_fields(entries: Tensor, fields: Tensor, n_fields: int) -> Tensor:
     """
     member = fields[:, None, :] == torch.arange(n_fields, device=fields.device)[:, None]
     return member.to(entries.dtype) @ entries
+
+
+def field_aware_entry_products(
+    entries: Tensor, fields: Tensor, lengths: Tensor
+) -> Tensor:
+    """`field_aware_products`, and the pairs of entries that share a field (FFM).
+
+    Parameters
+    ----------
+    entries : Tensor of shape (B, m, F, k)
+        What each entry shows to each field; padded with zeros.
+    fields : Tensor of shape (number of entries,), int64
+        The field of each entry, row by row.
+    lengths : Tensor of shape (B,)
+        Entries of each row.
+
+    Returns
+    -------
+    Tensor of shape (B, k)
+    """
+    n_fields, n_factors = entries.shape[2:]
+    fields = _pad_rows(fields, lengths, entries.shape[1])  # (B, m)
+    by_field = gather_fields(entries.flatten(start_dim=2), fields, n_fields)
+    by_field = by_field.unflatten(2, (n_fields, n_factors))  # (B, F, F, k)
+    total = by_field.diagonal(dim1=1, dim2=2)  # (B, k, F)
+    index = fields[:, :, None, None].expand(-1, -1, 1, n_factors)
+    own = entries.gather(2, index)[:, :, 0]  # (B, m, k)
+    inside = 0.5 * (total.square().sum(dim=2) - own.square().sum(dim=1))
+    return field_aware_products(by_field) + inside
 
 
 class WeightedPairs(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -16,7 +16,7 @@ from ..pairwise import Entries, PairwiseNetwork
 from ..parameters import auto_dropout
 from ..sparse import Lookup
 from ..tasks import Classifier, Ranker, Regressor
-from ..threads import available_memory
+from ..threads import check_memory
 
 #: Copies of the pairs' products and attention units alive in a backward pass.
 _COPIES = 4
@@ -35,24 +35,18 @@ class AFMNetwork(PairwiseNetwork):
         self.dropout = Dropout(interaction_dropout)
         self.projection = PairProjection(shape)
 
-    def pair_bytes(self, n_slots: int) -> int:
-        """Memory that training needs for one row of ``n_slots`` entries."""
+    def numbers_per_row(self, n_slots: int) -> int:
         pairs = n_slots * (n_slots - 1) // 2
         width = self.shape.n_factors + self.attention.projection.shape[0]
-        return pairs * width * self.table.weight.element_size() * _COPIES
-
-    def chunk_rows(self, n_slots: int) -> int:
-        return max(1, _CHUNK_BYTES // max(1, self.pair_bytes(n_slots)))
+        return pairs * width * _COPIES
 
     def check_memory(self, longest: int) -> None:
-        needed, available = self.pair_bytes(longest), available_memory()
-        if needed > available:
-            raise MemoryError(
-                f"a row of X has {longest} entries, whose pairs need "
-                f"{needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB available: "
-                "AFM is for rows with few entries. Use FM or NFM, lower n_factors or "
-                "attention_size, or drop frequent columns."
-            )
+        check_memory(
+            self.numbers_per_row(longest) * self.table.weight.element_size(),
+            f"a row of X has {longest} entries, whose pairs need",
+            "AFM is for rows with few entries. Use FM or NFM, lower n_factors or "
+            "attention_size, or drop frequent columns.",
+        )
 
     def work_per_row(self) -> float:
         width = self.attention.projection.shape[0]
@@ -108,6 +102,11 @@ class _AFM(BaseModel):
             training. "auto": 0.2, and 0 where all rows make one batch.""",
     )
 
+    _references_doc: ClassVar[str] = """
+        J. Xiao, H. Ye, X. He, H. Zhang, F. Wu and T.-S. Chua, "Attentional
+        Factorization Machines", IJCAI 2017, arXiv:1708.04617.
+        """
+
     _network_class = AFMNetwork
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
@@ -140,8 +139,7 @@ class AFMClassifier(Classifier, _AFM):
 
     References
     ----------
-    J. Xiao, H. Ye, X. He, H. Zhang, F. Wu and T.-S. Chua, "Attentional Factorization
-    Machines", IJCAI 2017, arXiv:1708.04617.
+    {references}
 
     Examples
     --------
@@ -161,59 +159,14 @@ class AFMRegressor(Regressor, _AFM):
 
     See `AFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    J. Xiao, H. Ye, X. He, H. Zhang, F. Wu and T.-S. Chua, "Attentional Factorization
-    Machines", IJCAI 2017, arXiv:1708.04617.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import AFMRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> AFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
-    True
+    {sections}
     """
 
 
 class AFMRanker(Ranker, _AFM):
     """Attentional factorization machine ranker.
 
-    See `AFMClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `AFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    J. Xiao, H. Ye, X. He, H. Zhang, F. Wu and T.-S. Chua, "Attentional Factorization
-    Machines", IJCAI 2017, arXiv:1708.04617.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import AFMRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = AFMRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,11 +45,10 @@ class AutoIntNetwork(Network):
             n_inputs = shape.n_fields * shape.n_factors
             self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
 
-    def chunk_rows(self, n_slots: int) -> int:
+    def numbers_per_row(self, n_slots: int) -> int:
         # A layer's logits and weights, and its four projections.
         per_layer = 2 * self.n_heads * n_slots**2 + 4 * n_slots * self.n_units
-        numbers = per_layer * len(self.attention)
-        return max(1, _CHUNK_BYTES // (numbers * self.table.weight.element_size()))
+        return per_layer * len(self.attention)
 
     def work_per_row(self) -> float:
         # Projections use their weights once a field; two products are of pairs.
@@ -94,11 +93,17 @@ class _AutoInt(MLPParameters, BaseModel):
             Attention heads of each layer.""",
     )
     attention_size: int = param(
-        default=16,
+        default=8,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
             Length d of a head's queries, keys and values.""",
     )
+
+    _references_doc: ClassVar[str] = """
+        W. Song, C. Shi, Z. Xiao, Z. Duan, Y. Xu, M. Zhang and J. Tang, "AutoInt:
+        Automatic Feature Interaction Learning via Self-Attentive Neural Networks",
+        CIKM 2019, arXiv:1810.11921.
+        """
 
     _network_class = AutoIntNetwork
 
@@ -142,9 +147,7 @@ class AutoIntClassifier(Classifier, _AutoInt):
 
     References
     ----------
-    W. Song, C. Shi, Z. Xiao, Z. Duan, Y. Xu, M. Zhang and J. Tang, "AutoInt: Automatic
-    Feature Interaction Learning via Self-Attentive Neural Networks", CIKM 2019,
-    arXiv:1810.11921.
+    {references}
 
     Examples
     --------
@@ -164,61 +167,14 @@ class AutoIntRegressor(Regressor, _AutoInt):
 
     See `AutoIntClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    W. Song, C. Shi, Z. Xiao, Z. Duan, Y. Xu, M. Zhang and J. Tang, "AutoInt: Automatic
-    Feature Interaction Learning via Self-Attentive Neural Networks", CIKM 2019,
-    arXiv:1810.11921.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import AutoIntRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> AutoIntRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
-    True
+    {sections}
     """
 
 
 class AutoIntRanker(Ranker, _AutoInt):
     """AutoInt ranker: self-attention between the fields' embeddings.
 
-    See `AutoIntClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `AutoIntClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    W. Song, C. Shi, Z. Xiao, Z. Duan, Y. Xu, M. Zhang and J. Tang, "AutoInt: Automatic
-    Feature Interaction Learning via Self-Attentive Neural Networks", CIKM 2019,
-    arXiv:1810.11921.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import AutoIntRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = AutoIntRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

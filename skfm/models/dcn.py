@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -90,6 +90,15 @@ class _DCN(MLPParameters, BaseModel):
             ``low_rank``.""",
     )
 
+    _references_doc: ClassVar[str] = """
+        R. Wang, B. Fu, G. Fu and M. Wang, "Deep & Cross Network for Ad Click
+        Predictions", ADKDD 2017, arXiv:1708.05123.
+
+        R. Wang, R. Shivanna, D. Cheng, S. Jain, D. Lin, L. Hong and E. Chi, "DCN V2:
+        Improved Deep & Cross Network and Practical Lessons for Web-scale Learning to
+        Rank Systems", WWW 2021, arXiv:2008.13535.
+        """
+
     _network_class = DCNNetwork
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
@@ -134,12 +143,7 @@ class DCNClassifier(Classifier, _DCN):
 
     References
     ----------
-    R. Wang, B. Fu, G. Fu and M. Wang, "Deep & Cross Network for Ad Click Predictions",
-    ADKDD 2017, arXiv:1708.05123.
-
-    R. Wang, R. Shivanna, D. Cheng, S. Jain, D. Lin, L. Hong and E. Chi, "DCN V2:
-    Improved Deep & Cross Network and Practical Lessons for Web-scale Learning to Rank
-    Systems", WWW 2021, arXiv:2008.13535.
+    {references}
 
     Examples
     --------
@@ -159,61 +163,14 @@ class DCNRegressor(Regressor, _DCN):
 
     See `DCNClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    R. Wang, R. Shivanna, D. Cheng, S. Jain, D. Lin, L. Hong and E. Chi, "DCN V2:
-    Improved Deep & Cross Network and Practical Lessons for Web-scale Learning to Rank
-    Systems", WWW 2021, arXiv:2008.13535.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import DCNRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> DCNRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
-    True
+    {sections}
     """
 
 
 class DCNRanker(Ranker, _DCN):
     """Deep & cross network ranker, first and second version.
 
-    See `DCNClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `DCNClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    R. Wang, R. Shivanna, D. Cheng, S. Jain, D. Lin, L. Hong and E. Chi, "DCN V2:
-    Improved Deep & Cross Network and Practical Lessons for Web-scale Learning to Rank
-    Systems", WWW 2021, arXiv:2008.13535.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import DCNRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = DCNRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -45,6 +45,11 @@ class _DeepCrossing(MLPParameters, BaseModel):
             Inner units of each residual unit.""",
     )
 
+    _references_doc: ClassVar[str] = """
+        Y. Shan, T. R. Hoens, J. Jiao, H. Wang, D. Yu and J. Mao, "Deep Crossing:
+        Web-Scale Modeling without Manually Crafted Combinatorial Features", KDD 2016.
+        """
+
     _network_class = DeepCrossingNetwork
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
@@ -78,8 +83,7 @@ class DeepCrossingClassifier(Classifier, _DeepCrossing):
 
     References
     ----------
-    Y. Shan, T. R. Hoens, J. Jiao, H. Wang, D. Yu and J. Mao, "Deep Crossing: Web-Scale
-    Modeling without Manually Crafted Combinatorial Features", KDD 2016.
+    {references}
 
     Examples
     --------
@@ -99,60 +103,14 @@ class DeepCrossingRegressor(Regressor, _DeepCrossing):
 
     See `DeepCrossingClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Y. Shan, T. R. Hoens, J. Jiao, H. Wang, D. Yu and J. Mao, "Deep Crossing: Web-Scale
-    Modeling without Manually Crafted Combinatorial Features", KDD 2016.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import DeepCrossingRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> model = DeepCrossingRegressor(max_iter=300, random_state=0).fit(X, y)
-    >>> model.score(X, y) > 0.9
-    True
+    {sections}
     """
 
 
 class DeepCrossingRanker(Ranker, _DeepCrossing):
     """DeepCrossing ranker: residual units on the fields' embeddings.
 
-    See `DeepCrossingClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `DeepCrossingClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Y. Shan, T. R. Hoens, J. Jiao, H. Wang, D. Yu and J. Mao, "Deep Crossing: Web-Scale
-    Modeling without Manually Crafted Combinatorial Features", KDD 2016.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import DeepCrossingRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = DeepCrossingRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -34,6 +34,11 @@ class DeepFMNetwork(Network):
 
 
 class _DeepFM(MLPParameters, BaseModel):
+    _references_doc: ClassVar[str] = """
+        H. Guo, R. Tang, Y. Ye, Z. Li and X. He, "DeepFM: A Factorization-Machine based
+        Neural Network for CTR Prediction", IJCAI 2017, arXiv:1703.04247.
+        """
+
     _network_class = DeepFMNetwork
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
@@ -66,8 +71,7 @@ class DeepFMClassifier(Classifier, _DeepFM):
 
     References
     ----------
-    H. Guo, R. Tang, Y. Ye, Z. Li and X. He, "DeepFM: A Factorization-Machine based
-    Neural Network for CTR Prediction", IJCAI 2017, arXiv:1703.04247.
+    {references}
 
     Examples
     --------
@@ -89,59 +93,14 @@ class DeepFMRegressor(Regressor, _DeepFM):
 
     See `DeepFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    H. Guo, R. Tang, Y. Ye, Z. Li and X. He, "DeepFM: A Factorization-Machine based
-    Neural Network for CTR Prediction", IJCAI 2017, arXiv:1703.04247.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import DeepFMRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> DeepFMRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
-    True
+    {sections}
     """
 
 
 class DeepFMRanker(Ranker, _DeepFM):
     """DeepFM ranker: a factorization machine and an MLP on shared embeddings.
 
-    See `DeepFMClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `DeepFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    H. Guo, R. Tang, Y. Ye, Z. Li and X. He, "DeepFM: A Factorization-Machine based
-    Neural Network for CTR Prediction", IJCAI 2017, arXiv:1703.04247.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import DeepFMRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = DeepFMRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,23 +12,19 @@ from torch import Tensor
 from .._params import Interval, param
 from ..base import BaseModel
 from ..batches import Batch
-from ..layers import (
-    InteractionHead,
-    field_aware_entry_products,
-    field_aware_products,
-    pad_rows,
-)
+from ..layers import InteractionHead, field_aware_entry_products, field_aware_products
 from ..network import Shape
 from ..pairwise import Entries, PairwiseNetwork
 from ..sparse import Lookup
 from ..tasks import Classifier, Ranker, Regressor
-from ..threads import available_memory
+from ..threads import check_memory
 
 
 class FFMNetwork(PairwiseNetwork):
     """w0 + sum w_i x_i + sum_{f<g} <C_fg, C_gf>, C_fg = sum_{i in f} x_i v_ig."""
 
     lookup = "by_field"
+    fields: Tensor
 
     def __init__(
         self, shape: Shape, *, normalize: bool, intra_field_pairs: bool
@@ -54,9 +50,8 @@ class FFMNetwork(PairwiseNetwork):
     def prepare(self, batch: Batch) -> Batch:
         return batch.of_unit_length(self.table.host.dtype) if self.normalize else batch
 
-    def chunk_rows(self, n_slots: int) -> int:
-        numbers = max(n_slots, self.shape.n_fields) * self.table.n_factors
-        return max(1, _CHUNK_BYTES // (numbers * self.table.host.itemsize))
+    def numbers_per_row(self, n_slots: int) -> int:
+        return max(n_slots, self.shape.n_fields) * self.table.n_factors
 
     def work_per_row(self) -> float:
         return float(self.shape.n_fields * self.table.n_factors)
@@ -64,15 +59,13 @@ class FFMNetwork(PairwiseNetwork):
     def interaction(self, lookup: Lookup) -> Tensor:
         assert lookup.slots is not None
         pair = (self.shape.n_fields, self.shape.n_factors)
-        if not self.intra_field_pairs:
-            pairs = field_aware_products(lookup.slots.unflatten(2, pair))
+        slots = lookup.slots.unflatten(2, pair)  # (B, F or m, F, k)
+        if self.intra_field_pairs:
+            assert lookup.columns is not None
+            fields = self.fields[lookup.columns]
+            pairs = field_aware_entry_products(slots, fields, lookup.lengths)
         else:
-            entries = lookup.slots.unflatten(2, pair)  # (B, m, F, k)
-            of_entries = self._fields_of_entries(lookup)
-            by_field = gather_fields(lookup.slots, of_entries, self.shape.n_fields)
-            by_field = by_field.unflatten(2, pair)  # (B, F, F, k)
-            pairs = field_aware_products(by_field)
-            pairs = pairs + _pairs_inside_fields(by_field, entries, of_entries)
+            pairs = field_aware_products(slots)
         scores: Tensor = self.head(pairs)
         return scores
 
@@ -90,41 +83,20 @@ class FFMNetwork(PairwiseNetwork):
         terms: Tensor = self.head(products)
         return terms
 
-    def _fields_of_entries(self, lookup: Lookup) -> Tensor:
-        """The field of each entry, (B, m); 0 where padded."""
-        assert lookup.slots is not None
-        assert lookup.columns is not None
-        n_rows, m = lookup.slots.shape[:2]
-        fields: Any = self.fields
-        there = torch.arange(m, device=fields.device) < lookup.lengths[:, None]
-        owners = fields.new_zeros(n_rows, m)
-        owners[there] = fields[lookup.columns]
-        return owners
-
-
-def _pairs_inside_fields(by_field: Tensor, entries: Tensor, fields: Tensor) -> Tensor:
-    """Sum over fields of the pairs of entries that share it, (B, k)."""
-    total = by_field.diagonal(dim1=1, dim2=2)  # (B, k, F)
-    index = fields[:, :, None, None].expand(-1, -1, 1, entries.shape[3])
-    own = entries.gather(2, index)[:, :, 0]  # (B, m, k)
-    return 0.5 * (total.square().sum(dim=2) - own.square().sum(dim=1))
-
 
 def _check_table_fits(shape: Shape) -> None:
     numbers = shape.n_columns * (shape.n_fields * shape.n_factors + shape.n_outputs)
-    needed, available = numbers * np.dtype(shape.dtype).itemsize, available_memory()
-    if needed > available:
-        raise MemoryError(
-            f"{shape.n_columns} columns with n_factors={shape.n_factors} for each of "
-            f"{shape.n_fields} fields need {needed / 2**30:.1f} GiB of "
-            f"{available / 2**30:.1f} GiB available: FFM is for few fields. Use FwFM "
-            "or FM, lower n_factors, or join fields."
-        )
+    check_memory(
+        numbers * np.dtype(shape.dtype).itemsize,
+        f"{shape.n_columns} columns with n_factors={shape.n_factors} for each of "
+        f"{shape.n_fields} fields need",
+        "FFM is for few fields. Use FwFM or FM, lower n_factors, or join fields.",
+    )
 
 
 class _FFM(BaseModel):
     n_factors: int = param(
-        default=4,
+        default=8,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
             Length k of each column's embedding for one field; it has one for each.""",
@@ -144,6 +116,11 @@ class _FFM(BaseModel):
             columns have for their own field. Only where a field may hold several values
             in a row does this matter; it takes more time and memory.""",
     )
+
+    _references_doc: ClassVar[str] = """
+        Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware Factorization
+        Machines for CTR Prediction", RecSys 2016.
+        """
 
     _network_class = FFMNetwork
 
@@ -182,8 +159,7 @@ class FFMClassifier(Classifier, _FFM):
 
     References
     ----------
-    Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware Factorization Machines
-    for CTR Prediction", RecSys 2016.
+    {references}
 
     Examples
     --------
@@ -196,7 +172,7 @@ class FFMClassifier(Classifier, _FFM):
     >>> model.fit(X, y).score(X, y)
     1.0
     >>> model[-1].factors_.shape
-    (4, 2, 4)
+    (4, 2, 8)
     """
 
 
@@ -205,59 +181,14 @@ class FFMRegressor(Regressor, _FFM):
 
     See `FFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware Factorization Machines
-    for CTR Prediction", RecSys 2016.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import FFMRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> FFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
-    True
+    {sections}
     """
 
 
 class FFMRanker(Ranker, _FFM):
     """Field-aware factorization machine ranker.
 
-    See `FFMClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `FFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware Factorization Machines
-    for CTR Prediction", RecSys 2016.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import FFMRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = FFMRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

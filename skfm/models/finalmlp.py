@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -82,6 +82,11 @@ class _FinalMLP(MLPParameters, BaseModel):
             gates.""",
     )
 
+    _references_doc: ClassVar[str] = """
+        K. Mao, J. Zhu, L. Su, G. Cai, Y. Li and Z. Dong, "FinalMLP: An Enhanced
+        Two-Stream MLP Model for CTR Prediction", AAAI 2023, arXiv:2304.00902.
+        """
+
     _network_class = FinalMLPNetwork
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
@@ -129,8 +134,7 @@ class FinalMLPClassifier(Classifier, _FinalMLP):
 
     References
     ----------
-    K. Mao, J. Zhu, L. Su, G. Cai, Y. Li and Z. Dong, "FinalMLP: An Enhanced Two-Stream
-    MLP Model for CTR Prediction", AAAI 2023, arXiv:2304.00902.
+    {references}
 
     Examples
     --------
@@ -150,59 +154,14 @@ class FinalMLPRegressor(Regressor, _FinalMLP):
 
     See `FinalMLPClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    K. Mao, J. Zhu, L. Su, G. Cai, Y. Li and Z. Dong, "FinalMLP: An Enhanced Two-Stream
-    MLP Model for CTR Prediction", AAAI 2023, arXiv:2304.00902.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import FinalMLPRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> FinalMLPRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
-    True
+    {sections}
     """
 
 
 class FinalMLPRanker(Ranker, _FinalMLP):
     """FinalMLP ranker: two gated MLPs and a bilinear form of both.
 
-    See `FinalMLPClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `FinalMLPClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    K. Mao, J. Zhu, L. Su, G. Cai, Y. Li and Z. Dong, "FinalMLP: An Enhanced Two-Stream
-    MLP Model for CTR Prediction", AAAI 2023, arXiv:2304.00902.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import FinalMLPRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = FinalMLPRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..base import BaseModel
 from ..factorization import FMNetwork
 from ..tasks import Classifier, Ranker, Regressor
 
 
 class _FM(BaseModel):
+    _references_doc: ClassVar[str] = """
+        S. Rendle, "Factorization Machines", ICDM 2010.
+        """
+
     _network_class = FMNetwork
 
 
@@ -38,7 +44,7 @@ class FMClassifier(Classifier, _FM):
 
     References
     ----------
-    S. Rendle, "Factorization Machines", ICDM 2010.
+    {references}
 
     Examples
     --------
@@ -62,58 +68,14 @@ class FMRegressor(Regressor, _FM):
     ``y_scale_`` times the pairwise terms of ``factors_``; several outputs share the
     embeddings.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    S. Rendle, "Factorization Machines", ICDM 2010.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import FMRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> model = FMRegressor(alpha_factors=0, max_iter=300, random_state=0).fit(X, y)
-    >>> model.score(X, y) > 0.95
-    True
+    {sections}
     """
 
 
 class FMRanker(Ranker, _FM):
     """Factorization machine ranker.
 
-    See `FMClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `FMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    S. Rendle, "Factorization Machines", ICDM 2010.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import FMRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = FMRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base import BaseModel, Run
+from ..callbacks import Unwatched
 from ..factorization import FMNetwork
 from ..inputs import Data
 from ..layers import MLP
@@ -81,17 +82,12 @@ class _FMRanker(Ranker, _FirstStage):
     """The FM of an FNN for rankings."""
 
 
-class _Unwatched:
-    """Watches the first stage, and does nothing."""
-
-    def begin_epoch(self) -> None:
-        pass
-
-    def end_epoch(self, trainer: Trainer) -> bool:
-        return False
-
-
 class _FNN(MLPParameters, BaseModel):
+    _references_doc: ClassVar[str] = """
+        W. Zhang, T. Du and J. Wang, "Deep Learning over Multi-field Categorical Data:
+        A Case Study on User Response Prediction", ECIR 2016, arXiv:1601.02376.
+        """
+
     _network_class = FNNNetwork
     _fm_class: ClassVar[type[BaseModel]]
 
@@ -123,7 +119,7 @@ class _FNN(MLPParameters, BaseModel):
         fm.__dict__.update({k: v for k, v in learned.items() if k not in apart})
         run = run._replace(warm=False, keep_optimizer=False)
         trainer = fm._make_trainer(data, held_out, run, False, seed)
-        trainer.run(_Unwatched())
+        trainer.run(Unwatched())
         fm._keep(trainer, run, False)
         return fm
 
@@ -159,8 +155,7 @@ class FNNClassifier(Classifier, _FNN):
 
     References
     ----------
-    W. Zhang, T. Du and J. Wang, "Deep Learning over Multi-field Categorical Data: A
-    Case Study on User Response Prediction", ECIR 2016, arXiv:1601.02376.
+    {references}
 
     Examples
     --------
@@ -184,27 +179,7 @@ class FNNRegressor(Regressor, _FNN):
 
     See `FNNClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    W. Zhang, T. Du and J. Wang, "Deep Learning over Multi-field Categorical Data: A
-    Case Study on User Response Prediction", ECIR 2016, arXiv:1601.02376.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import FNNRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> FNNRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
-    True
+    {sections}
     """
 
     _fm_class = _FMRegressor
@@ -213,34 +188,9 @@ class FNNRegressor(Regressor, _FNN):
 class FNNRanker(Ranker, _FNN):
     """Factorization-machine supported neural network ranker.
 
-    See `FNNClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `FNNClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    W. Zhang, T. Du and J. Wang, "Deep Learning over Multi-field Categorical Data: A
-    Case Study on User Response Prediction", ECIR 2016, arXiv:1601.02376.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import FNNRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = FNNRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """
 
     _fm_class = _FMRanker

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from ..base import BaseModel
@@ -37,6 +39,12 @@ class FwFMNetwork(PairwiseNetwork):
 
 
 class _FwFM(BaseModel):
+    _references_doc: ClassVar[str] = """
+        J. Pan, J. Xu, A. L. Ruiz, W. Zhao, S. Pan, Y. Sun and Q. Lu, "Field-weighted
+        Factorization Machines for Click-Through Rate Prediction in Display
+        Advertising", WWW 2018, arXiv:1806.03514.
+        """
+
     _network_class = FwFMNetwork
 
 
@@ -68,9 +76,7 @@ class FwFMClassifier(Classifier, _FwFM):
 
     References
     ----------
-    J. Pan, J. Xu, A. L. Ruiz, W. Zhao, S. Pan, Y. Sun and Q. Lu, "Field-weighted
-    Factorization Machines for Click-Through Rate Prediction in Display Advertising",
-    WWW 2018, arXiv:1806.03514.
+    {references}
 
     Examples
     --------
@@ -90,61 +96,14 @@ class FwFMRegressor(Regressor, _FwFM):
 
     See `FwFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    J. Pan, J. Xu, A. L. Ruiz, W. Zhao, S. Pan, Y. Sun and Q. Lu, "Field-weighted
-    Factorization Machines for Click-Through Rate Prediction in Display Advertising",
-    WWW 2018, arXiv:1806.03514.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import FwFMRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> FwFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
-    True
+    {sections}
     """
 
 
 class FwFMRanker(Ranker, _FwFM):
     """Field-weighted factorization machine ranker.
 
-    See `FwFMClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `FwFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    J. Pan, J. Xu, A. L. Ruiz, W. Zhao, S. Pan, Y. Sun and Q. Lu, "Field-weighted
-    Factorization Machines for Click-Through Rate Prediction in Display Advertising",
-    WWW 2018, arXiv:1806.03514.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import FwFMRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = FwFMRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -47,13 +47,23 @@ class NFMNetwork(Network):
 
 
 class _NFM(MLPParameters, BaseModel):
+    n_factors: int = redeclare(SharedParameters, "n_factors", default=64)
+    hidden_layer_sizes: Any = redeclare(
+        MLPParameters, "hidden_layer_sizes", default=(64,)
+    )
+    dropout: float | str = redeclare(MLPParameters, "dropout", default=0.0)
     interaction_dropout: float | str = param(
-        default="auto",
+        default=0.0,
         valid=[StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         doc="""float or "auto"
             Probability of dropping an element of the Bi-Interaction vector in training.
             "auto": 0.2, and 0 where all rows make one batch.""",
     )
+
+    _references_doc: ClassVar[str] = """
+        X. He and T.-S. Chua, "Neural Factorization Machines for Sparse Predictive
+        Analytics", SIGIR 2017, arXiv:1708.05027.
+        """
 
     _network_class = NFMNetwork
 
@@ -85,8 +95,7 @@ class NFMClassifier(Classifier, _NFM):
 
     References
     ----------
-    X. He and T.-S. Chua, "Neural Factorization Machines for Sparse Predictive
-    Analytics", SIGIR 2017, arXiv:1708.05027.
+    {references}
 
     Examples
     --------
@@ -106,59 +115,14 @@ class NFMRegressor(Regressor, _NFM):
 
     See `NFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    X. He and T.-S. Chua, "Neural Factorization Machines for Sparse Predictive
-    Analytics", SIGIR 2017, arXiv:1708.05027.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import NFMRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> NFMRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
-    True
+    {sections}
     """
 
 
 class NFMRanker(Ranker, _NFM):
     """Neural factorization machine ranker.
 
-    See `NFMClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `NFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    X. He and T.-S. Chua, "Neural Factorization Machines for Sparse Predictive
-    Analytics", SIGIR 2017, arXiv:1708.05027.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import NFMRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = NFMRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from .._params import StrOptions, param
+from .._params import StrOptions, param, redeclare
 from ..base import BaseModel
 from ..layers import MLP, inner_products, outer_product
 from ..network import Network, Shape
@@ -44,6 +44,7 @@ class PNNNetwork(Network):
 
 
 class _PNN(MLPParameters, BaseModel):
+    dropout: float | str = redeclare(MLPParameters, "dropout", default=0.0)
     product: str = param(
         default="inner",
         valid=[StrOptions({"inner", "outer", "both"})],
@@ -52,6 +53,11 @@ class _PNN(MLPParameters, BaseModel):
             products of all pairs of fields, the outer product of the fields' sum with
             itself, or both.""",
     )
+
+    _references_doc: ClassVar[str] = """
+        Y. Qu, H. Cai, K. Ren, W. Zhang, Y. Yu, Y. Wen and J. Wang, "Product-based
+        Neural Networks for User Response Prediction", ICDM 2016, arXiv:1611.00144.
+        """
 
     _network_class = PNNNetwork
 
@@ -86,8 +92,7 @@ class PNNClassifier(Classifier, _PNN):
 
     References
     ----------
-    Y. Qu, H. Cai, K. Ren, W. Zhang, Y. Yu, Y. Wen and J. Wang, "Product-based Neural
-    Networks for User Response Prediction", ICDM 2016, arXiv:1611.00144.
+    {references}
 
     Examples
     --------
@@ -107,59 +112,14 @@ class PNNRegressor(Regressor, _PNN):
 
     See `PNNClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Y. Qu, H. Cai, K. Ren, W. Zhang, Y. Yu, Y. Wen and J. Wang, "Product-based Neural
-    Networks for User Response Prediction", ICDM 2016, arXiv:1611.00144.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import PNNRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> PNNRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
-    True
+    {sections}
     """
 
 
 class PNNRanker(Ranker, _PNN):
     """Product-based neural network ranker.
 
-    See `PNNClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `PNNClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Y. Qu, H. Cai, K. Ren, W. Zhang, Y. Yu, Y. Wen and J. Wang, "Product-based Neural
-    Networks for User Response Prediction", ICDM 2016, arXiv:1611.00144.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import PNNRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = PNNRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

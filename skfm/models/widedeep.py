@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -65,6 +65,11 @@ class _WideDeep(MLPParameters, BaseModel):
             indices or names; None: all. Columns in neither have no effect.""",
     )
 
+    _references_doc: ClassVar[str] = """
+        H.-T. Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016,
+        arXiv:1606.07792.
+        """
+
     _network_class = WideDeepNetwork
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
@@ -115,8 +120,7 @@ class WideDeepClassifier(Classifier, _WideDeep):
 
     References
     ----------
-    H.-T. Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016,
-    arXiv:1606.07792.
+    {references}
 
     Examples
     --------
@@ -151,59 +155,14 @@ class WideDeepRegressor(Regressor, _WideDeep):
 
     See `WideDeepClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    H.-T. Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016,
-    arXiv:1606.07792.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import WideDeepRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> WideDeepRegressor(max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.9
-    True
+    {sections}
     """
 
 
 class WideDeepRanker(Ranker, _WideDeep):
     """Wide & Deep ranker: a linear model beside a perceptron on embeddings.
 
-    See `WideDeepClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `WideDeepClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    H.-T. Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016,
-    arXiv:1606.07792.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import WideDeepRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = WideDeepRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -33,9 +33,8 @@ class XDeepFMNetwork(Network):
         n_inputs = shape.n_fields * shape.n_factors
         self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
 
-    def chunk_rows(self, n_slots: int) -> int:
-        products = self.cin.products_per_factor * self.shape.n_factors
-        return max(1, _CHUNK_BYTES // (products * self.table.weight.element_size()))
+    def numbers_per_row(self, n_slots: int) -> int:
+        return self.cin.products_per_factor * self.shape.n_factors
 
     def work_per_row(self) -> float:
         # The CIN uses each of its weights once for every factor.
@@ -57,6 +56,12 @@ class _XDeepFM(MLPParameters, BaseModel):
             Feature maps of each layer of the compressed interaction network; layer l
             holds interactions of degree l + 1.""",
     )
+
+    _references_doc: ClassVar[str] = """
+        J. Lian, X. Zhou, F. Zhang, Z. Chen, X. Xie and G. Sun, "xDeepFM: Combining
+        Explicit and Implicit Feature Interactions for Recommender Systems", KDD 2018,
+        arXiv:1803.05170.
+        """
 
     _network_class = XDeepFMNetwork
 
@@ -96,9 +101,7 @@ class XDeepFMClassifier(Classifier, _XDeepFM):
 
     References
     ----------
-    J. Lian, X. Zhou, F. Zhang, Z. Chen, X. Xie and G. Sun, "xDeepFM: Combining Explicit
-    and Implicit Feature Interactions for Recommender Systems", KDD 2018,
-    arXiv:1803.05170.
+    {references}
 
     Examples
     --------
@@ -118,61 +121,14 @@ class XDeepFMRegressor(Regressor, _XDeepFM):
 
     See `XDeepFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    J. Lian, X. Zhou, F. Zhang, Z. Chen, X. Xie and G. Sun, "xDeepFM: Combining Explicit
-    and Implicit Feature Interactions for Recommender Systems", KDD 2018,
-    arXiv:1803.05170.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skfm import XDeepFMRegressor
-    >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
-    >>> XDeepFMRegressor(max_iter=200, random_state=0).fit(X, y).score(X, y) > 0.95
-    True
+    {sections}
     """
 
 
 class XDeepFMRanker(Ranker, _XDeepFM):
     """xDeepFM ranker: a compressed interaction network beside an MLP.
 
-    See `XDeepFMClassifier` for the model. Learns to order the rows of a query by
-    relevance; ``predict`` gives the scores to order them by.
+    See `XDeepFMClassifier` for the model.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    J. Lian, X. Zhou, F. Zhang, Z. Chen, X. Xie and G. Sun, "xDeepFM: Combining Explicit
-    and Implicit Feature Interactions for Recommender Systems", KDD 2018,
-    arXiv:1803.05170.
-
-    Examples
-    --------
-    The items that each user likes, which no score of the item alone can rank:
-
-    >>> from sklearn.preprocessing import OneHotEncoder
-    >>> from skfm import XDeepFMRanker
-    >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
-    >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
-    >>> model = XDeepFMRanker(random_state=0)
-    >>> X = OneHotEncoder().fit_transform(X)
-    >>> model.fit(X, relevance, qid=user).score(X, relevance, qid=user)
-    1.0
+    {sections}
     """

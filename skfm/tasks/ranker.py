@@ -19,6 +19,36 @@ from .common import ONE_PASS, FittedTarget
 class Ranker(FittedTarget, BaseModel):
     """Ranking of the rows of a query by graded or binary relevance."""
 
+    _sections_doc: ClassVar[str] = """
+        Learns to order the rows of a query by their relevance; ``predict`` gives the
+        scores to order them by.
+
+        Parameters
+        ----------
+        {parameters}
+
+        Attributes
+        ----------
+        {attributes}
+
+        References
+        ----------
+        {references}
+
+        Examples
+        --------
+        The items that each user likes, which no score of the item alone can rank:
+
+        >>> from sklearn.preprocessing import OneHotEncoder
+        >>> from skfm import {name}
+        >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+        >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+        >>> X = OneHotEncoder().fit_transform(X)
+        >>> model = {name}(random_state=0).fit(X, relevance, qid=user)
+        >>> model.score(X, relevance, qid=user)
+        1.0
+        """
+
     _target_checks: ClassVar[dict[str, Any]] = {"y_numeric": True}
 
     loss: str = param(

@@ -70,6 +70,30 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
             power. 1 is Poisson's, 2 Gamma's; y may be zero below 2.""",
     )
 
+    _sections_doc: ClassVar[str] = """
+        Parameters
+        ----------
+        {parameters}
+
+        Attributes
+        ----------
+        {attributes}
+
+        References
+        ----------
+        {references}
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfm import {name}
+        >>> X = np.random.default_rng(0).normal(size=(200, 3))
+        >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+        >>> model = {name}(max_iter=300, random_state=0).fit(X, y)
+        >>> model.score(X, y) > 0.9
+        True
+        """
+
     _target_checks: ClassVar[dict[str, Any]] = {"multi_output": True, "y_numeric": True}
 
     @fit_context
