@@ -68,10 +68,11 @@ class SharedParameters(Parametrized):
     )
     optimizer: str = param(
         default="adagrad",
-        valid=[StrOptions({"adagrad", "adam", "sgd"})],
-        doc="""{"adagrad", "adam", "sgd"}
+        valid=[StrOptions({"adagrad", "adam", "sgd", "ftrl"})],
+        doc="""{"adagrad", "adam", "sgd", "ftrl"}
             Optimizer of linear weights and embeddings. It updates only the columns in
-            the batch. Dense weights always have Adam.""",
+            the batch. "ftrl" is Adagrad but for L1, which it counts exactly; "sgd" may
+            have ``momentum``. Dense weights always have Adam.""",
     )
     learning_rate: float | str = param(
         default="auto",
@@ -81,7 +82,7 @@ class SharedParameters(Parametrized):
             a tenth of that for Adam.""",
     )
     network_learning_rate: float = param(
-        default=0.001,
+        default=0.003,
         valid=[Interval(Real, 0, None, closed="neither")],
         doc="""float
             Of the Adam that trains the intercept and the dense weights.""",
