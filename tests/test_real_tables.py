@@ -1,0 +1,48 @@
+"""Real tables, with ids and cells that fit has not seen."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from table_cases import ADULT, real_flights
+
+from skfm import DeepFMClassifier, FieldEncoder
+
+
+@pytest.mark.parametrize("read", [pd.read_csv, pl.read_csv], ids=["pandas", "polars"])
+def test_adult(read):
+    if not ADULT.exists():
+        pytest.skip("the Adult data are not here")
+    null = "null_values" if read is pl.read_csv else "na_values"
+    df = read(ADULT, **{null: "?"})
+    df = df[:8_000]
+    y = np.asarray(df["income"] == ">50K")
+    df = df[[name for name in df.columns if name != "income"]]
+    train, test = df[:6_000], df[6_000:]
+    parameters = {"max_iter": 3, "random_state": 0}
+    model = DeepFMClassifier(**parameters).fit(train, y[:6_000])
+    probability = model.predict_proba(test)
+    assert roc_auc_score(y[6_000:], probability[:, 1]) > 0.88
+    encoder = FieldEncoder()
+    X = encoder.fit_transform(train)
+    encoded = DeepFMClassifier(**parameters).fit(X, y[:6_000])
+    expected = encoded.predict_proba(encoder.transform(test))
+    assert_allclose(probability, expected, atol=1e-6)
+
+
+def test_flights_with_unseen_planes():
+    df, late = real_flights(12_000)
+    train, test, y_train, _ = train_test_split(df, late, random_state=0)
+    assert len(set(test["tailnum"]) - set(train["tailnum"])) > 10
+    model = DeepFMClassifier(max_iter=2, random_state=0).fit(train, y_train)
+    polars = DeepFMClassifier(max_iter=2, random_state=0)
+    polars.fit(pl.from_pandas(train), y_train)
+    expected = model.predict_proba(test)
+    assert_array_equal(polars.predict_proba(pl.from_pandas(test)), expected)
+    encoder = FieldEncoder().fit(train)
+    encoded = DeepFMClassifier(max_iter=2, random_state=0)
+    encoded.fit(encoder.transform(train), y_train)
+    assert_allclose(encoded.predict_proba(encoder.transform(test)), expected, atol=1e-6)
