@@ -21,6 +21,7 @@ from .learner import Settings
 from .losses import Loss, as_target
 from .network import DTYPES, Network, Shape
 from .pretraining import check_pretrained, same_target
+from .serving import Predictor
 from .threads import resolve_n_jobs, torch_threads
 from .training import Trainer
 
@@ -362,6 +363,21 @@ class BaseModel(CallbackSupportMixin, Inputs):
                 part = network.score(rows.span(start, stop), n_threads)
                 scores[start:stop] = part.cpu().numpy()
         return scores
+
+    def compile_predictor(self) -> Predictor:
+        """An object that scores a few rows at a time at low latency.
+
+        Returns
+        -------
+        Predictor
+            Takes dicts, DataFrames and CSR rows without scikit-learn's validation, and
+            may be shared among threads. Its weights are this estimator's.
+
+        Raises
+        ------
+        NotFittedError
+        """
+        return Predictor(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

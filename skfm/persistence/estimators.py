@@ -197,8 +197,7 @@ def _check_model(model: Any) -> None:
     if seen != n_columns or model._n_outputs() != network.shape.n_outputs:
         raise FileFormatError("its network does not fit the estimator")
     classes = getattr(model, "classes_", None)
-    exclusive = classes is not None and not model._multilabel
-    if exclusive and (classes.ndim != 1 or len(classes) < 2):
+    if classes is not None and not model._multilabel and len(classes) < 2:
         raise FileFormatError("its classes are damaged")
     mask = model._seen_columns
     if (mask.shape, mask.dtype) != ((n_columns,), np.dtype(bool)):
