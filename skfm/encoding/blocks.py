@@ -8,7 +8,7 @@ column for missing cells, so that no row is without an entry in a single-valued 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -86,24 +86,26 @@ class Block(Protocol):
 
 
 @dataclass
-class ScaleBlock:
-    """A number, standardised or as it is, then missing."""
+class NumberBlock:
+    """What the blocks of a numeric column share."""
 
     name: str
+    has_unknown: ClassVar[bool] = False
+
+    def read(self, series: pd.Series) -> NDArray[np.float64]:
+        """Return floats."""
+        return to_floats(series, self.name)
+
+
+@dataclass
+class ScaleBlock(NumberBlock):
+    """A number, standardised or as it is, then missing."""
+
     standardise: bool = True
     n: int = 0
     mean: float = 0.0
     squares: float = 0.0
     scale: float = 1.0
-
-    @property
-    def has_unknown(self) -> bool:
-        """Whether the last column but one is for unknown categories."""
-        return False
-
-    def read(self, series: pd.Series) -> NDArray[np.float64]:
-        """Return floats."""
-        return to_floats(series, self.name)
 
     def update(self, cells: NDArray[np.float64]) -> None:
         """Merge mean and sum of squared deviations (Chan, Golub, LeVeque 1983)."""
@@ -155,7 +157,7 @@ class ScaleBlock:
 
 
 @dataclass
-class QuantileBlock:
+class QuantileBlock(NumberBlock):
     """One column per bin, then missing.
 
     Bins are closed on the right, so that a column of which most cells are at its
@@ -175,15 +177,6 @@ class QuantileBlock:
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     low: float = np.nan
     high: float = np.nan
-
-    @property
-    def has_unknown(self) -> bool:
-        """Whether the last column but one is for unknown categories."""
-        return False
-
-    def read(self, series: pd.Series) -> NDArray[np.float64]:
-        """Return floats."""
-        return to_floats(series, self.name)
 
     def update(self, cells: NDArray[np.float64]) -> None:
         """Add cells to the sample."""

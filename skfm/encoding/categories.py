@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -42,10 +42,21 @@ def check_kind(name: str, seen: str, cells: Factorized, ids: bool) -> None:
 
 
 @dataclass
-class CategoryBlock:
-    """One column per category, then infrequent (if any), unknown, missing."""
+class CategoricalBlock:
+    """What the blocks of a categorical column share."""
 
     name: str
+
+    def read(self, series: pd.Series) -> Factorized:
+        """Number the distinct values."""
+        return factorize(series, self.name)
+
+
+@dataclass
+class CategoryBlock(CategoricalBlock):
+    """One column per category, then infrequent (if any), unknown, missing."""
+
+    has_unknown: ClassVar[bool] = True
     min_frequency: float | None = None
     max_categories: int | None = None
     on_excess: str = "group"
@@ -58,15 +69,6 @@ class CategoryBlock:
 
     def __post_init__(self) -> None:
         self._number_columns()
-
-    @property
-    def has_unknown(self) -> bool:
-        """Whether the last column but one is for unknown categories."""
-        return True
-
-    def read(self, series: pd.Series) -> Factorized:
-        """Number the distinct values."""
-        return factorize(series, self.name)
 
     def update(self, cells: Factorized) -> None:
         """Add the categories and their counts."""
@@ -214,22 +216,13 @@ def _find(index: pd.Index, dtype: np.dtype, values: NDArray[Any]) -> NDArray[np.
 
 
 @dataclass
-class HashBlock:
+class HashBlock(CategoricalBlock):
     """A fixed number of columns that categories are hashed to, then missing."""
 
-    name: str
+    has_unknown: ClassVar[bool] = False
     n_buckets: int
     kind: str = "nothing"
     ids: bool = False
-
-    @property
-    def has_unknown(self) -> bool:
-        """Whether the last column but one is for unknown categories."""
-        return False
-
-    def read(self, series: pd.Series) -> Factorized:
-        """Number the distinct values."""
-        return factorize(series, self.name)
 
     def update(self, cells: Factorized) -> None:
         """Note the type; there is nothing else to learn."""
