@@ -10,7 +10,7 @@ DEV_STAMP := $(VENV)/.stamp-dev
 DOCS_STAMP := $(VENV)/.stamp-docs
 PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check
 
-.PHONY: help example test lint format types bench docs clean
+.PHONY: help example test lint format types bench defaults docs clean
 
 help:
 	@echo "make example   train the models on the flights data (examples/flights.py)"
@@ -19,6 +19,7 @@ help:
 	@echo "make format    ruff: fix what it can, format"
 	@echo "make types     mypy"
 	@echo "make bench     run the benchmarks"
+	@echo "make defaults  measure the default parameters of all architectures"
 	@echo "make docs      build the documentation into docs/_build/html"
 	@echo "make clean     remove caches and built files (delete $(VENV) by hand)"
 
@@ -41,6 +42,12 @@ types: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	$(PY) benchmarks/run.py
+
+# Measures all architectures with their defaults beside other libraries: hours. Options,
+# e.g. DEFAULTS_ARGS="--adult adult.csv.gz --models FM --seeds 0"
+defaults: $(DEV_STAMP)
+	$(PIP_INSTALL) -r benchmarks/requirements-peers.txt
+	$(PY) benchmarks/defaults.py $(DEFAULTS_ARGS)
 
 docs: $(DOCS_STAMP)
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html

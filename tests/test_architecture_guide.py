@@ -1,4 +1,4 @@
-"""docs/add_an_architecture.md shows real code, and model files stay what it promises."""
+"""The pages on architectures: real code, complete tables, short model files."""
 
 import ast
 import re
@@ -14,6 +14,13 @@ MODELS = sorted((ROOT / "skfm" / "models").glob("[!_]*.py"))
 INCLUDE = re.compile(
     r"^( *)```\{literalinclude\} (\S+)\n *:pyobject: (\S+)\n *```$", re.M
 )
+
+ROW = re.compile(r"^\| `(\w+)`( \*)? \|.*\|$", re.M)
+ARCHITECTURES = {
+    name.removesuffix("Classifier"): getattr(skfm, name)
+    for name in skfm.__all__
+    if name.endswith("Classifier")
+}
 
 
 def includes():
@@ -38,16 +45,23 @@ def test_included_code_exists(path, name):
 
 def test_one_file_per_architecture():
     """Each public estimator is defined in the file of its architecture."""
-    classes = {
-        cls.__module__
-        for name in skfm.__all__
-        if name.endswith("Classifier")
-        for cls in [getattr(skfm, name)]
-    }
-    assert classes == {f"skfm.models.{path.stem}" for path in MODELS}
+    files = {cls.__module__ for cls in ARCHITECTURES.values()}
+    assert files == {f"skfm.models.{path.stem}" for path in MODELS}
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_model_files_are_short(path):
     n_lines = len(path.read_text(encoding="utf-8").splitlines())
     assert 40 <= n_lines <= 200
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_tables_list_every_architecture(page):
+    listed = ROW.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert ARCHITECTURES.keys() <= {name for name, _ in listed}
+
+
+def test_readme_marks_the_models_that_need_fields():
+    marked = dict(ROW.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+    for name, cls in ARCHITECTURES.items():
+        assert bool(marked[name]) == (cls._network_class.lookup == "by_field"), name
