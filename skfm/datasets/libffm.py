@@ -10,6 +10,7 @@ from os import PathLike, fspath
 from typing import IO, Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
@@ -156,21 +157,27 @@ def dump_libffm(
 def _lines(
     X: sp.csr_matrix, y: NDArray[np.float64], fields: NDArray[Any], base: int
 ) -> bytes:
-    columns, of_column = np.unique(X.indices, return_inverse=True)
-    heads = [f" {fields[j] + base}:{j + base}:" for j in columns]
-    numbers, of_value = np.unique(X.data, return_inverse=True)
-    entries = np.array(heads, dtype=object)[of_column]
-    entries = entries + np.array([*map(_write, numbers)], dtype=object)[of_value]
-    labels, of_row = np.unique(y, return_inverse=True)
-    words = np.empty(X.nnz + 2 * len(y), dtype=object)
-    starts = X.indptr[:-1] + 2 * np.arange(len(y))
+    of_column, columns = pd.factorize(X.indices)
+    heads = [f" {fields[j] + base}:{j + base}:" for j in columns.tolist()]
+    entries = np.empty((X.nnz, 2), dtype=object)
+    entries[:, 0] = np.array(heads, dtype=object)[of_column]
+    entries[:, 1] = _texts(X.data)
+    # A row is a label, two words an entry, and the end of the line.
+    words = np.empty(2 * X.nnz + 2 * len(y), dtype=object)
+    rows = 2 * np.arange(len(y))
+    starts, ends = 2 * X.indptr[:-1] + rows, 2 * X.indptr[1:] + rows + 1
     is_entry = np.ones(len(words), dtype=bool)
-    is_entry[starts] = False
-    is_entry[X.indptr[1:] + 2 * np.arange(len(y)) + 1] = False
-    words[starts] = np.array([*map(_write, labels)], dtype=object)[of_row]
-    words[X.indptr[1:] + 2 * np.arange(len(y)) + 1] = "\n"
-    words[is_entry] = entries
+    is_entry[starts] = is_entry[ends] = False
+    words[starts] = _texts(y)
+    words[is_entry] = entries.ravel()
+    words[ends] = "\n"
     return "".join(words.tolist()).encode("ascii")
+
+
+def _texts(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Return the text of each number; each distinct one is written once."""
+    of_number, distinct = pd.factorize(numbers, use_na_sentinel=False)
+    return np.array([*map(_write, distinct)], dtype=object)[of_number]
 
 
 def _write(number: np.floating[Any]) -> str:
