@@ -29,6 +29,7 @@ from .training import Trainer
 _SETTINGS = (
     *("optimizer", "network_learning_rate", "alpha_linear"),
     *("alpha_factors", "alpha", "n_iter_no_change", "tol"),
+    *("momentum", "l1_ratio_linear", "l1_ratio_factors", "clip_norm"),
 )
 
 
@@ -47,6 +48,8 @@ class Run(NamedTuple):
         All labels, where partial_fit was told.
     qid : array-like or None
         The query of each row, where rows are ranked.
+    scheduled : bool
+        Whether the learning rates follow the schedule, or stay as they are.
     """
 
     warm: bool
@@ -55,6 +58,7 @@ class Run(NamedTuple):
     keep_optimizer: bool
     classes: Any = None
     qid: Any = None
+    scheduled: bool = True
 
 
 class BaseModel(CallbackSupportMixin, Inputs):
@@ -144,6 +148,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
             metadata["qid"] = run.qid
         hook_data = {"X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(estimator=self, **hook_data)
+        self._check_optimization()
         with self._all_or_nothing() as commit:
             data = self._check_data(X, y, sample_weight, resume, run.classes, run.qid)
             if resume:
@@ -205,9 +210,14 @@ class BaseModel(CallbackSupportMixin, Inputs):
             batch_size=choices.batch_size(self.batch_size, len(train)),
             early_stopping=stop,
             learning_rate=choices.learning_rate(
-                self.learning_rate, self.optimizer, n_rows
+                *(self.learning_rate, self.optimizer, n_rows),
+                ranked=data.query is not None,
             ),
             n_threads=resolve_n_jobs(self.n_jobs),
+            learning_rate_schedule=(
+                self.learning_rate_schedule if run.scheduled else "constant"
+            ),
+            warmup_epochs=self.warmup_epochs if run.scheduled else 0.0,
             **{name: getattr(self, name) for name in _SETTINGS},
         )
         loss = self._make_loss()

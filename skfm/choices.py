@@ -37,11 +37,17 @@ def batch_size(asked: int | str, n_rows: int) -> int:
     return min(asked, n_rows)
 
 
-def learning_rate(asked: float | str, optimizer: str, n_rows: int) -> float:
-    """Step size of the table's optimizer."""
+def learning_rate(
+    asked: float | str, optimizer: str, n_rows: int, *, ranked: bool = False
+) -> float:
+    """Step size of the table's optimizer.
+
+    ``ranked``: batches hold whole queries, so that what only one query has, such as the
+    weights of a user, is touched once an epoch.
+    """
     if not isinstance(asked, str):
         return float(asked)
-    rate = 0.1 if n_rows < MANY_ROWS else 0.03
+    rate = 0.1 if n_rows < MANY_ROWS or ranked else 0.03
     return rate / 10 if optimizer == "adam" else rate
 
 

@@ -14,7 +14,8 @@ from .fields import resolve_fields
 from .fitted import Fitted
 from .frames import check_numbers, new_codec, table_fields, wants_encoding
 from .network import Network
-from .parameters import SharedParameters
+from .optimization import OptimizationParameters
+from .threads import resolve_n_jobs
 
 
 class Data(NamedTuple):
@@ -26,7 +27,7 @@ class Data(NamedTuple):
     query: np.ndarray | None = None
 
 
-class Inputs(Fitted, SharedParameters):
+class Inputs(Fitted, OptimizationParameters):
     """Checks of X, y and weights; the task gives the hooks about y."""
 
     _network_class: ClassVar[type[Network]]

@@ -78,8 +78,8 @@ class SharedParameters(Parametrized):
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         doc="""float or "auto"
-            Of ``optimizer``. "auto": 0.1 below 10,000 rows and 0.03 from there on, and
-            a tenth of that for Adam.""",
+            Of ``optimizer``. "auto": 0.1 below 10,000 rows and for rankers, else 0.03,
+            and a tenth of that for Adam.""",
     )
     network_learning_rate: float = param(
         default=0.003,

@@ -15,6 +15,7 @@ from .batches import PREDICTION_BATCH, Batch, Rows, batch_bounds
 from .learner import Learner, OptimizerState, Settings
 from .losses import Loss, RankingLoss
 from .network import Network
+from .schedules import Schedule
 from .shuffling import Draw, QueryShuffle, RowShuffle, Shuffle
 from .sparse import Groups
 from .threads import run_in_background, torch_threads
@@ -146,6 +147,11 @@ class Trainer:
             self._snapshot.take()
         assert rows.weight is not None
         self._shuffle = self._make_shuffle()
+        self._schedule = Schedule(
+            settings.learning_rate_schedule, settings.warmup_epochs, settings.max_iter
+        )
+        # Epochs before the last change of rates, which is given time to show.
+        self._plateau_from = 0
         learnt = torch.from_numpy(self._shuffle.rows)
         self._mean_weight = float(rows.weight[learnt].mean())
 
@@ -171,7 +177,7 @@ class Trainer:
             monitor.begin_epoch()
             self._best_is_live = False
             last = epoch + 1 == self.settings.max_iter
-            self._record(self._epoch(), last)
+            self._record(self._epoch(epoch), last)
             if self._is_best():
                 self.history.best_epoch = epoch + 1
                 if not last:
@@ -209,27 +215,40 @@ class Trainer:
         return scores[-1] > max(scores[:-1])
 
     def _should_stop(self) -> bool:
-        """Whether the last ``n_iter_no_change`` epochs brought less than ``tol``."""
-        scores = self.history.validation_scores
-        patience = self.settings.n_iter_no_change
-        if not self.settings.early_stopping or len(scores) <= patience:
-            return False
-        return max(scores[-patience:]) <= max(scores[:-patience]) + self.settings.tol
+        """Whether the last ``n_iter_no_change`` epochs brought less than ``tol``.
 
-    def _epoch(self) -> float:
+        An adaptive schedule then first lowers the learning rates.
+        """
+        history, settings = self.history, self.settings
+        scores = history.validation_scores
+        if settings.learning_rate_schedule == "adaptive" and not scores:
+            scores = [-loss for loss in history.loss_curve]
+        elif not settings.early_stopping:
+            return False
+        patience = settings.n_iter_no_change
+        if len(scores) - max(1, self._plateau_from) < patience:
+            return False
+        if max(scores[-patience:]) > max(scores[:-patience]) + settings.tol:
+            return False
+        self._plateau_from = len(scores)
+        return not self._schedule.goes_on()
+
+    def _epoch(self, number: int) -> float:
         """One pass over the training rows; their mean loss."""
         self.learner.train()
         total, n_rows = 0.0, 0
-        for batch, groups in self._batches():
+        draws = self._shuffle.epoch(self.rng)
+        for i, (batch, groups) in enumerate(self._batches(draws)):
+            done = number + (i + 0.5) / len(draws)
+            self.learner.scale_rates(self._schedule.factor(done))
             loss = self.learner.step(batch, groups, self._mean_weight)
             self._check_finite(loss)
             total += loss * len(batch)
             n_rows += len(batch)
         return total / n_rows
 
-    def _batches(self) -> Iterator[tuple[Batch, Groups | None]]:
-        """Shuffled batches; with several threads, the next is made ready early."""
-        draws = self._shuffle.epoch(self.rng)
+    def _batches(self, draws: list[Draw]) -> Iterator[tuple[Batch, Groups | None]]:
+        """The batches; with several threads, the next is made ready early."""
         if self.settings.n_threads == 1 or len(draws) == 1:
             yield from map(self._prepare, draws)
             return

@@ -1,6 +1,7 @@
 """The optimizers against torch's own, and what they promise about rows."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,7 +20,11 @@ TORCH_OPTIMIZERS = {
     "sgd": torch.optim.SGD,
     "adagrad": torch.optim.Adagrad,
     "adam": torch.optim.Adam,
+    # Without L1, FTRL-Proximal takes Adagrad's steps.
+    "ftrl": torch.optim.Adagrad,
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
 }
+N_STATES = {"sgd": 0, "momentum": 1, "adagrad": 1, "adam": 2, "ftrl": 2}
 N_STEPS = 60
 
 
@@ -98,10 +103,27 @@ def naive_rows(name, weight, gradient, state, t, lr=0.05):
     if name == "adagrad":
         state[0] += gradient**2
         return weight - lr * gradient / (np.sqrt(state[0]) + 1e-10)
+    if name == "momentum":
+        state[0] = 0.9 * state[0] + gradient
+        return weight - lr * state[0]
+    if name == "ftrl":
+        return naive_ftrl(weight, gradient, state, lr)
     state[0] = 0.9 * state[0] + 0.1 * gradient
     state[1] = 0.999 * state[1] + 0.001 * gradient**2
     mean, variance = state[0] / (1 - 0.9**t), state[1] / (1 - 0.999**t)
     return weight - lr * mean / (np.sqrt(variance) + 1e-8)
+
+
+def naive_ftrl(weight, gradient, state, lr, l1=0.0, beta=1e-10):
+    """McMahan et al. (2013), algorithm 1, with z times the learning rate."""
+    z, squares = state[:2]
+    z[squares == 0] = -beta * weight[squares == 0]
+    sigma = (np.sqrt(squares + gradient**2) - np.sqrt(squares)) / lr
+    z += lr * (gradient - sigma * weight)
+    squares += gradient**2
+    step = lr / (beta + np.sqrt(squares))
+    shrunk = np.where(np.abs(z) <= l1, 0, z - np.sign(z) * l1)
+    return -step * shrunk / lr
 
 
 @pytest.mark.parametrize("use_kernels", PATHS)
@@ -132,7 +154,7 @@ def test_rows_that_come_and_go_have_states_of_their_own(name, use_kernels):
 def test_state_starts_at_zero_with_the_shape_of_the_table(name):
     table = random_table("pooled")
     optimizer = OPTIMIZERS[name](table, 0.05)
-    assert len(optimizer.state) == {"sgd": 0, "adagrad": 1, "adam": 2}[name]
+    assert len(optimizer.state) == N_STATES[name]
     for state in optimizer.state:
         assert state.shape == (N_COLUMNS, 1 + N_FACTORS)
         assert not state.any()

@@ -9,7 +9,9 @@ import numpy as np
 from ..base import Run
 
 #: partial_fit is one pass over the rows it is given.
-ONE_PASS = Run(warm=True, max_iter=1, early_stopping=False, keep_optimizer=True)
+ONE_PASS = Run(
+    warm=True, max_iter=1, early_stopping=False, keep_optimizer=True, scheduled=False
+)
 
 
 class FittedTarget:

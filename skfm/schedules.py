@@ -1,0 +1,41 @@
+"""The course of the learning rates: factors of those that a fit starts with."""
+
+from __future__ import annotations
+
+import math
+
+#: "adaptive" divides by five, this many times.
+_DIVISOR, _MAX_DIVISIONS = 5.0, 3
+
+
+class Schedule:
+    """Learning rates over the epochs of a run.
+
+    Parameters
+    ----------
+    kind : {"constant", "adaptive", "cosine"}
+    warmup_epochs : float
+        Epochs in which a linear factor rises from zero to one.
+    max_iter : int
+        Epochs of the whole run.
+    """
+
+    def __init__(self, kind: str, warmup_epochs: float, max_iter: int) -> None:
+        self.kind, self.warmup_epochs, self.max_iter = kind, warmup_epochs, max_iter
+        self.n_divisions = 0
+
+    def factor(self, epochs: float) -> float:
+        """Of the rates, when ``epochs`` of the run (whole and in part) are over."""
+        factor = _DIVISOR**-self.n_divisions
+        if self.kind == "cosine":
+            factor = 0.5 * (1 + math.cos(math.pi * epochs / self.max_iter))
+        if epochs < self.warmup_epochs:
+            factor *= epochs / self.warmup_epochs
+        return factor
+
+    def goes_on(self) -> bool:
+        """What a plateau means: lower rates from here on, or False for the end."""
+        if self.kind != "adaptive" or self.n_divisions == _MAX_DIVISIONS:
+            return False
+        self.n_divisions += 1
+        return True
