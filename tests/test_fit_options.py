@@ -162,8 +162,8 @@ def test_given_validation_rows(cls):
     assert model.validation_scores_ != weighted.validation_scores_
     assert model.loss_curve_ == weighted.loss_curve_ == off.loss_curve_
     assert same(off, make(cls).fit(X[train], y[train]))
-    stopped = make(cls, max_iter=200, learning_rate=0.5).fit(X[train], y[train], **rest)
-    assert stopped.n_iter_ < 200
+    stopped = make(cls, max_iter=200, learning_rate=0.5, n_iter_no_change=1)
+    assert stopped.fit(X[train], y[train], **rest).n_iter_ < 200
     assert len(make(cls).fit(X[train], y[train]).validation_scores_) == 0
 
 

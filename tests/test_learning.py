@@ -10,6 +10,9 @@ from sklearn.metrics import log_loss, mean_squared_error, r2_score
 import skfm
 from skfm.batches import Rows, canonical_csr
 
+INTERACTION_DROPOUT = {
+    E: {"interaction_dropout": 0.2} for E in (skfm.NFMClassifier, skfm.NFMRegressor)
+}
 every_estimator = pytest.mark.parametrize("E", ESTIMATORS, ids=lambda E: E.__name__)
 # Those with a linear part of their own.
 every_linear = pytest.mark.parametrize(
@@ -110,7 +113,12 @@ class TestTraining:
     @pytest.mark.parametrize(
         ("E", "options"),
         [(E, {}) for E in ESTIMATORS]
-        + [(E, {"batch_norm": True}) for E in ESTIMATORS if hasattr(E, "batch_norm")],
+        # With dropout: without, a norm undoes the shift of the norm before it.
+        + [
+            (E, {"batch_norm": True, "dropout": 0.2} | INTERACTION_DROPOUT.get(E, {}))
+            for E in ESTIMATORS
+            if hasattr(E, "batch_norm")
+        ],
     )
     def test_every_array_moves(self, E, options, click_data):
         """From the start of a fit to its end, whatever claims to be a parameter."""
