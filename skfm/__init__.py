@@ -21,6 +21,7 @@ from .models.nfm import NFMClassifier, NFMRanker, NFMRegressor
 from .models.pnn import PNNClassifier, PNNRanker, PNNRegressor
 from .models.widedeep import WideDeepClassifier, WideDeepRanker, WideDeepRegressor
 from .models.xdeepfm import XDeepFMClassifier, XDeepFMRanker, XDeepFMRegressor
+from .onnx_graphs import to_onnx
 from .persistence import load, save
 from .pipeline import make_field_pipeline
 
@@ -76,4 +77,5 @@ __all__ = [
     "load",
     "make_field_pipeline",
     "save",
+    "to_onnx",
 ]

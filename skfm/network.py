@@ -212,6 +212,10 @@ class Network(nn.Module):
         """What the network reads of rows of X: the rows as they are, or scaled."""
         return batch
 
+    def scale_values(self, values: Tensor) -> Tensor:
+        """What `prepare` does to values, of rows that are padded with zeros: (B, m)."""
+        return values
+
     def set_bias(self, bias: np.ndarray) -> None:
         """Start from constant scores ``bias`` of shape (n_outputs,)."""
         with torch.no_grad():

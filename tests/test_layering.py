@@ -36,6 +36,7 @@ LEVEL_3 += ("factorization", "pairwise", "pretraining", "serving", "shuffling")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
+LEVELS_4_7 += ("onnx_graphs",)
 
 INSPECTED = ("_params", "batches", "fields", "layers", "network", "pairwise", "threads")
 
@@ -84,6 +85,7 @@ MODULES = {
     "persistence": may_import(
         *("encoding", "fitted", "learner", "network", "pipeline")
     ),
+    "onnx_graphs": may_import("fitted", "network", "persistence", "sparse"),
     "plotting": may_import("inspection", never="torch numba"),
     "pipeline": may_import("fields", never="torch"),
     "skfm": may_import(*LEVELS_0_3, *LEVELS_4_7, "pipeline"),

@@ -50,6 +50,12 @@ class FFMNetwork(PairwiseNetwork):
     def prepare(self, batch: Batch) -> Batch:
         return batch.of_unit_length(self.table.host.dtype) if self.normalize else batch
 
+    def scale_values(self, values: Tensor) -> Tensor:
+        if not self.normalize:
+            return values
+        norm = values.square().sum(dim=1, keepdim=True).sqrt()
+        return values / torch.where(norm > 0, norm, 1)
+
     def numbers_per_row(self, n_slots: int) -> int:
         return max(n_slots, self.shape.n_fields) * self.table.n_factors
 

@@ -61,7 +61,7 @@ class FNNNetwork(Network):
     def interaction(self, lookup: Lookup) -> Tensor:
         assert lookup.slots is not None
         fields = lookup.slots.flatten(start_dim=1)  # (B, F (C + k))
-        constant = self.w0.expand(len(fields), -1)
+        constant = self.w0.expand(fields.shape[0], -1)
         scores: Tensor = self.mlp(torch.cat([constant, fields], dim=1))
         return scores
 

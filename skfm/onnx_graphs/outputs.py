@@ -1,0 +1,100 @@
+"""From raw scores to labels, probabilities and predictions, as nodes of a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class _Nodes:
+    """Adds nodes and outputs to a model whose output is ``scores``."""
+
+    def __init__(self, model: Any) -> None:
+        import onnx
+
+        self._onnx, self.graph = onnx, model.graph
+        del self.graph.output[:]
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        self.graph.initializer.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        make = self._onnx.helper.make_node
+        self.graph.node.append(make(kind, inputs, [output], output, **attributes))
+        return output
+
+    def output(self, name: str, dtype: np.dtype[Any], *width: int) -> None:
+        helper = self._onnx.helper
+        kind = helper.np_dtype_to_tensor_dtype(dtype)
+        info = helper.make_tensor_value_info(name, kind, ["rows", *width])
+        self.graph.output.append(info)
+
+
+def add_outputs(model: Any, estimator: Any) -> None:
+    """Make a model that gives ``scores`` give what the estimator predicts."""
+    nodes = _Nodes(model)
+    n_outputs = estimator.network_.shape.n_outputs
+    if hasattr(estimator, "classes_"):
+        _add_classes(nodes, estimator, n_outputs)
+        return
+    if not hasattr(estimator, "y_scale_"):
+        nodes.output("scores", np.dtype(np.float32), n_outputs)
+        return
+    scale = nodes.constant("y_scale", estimator.y_scale_.astype(np.float32))
+    shift = nodes.constant("y_mean", estimator.y_mean_.astype(np.float32))
+    nodes.node("Mul", ["scores", scale], "scaled")
+    nodes.node("Add", ["scaled", shift], "variable")
+    nodes.output("variable", np.dtype(np.float32), n_outputs)
+
+
+def _add_classes(nodes: _Nodes, estimator: Any, n_outputs: int) -> None:
+    zero = nodes.constant("zero", np.zeros(1, np.float32))
+    exclusive = not estimator._multilabel
+    if n_outputs > 1 and exclusive:
+        chosen = nodes.node("ArgMax", ["scores"], "chosen", axis=1, keepdims=0)
+    else:
+        nodes.node("Greater", ["scores", zero], "positive")
+        chosen = nodes.node("Cast", ["positive"], "chosen", to=7)  # int64
+    if exclusive:
+        if n_outputs == 1:
+            axis = nodes.constant("axis", np.array([1]))
+            chosen = nodes.node("Squeeze", [chosen, axis], "chosen_one")
+        classes = _label_array(estimator.classes_)
+        labels = nodes.constant("classes", classes)
+        nodes.node("Gather", [labels, chosen], "label")
+        nodes.output("label", classes.dtype)
+    else:
+        nodes.node("Identity", [chosen], "label")
+        nodes.output("label", np.dtype(np.int64), n_outputs)
+    if hasattr(estimator, "predict_proba"):
+        _add_probabilities(nodes, n_outputs, exclusive)
+    else:
+        nodes.output("scores", np.dtype(np.float32), n_outputs)
+
+
+def _add_probabilities(nodes: _Nodes, n_outputs: int, exclusive: bool) -> None:
+    width = n_outputs
+    if n_outputs > 1 and exclusive:
+        nodes.node("Softmax", ["scores"], "probabilities", axis=1)
+    elif not exclusive:
+        nodes.node("Sigmoid", ["scores"], "probabilities")
+    else:
+        width = 2
+        second = nodes.node("Sigmoid", ["scores"], "second")
+        nodes.node("Neg", ["scores"], "against")
+        first = nodes.node("Sigmoid", ["against"], "first")
+        nodes.node("Concat", [first, second], "probabilities", axis=1)
+    nodes.output("probabilities", np.dtype(np.float32), width)
+
+
+def _label_array(classes: np.ndarray) -> np.ndarray:
+    """Labels of a type that every runtime has: strings, int64 or float32."""
+    if classes.dtype.kind in "bi":
+        return classes.astype(np.int64)
+    if classes.dtype.kind == "u":
+        return classes.astype(np.int64 if classes.max() < 2**63 else np.uint64)
+    if classes.dtype.kind == "f":
+        return classes.astype(np.float32)
+    return classes.astype(str).astype(object)

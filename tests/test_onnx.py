@@ -1,0 +1,203 @@
+"""to_onnx: onnxruntime says what the estimator says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from conftest import ALL_ESTIMATORS, one_hot
+from estimator_cases import CELLS, LABELS, X, make, target
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import is_classifier
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import skfm
+
+ort = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+RNG = np.random.default_rng(0)
+#: Rows of several lengths, with values: some are without entries.
+VALUES = sp.csr_array(
+    X.toarray() * RNG.normal(size=X.shape) * (RNG.random(X.shape) < 0.8)
+)
+MORE = {
+    skfm.FFMClassifier: [{"normalize": True}],
+    skfm.DCNClassifier: [
+        {"cross": "vector", "structure": "stacked"},
+        {"low_rank": 2, "n_experts": 3},
+    ],
+    skfm.PNNClassifier: [{"product": "outer"}, {"product": "both"}],
+    skfm.NFMClassifier: [{"batch_norm": True, "activation": "gelu"}],
+    skfm.DeepFMRegressor: [{"activation": "silu"}, {"activation": "tanh"}],
+    skfm.FMClassifier: [{"field_pooling": "mean", "fields": (4, 8)}],
+    skfm.AFMClassifier: [{"field_pooling": "mean", "fields": (4, 8)}],
+}
+
+
+def padded(rows, width=None):
+    """Columns and values of CSR rows; padded in front, in the midst and at the end."""
+    lengths = np.diff(rows.indptr)
+    width = lengths.max() + 2 if width is None else width
+    columns = np.zeros((rows.shape[0], width), np.int64)
+    values = np.zeros((rows.shape[0], width), np.float32)
+    for i, (lo, hi) in enumerate(zip(rows.indptr, rows.indptr[1:], strict=False)):
+        places = np.sort(np.random.default_rng(i).permutation(width)[: hi - lo])
+        columns[i, places], values[i, places] = rows.indices[lo:hi], rows.data[lo:hi]
+    return {"columns": columns, "values": values}
+
+
+def session(model, path, **how):
+    skfm.to_onnx(model, path / "model.onnx", **how)
+    return ort.InferenceSession(path / "model.onnx")
+
+
+def assert_same(model, run, inputs, rows):
+    """Outputs by name, against the estimator's methods."""
+    found = dict(
+        zip([o.name for o in run.get_outputs()], run.run(None, inputs), strict=True)
+    )
+    if not is_classifier(model):
+        (scores,) = found.values()
+        expected = np.reshape(model.predict(rows), (rows.shape[0], -1))
+        assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
+        return
+    assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-5)
+    sure = np.max(found["probabilities"], axis=1) > 0.5 + 1e-5
+    assert_array_equal(found["label"][sure], model.predict(rows)[sure])
+
+
+def fit(cls, data, **parameters):
+    y = target(cls) if not cls.__name__.endswith("Ranker") else LABELS
+    model = make(cls, fields=(4, 5, 3), max_iter=20).set_params(**parameters)
+    if cls.__name__.endswith("Ranker"):
+        return model.fit(data, y, qid=np.arange(len(y)) // 6)
+    return model.fit(data, y)
+
+
+CASES = [(cls, {}) for cls in ALL_ESTIMATORS]
+CASES += [(cls, parameters) for cls, some in MORE.items() for parameters in some]
+
+
+@pytest.mark.parametrize(("cls", "parameters"), CASES)
+def test_parity(cls, parameters, tmp_path):
+    model = fit(cls, VALUES, **parameters)
+    run = session(model, tmp_path)
+    for rows in (VALUES, VALUES[:1], VALUES[3:10]):
+        assert_same(model, run, padded(rows), rows)
+    run = session(model, tmp_path, dense=True)
+    for rows in (VALUES, VALUES[:1]):
+        assert_same(model, run, {"X": rows.toarray().astype(np.float32)}, rows)
+
+
+def test_rankers(tmp_path):
+    model = fit(skfm.DeepFMRanker, X)
+    run = session(model, tmp_path)
+    assert [o.name for o in run.get_outputs()] == ["scores"]
+    assert_same(model, run, padded(X), X)
+
+
+TARGETS = {
+    "strings": np.array(["no", "ünsure", "yes"], dtype=object)[CELLS[:, 0] % 3],
+    "integers": np.array([-5, 0, 7])[CELLS[:, 0] % 3],
+    "booleans": CELLS[:, 0] % 2 == 0,
+    "floats": np.array([-1.0, 4.0])[CELLS[:, 0] % 2],
+    "large": np.array([1, 2**63], np.uint64)[CELLS[:, 0] % 2],
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_labels(kind, tmp_path):
+    model = make(skfm.FMClassifier, max_iter=20).fit(X, TARGETS[kind])
+    run = session(model, tmp_path)
+    assert_same(model, run, padded(X), X)
+
+
+def test_indicators_and_losses_without_probabilities(tmp_path):
+    several = np.column_stack([LABELS, CELLS[:, 0] % 2, CELLS[:, 1] == 2])
+    model = make(skfm.NFMClassifier, max_iter=20).fit(X, several)
+    run = session(model, tmp_path)
+    label, probabilities = run.run(None, padded(X))
+    assert_array_equal(label, model.predict(X))
+    assert_allclose(probabilities, model.predict_proba(X), atol=1e-5)
+    model = make(skfm.FMClassifier, loss="hinge", max_iter=20).fit(X, LABELS)
+    run = session(model, tmp_path)
+    assert [o.name for o in run.get_outputs()] == ["label", "scores"]
+    label, scores = run.run(None, padded(X))
+    assert_array_equal(label, model.predict(X))
+    assert_allclose(scores[:, 0], model.decision_function(X), atol=1e-5)
+
+
+def test_several_outputs(tmp_path):
+    y = np.column_stack([LABELS * 100.0 + 5000, CELLS[:, 0]])
+    model = make(skfm.XDeepFMRegressor, fields=(4, 5, 3)).fit(X, y)
+    assert_same(model, session(model, tmp_path), padded(X), X)
+
+
+FRAME = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
+
+
+class TestPipelines:
+    @pytest.mark.parametrize("cls", [skfm.FMClassifier, skfm.DeepFMRegressor])
+    @pytest.mark.parametrize("make_one", [make_pipeline, skfm.make_field_pipeline])
+    def test_one_hot(self, cls, make_one, tmp_path):
+        encoder = OneHotEncoder(handle_unknown="ignore")
+        model = make_one(encoder, make(cls, max_iter=20, dtype="float32"))
+        model.fit(FRAME, target(cls))
+        run = session(model, tmp_path, X=FRAME)
+        new = FRAME[:20].assign(ad=["new"] * 3 + ["1"] * 17)
+        inputs = {name: new[[name]].to_numpy(object) for name in new}
+        assert_same(model, run, inputs, new)
+
+    def test_numbers_beside_categories(self, tmp_path):
+        frame = FRAME.assign(number=np.arange(len(FRAME)) * 0.1)
+        columns = make_column_transformer(
+            (OneHotEncoder(), ["site", "ad"]), (StandardScaler(), ["number"])
+        )
+        model = make_pipeline(columns, make(skfm.FMClassifier, max_iter=20))
+        model.fit(frame, np.array(["a", "b", "c"])[CELLS[:, 0] % 3])
+        run = session(model, tmp_path, X=frame.drop(columns="hour"))
+        inputs = {name: frame[[name]].to_numpy(object) for name in ["site", "ad"]}
+        inputs["number"] = frame[["number"]].to_numpy()
+        assert_same(model, run, inputs, frame)
+
+
+def test_what_a_table_was_encoded_to(tmp_path):
+    model = make(skfm.FMClassifier).fit(FRAME, LABELS)
+    run = session(model, tmp_path)
+    encoder = skfm.FieldEncoder().fit(FRAME)
+    assert_array_equal(encoder.get_feature_names_out(), model.column_names_)
+    found = run.run(["probabilities"], padded(sp.csr_array(encoder.transform(FRAME))))
+    assert_allclose(found[0], model.predict_proba(FRAME), atol=1e-5)
+
+
+class TestRefused:
+    def test_others(self, tmp_path):
+        path = tmp_path / "model.onnx"
+        with pytest.raises(TypeError, match="LogisticRegression is no"):
+            skfm.to_onnx(LogisticRegression(), path)
+        with pytest.raises(ValueError, match="not fitted"):
+            skfm.to_onnx(skfm.FMClassifier(), path)
+        with pytest.raises(ValueError, match="Pass X"):
+            skfm.to_onnx(make_pipeline(OneHotEncoder(), skfm.FMClassifier()), path)
+        assert not path.exists()
+
+    def test_ragged_pairs(self, tmp_path):
+        model = fit(skfm.FFMClassifier, X, intra_field_pairs=True)
+        with pytest.raises(ValueError, match="intra_field_pairs"):
+            skfm.to_onnx(model, tmp_path / "model.onnx")
+
+    def test_tables_beyond_two_gigabytes(self, tmp_path):
+        rows, _ = one_hot(20, (2, 40_000_000))
+        model = make(skfm.FMClassifier, n_factors=16, max_iter=1)
+        model.fit(rows, np.arange(20) % 2)
+        with pytest.raises(ValueError, match=r"takes 2\.5 GiB"):
+            skfm.to_onnx(model, tmp_path / "model.onnx")
+
+    def test_without_onnx(self, tmp_path, monkeypatch):
+        model = make(skfm.FMClassifier).fit(X, LABELS)
+        monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+        with pytest.raises(ImportError, match=r"skfm\[onnx\]"):
+            skfm.to_onnx(model, tmp_path / "model.onnx")
