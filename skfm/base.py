@@ -16,6 +16,7 @@ from . import choices
 from ._params import fit_context
 from .batches import PREDICTION_BATCH, Rows
 from .callbacks import EpochCallbacks
+from .checkpoints import open_checkpoint
 from .inputs import Data, Inputs
 from .learner import Settings
 from .losses import Loss, as_target
@@ -244,6 +245,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
             resume=resume,
             keep_optimizers=run.keep_optimizer,
             optimizer_state=self._optimizer_state if resume else None,
+            checkpoint=open_checkpoint(self, run.max_iter),
         )
         if resume:
             self._draw_new_columns(rows, train, rng)

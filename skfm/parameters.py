@@ -190,6 +190,17 @@ class SharedParameters(Parametrized):
         doc="""bool
             Whether `fit` goes on from the weights of the last call.""",
     )
+    checkpoint: Any = param(
+        default=None,
+        valid=[str, PathLike, None],
+        doc="""path or None
+            Directory in which `fit` keeps its state after each epoch. If it is cut
+            short, the same fit of the same rows, in this process or a new one, goes on
+            from there and ends with the same bits as an uninterrupted one. Needs an
+            int as ``random_state``. The file is as large as the weights, the
+            optimizer's state and the best epoch's weights; `fit` removes it at its
+            end.""",
+    )
     random_state: Any = param(
         default=None,
         valid=["random_state"],

@@ -31,6 +31,19 @@ class Monitor(Protocol):
         """An epoch has ended; True stops the training."""
 
 
+class Keeper(Protocol):
+    """Who keeps the state of a run on disk: see `skfm.checkpoints`."""
+
+    def resume(self, trainer: Trainer) -> None:
+        """Before the first epoch: go on from what was kept, if anything was."""
+
+    def save(self, trainer: Trainer) -> None:
+        """After an epoch that is followed by another."""
+
+    def remove(self) -> None:
+        """After the last epoch."""
+
+
 @dataclass
 class History:
     """What happened so far, an element per epoch.
@@ -71,11 +84,21 @@ class Snapshot:
         if with_optimizers:
             self._live += learner.state_tensors()
         self._saved: list[Tensor] | None = None
-        self._n_steps = learner.n_steps
+        self.n_steps = learner.n_steps
+
+    def tensors(self) -> list[Tensor]:
+        """What is remembered; nothing at first."""
+        return self._saved or []
+
+    def put(self, tensors: list[Tensor], n_steps: tuple[int, int]) -> None:
+        """Remember this instead of what was taken."""
+        self.n_steps = n_steps
+        for saved, tensor in zip(self.tensors(), tensors, strict=True):
+            saved.copy_(tensor)
 
     def take(self) -> None:
         """Remember everything as it is."""
-        self._n_steps = self._learner.n_steps
+        self.n_steps = self._learner.n_steps
         if self._saved is None:
             self._saved = [torch.empty_like(live) for live in self._live]
         for saved, live in zip(self._saved, self._live, strict=True):
@@ -85,7 +108,7 @@ class Snapshot:
         """Go back to what was remembered, if anything was."""
         if self._saved is None:
             return
-        self._learner.n_steps = self._n_steps
+        self._learner.n_steps = self.n_steps
         for saved, live in zip(self._saved, self._live, strict=True):
             live.copy_(saved)
 
@@ -114,6 +137,8 @@ class Trainer:
         Whether a later run will go on from the optimizers' state.
     optimizer_state : OptimizerState or None
         Of the earlier run, to go on from.
+    checkpoint : Keeper or None
+        Keeps the run's state on disk.
 
     Attributes
     ----------
@@ -133,10 +158,12 @@ class Trainer:
         resume: bool = False,
         keep_optimizers: bool = False,
         optimizer_state: OptimizerState | None = None,
+        checkpoint: Keeper | None = None,
     ) -> None:
         self.network, self.loss, self.settings, self.rng = network, loss, settings, rng
         self.rows, self.train, self.validation = rows, train, validation
         self.history = History()
+        self.checkpoint = checkpoint
         # Whether the network has the weights to keep, rather than the snapshot.
         self._best_is_live = False
         self.learner = Learner(network, loss, settings, rows.mean_length(), rng)
@@ -164,6 +191,8 @@ class Trainer:
             If the loss became NaN or infinite. After this, as after an interruption,
             the network is as it was at the end of the last full (or best) epoch.
         """
+        if self.checkpoint is not None:
+            self.checkpoint.resume(self)
         try:
             with torch_threads(1):
                 self._run_epochs(monitor)
@@ -171,9 +200,11 @@ class Trainer:
             if not self._best_is_live:
                 self._snapshot.restore()
             self.network.eval()
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
 
     def _run_epochs(self, monitor: Monitor) -> None:
-        for epoch in range(self.settings.max_iter):
+        for epoch in range(len(self.history.loss_curve), self.settings.max_iter):
             monitor.begin_epoch()
             self._best_is_live = False
             last = epoch + 1 == self.settings.max_iter
@@ -185,6 +216,27 @@ class Trainer:
                 self._best_is_live = True
             if monitor.end_epoch(self) or self._should_stop():
                 return
+            if self.checkpoint is not None and not last:
+                self.checkpoint.save(self)
+
+    def progress(self) -> list[int]:
+        """How far the run is, beside its history: what `go_on` takes."""
+        steps = self._snapshot.n_steps
+        return [self._plateau_from, self._schedule.n_divisions, *steps]
+
+    def kept(self) -> list[Tensor]:
+        """The best epoch's tensors, where they are not those that training changes."""
+        return [] if self._best_is_live else self._snapshot.tensors()
+
+    def go_on(self, history: History, progress: list[int], kept: list[Tensor]) -> None:
+        """Be where another run was, whose tensors and steps this one has already."""
+        self.history = history
+        self._plateau_from, self._schedule.n_divisions, *steps = progress
+        self._best_is_live = bool(history.best_epoch) and not kept
+        if self._best_is_live or kept:
+            self._snapshot.take()
+        if kept:
+            self._snapshot.put(kept, (steps[0], steps[1]))
 
     def _record(self, loss: float, last: bool) -> None:
         """Add an epoch to the history, if what it left is finite.

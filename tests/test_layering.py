@@ -33,6 +33,7 @@ LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
 LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
 LEVEL_3 += ("factorization", "pairwise", "pretraining", "serving", "shuffling")
+LEVEL_3 += ("checkpoints", "persistence")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
@@ -70,6 +71,7 @@ MODULES = {
     ),
     "choices": may_import(),
     "callbacks": may_import("training"),
+    "checkpoints": may_import("layers", "persistence", "training"),
     "frames": may_import("encoding", "fields", never="torch"),
     "fitted": may_import("encoding", "learner", "network"),
     "inputs": may_import(*LEVEL_0, "batches", "network", "fitted", "frames"),

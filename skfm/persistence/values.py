@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import itertools
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,8 @@ class Packer:
             return {"array": self._pack_array(value, where)}
         if isinstance(value, np.datetime64 | np.timedelta64):
             return {"scalar": self._pack_array(np.array(value), where)}
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
         if isinstance(value, pd.Index | pd.Series):
             return self.pack(np.asarray(value), where)
         if isinstance(value, _DATES) and type(value) in _DATES:
