@@ -210,7 +210,8 @@ def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
 
 def _sum_by_run(values: Tensor, lengths: Tensor) -> Tensor:
     if len(values) == 0:
-        return values.new_zeros(len(lengths))
+        # A sum of nothing, so that a batch without pairs has gradients: zero.
+        return values.sum() + values.new_zeros(len(lengths))
     return torch.segment_reduce(values, "sum", lengths=lengths)
 
 
