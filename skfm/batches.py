@@ -199,12 +199,13 @@ class Rows:
         return active
 
 
-def canonical_csr(X: Any) -> Any:
+def canonical_csr(X: Any, n_threads: int = 1) -> Any:
     """CSR with sorted unique columns and no stored zeros, sharing X's arrays if it can.
 
     Parameters
     ----------
     X : sparse matrix or array, or ndarray, of shape (n_rows, n_columns)
+    n_threads : int, default=1
 
     Returns
     -------
@@ -229,8 +230,8 @@ def canonical_csr(X: Any) -> Any:
     if X.format != "csr":
         X = X.tocsr()
     csr = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape, copy=False)
-    canonical = is_canonical(csr.indptr, csr.indices, csr.shape[1])
-    if not canonical or np.count_nonzero(csr.data) < csr.nnz:
+    canonical = is_canonical(csr.indptr, csr.indices, csr.shape[1], n_threads)
+    if not canonical or not (_all_ones(csr.data) or np.all(csr.data)):
         # Sums of duplicates may exceed a small integer type.
         csr = csr.copy() if csr.dtype.kind == "f" else csr.astype(np.float64)
         csr.sum_duplicates()
@@ -252,7 +253,7 @@ def batch_bounds(n_rows: int, batch_size: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _all_ones(data: np.ndarray, chunk: int = 1 << 20) -> bool:
+def _all_ones(data: np.ndarray, chunk: int = 1 << 16) -> bool:
     """Whether all values are one; stops at the first chunk with another value."""
     return all(
         bool(np.all(data[i : i + chunk] == 1)) for i in range(0, len(data), chunk)
@@ -270,7 +271,7 @@ def _gather(indptr, indices, data, rows, out_indptr, columns, values, start, sto
     for b in range(start, stop):
         ahead = indptr[rows[min(b + _ROWS_AHEAD, stop - 1)]]
         for line in range(_LINES_AHEAD):
-            prefetch(indices, ahead, line * CACHE_LINE)
+            prefetch(indices, ahead, line * CACHE_LINE)  # type: ignore[call-arg]
         source, target = indptr[rows[b]], out_indptr[b]
         for p in range(out_indptr[b + 1] - target):
             columns[target + p] = indices[source + p]

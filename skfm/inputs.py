@@ -122,7 +122,7 @@ class Inputs(Fitted, OptimizationParameters):
             **({} if only_X else self._target_checks),
         )
         X, y = (checked, None) if only_X else checked
-        csr = canonical_csr(X)
+        csr = canonical_csr(X, resolve_n_jobs(self.n_jobs))
         check_finite(csr, name)
         return csr if only_X else (csr, y)
 

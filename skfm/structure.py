@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .jit import JIT
+from .threads import parallel_for
 
-def is_canonical(indptr: np.ndarray, indices: np.ndarray, n_columns: int) -> bool:
+#: Entries below which looking at them is not worth a second thread.
+_ENTRIES_PER_THREAD = 1_000_000
+
+
+def is_canonical(
+    indptr: np.ndarray, indices: np.ndarray, n_columns: int, n_threads: int = 1
+) -> bool:
     """Whether each row's columns are sorted and distinct.
 
     Raises
@@ -16,9 +24,13 @@ def is_canonical(indptr: np.ndarray, indices: np.ndarray, n_columns: int) -> boo
         do not check, would read memory that is not theirs.
     """
     if indptr[0] == 0 and indptr[-1] <= len(indices):
-        found = _inspect(indptr, indices, n_columns)
-        if found >= 0:
-            return bool(found)
+        found = np.ones(2, np.bool_)
+        n_threads = max(1, min(n_threads, len(indices) // _ENTRIES_PER_THREAD))
+        parallel_for(
+            _inspect, len(indptr) - 1, n_threads, indptr, indices, n_columns, found
+        )
+        if found[0]:
+            return bool(found[1])
     raise ValueError(
         "X is no valid CSR matrix: its indices must be in "
         f"[0, {n_columns}) and its indptr must ascend from 0 to at most their number. "
@@ -26,21 +38,20 @@ def is_canonical(indptr: np.ndarray, indices: np.ndarray, n_columns: int) -> boo
     )
 
 
-@njit(nogil=True, cache=True)
-def _inspect(indptr, indices, n_columns):  # type: ignore[no-untyped-def]
-    """1: canonical, 0: not, -1: out of bounds."""
-    canonical = 1
-    stop = indptr[0]
-    for row in range(len(indptr) - 1):
-        start, stop = stop, indptr[row + 1]
-        if stop < start or stop > len(indices):
-            return -1
+@njit(**JIT)
+def _inspect(indptr, indices, n_columns, found, start, stop):  # type: ignore[no-untyped-def]
+    """Take back ``found = [in bounds, canonical]`` if rows start..stop are not."""
+    for row in range(start, stop):
+        first, end = indptr[row], indptr[row + 1]
+        if first < 0 or end < first or end > len(indices):
+            found[0] = False
+            return
         last = -1
-        for p in range(start, stop):
+        for p in range(first, end):
             column = indices[p]
             if column < 0 or column >= n_columns:
-                return -1
+                found[0] = False
+                return
             if column <= last:
-                canonical = 0
+                found[1] = False
             last = column
-    return canonical

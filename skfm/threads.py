@@ -7,6 +7,7 @@ regions, survives a fork, and may be entered from several Python threads at once
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
@@ -35,14 +36,42 @@ def resolve_n_jobs(n_jobs: int | None) -> int:
     """
     if n_jobs == 0:
         raise ValueError("n_jobs=0 has no meaning; pass None, -1 or a positive integer")
-    usable = max(1, min(joblib.cpu_count(), torch_threads.unborrowed()))
     if n_jobs is None:
-        return usable
-    return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
+        return max(1, min(_cpu_count(), torch_threads.unborrowed()))
+    return n_jobs if n_jobs > 0 else max(1, _cpu_count() + 1 + n_jobs)
+
+
+@functools.cache
+def _cpu_count() -> int:
+    """Cores that this process may use; asking takes as long as scoring some rows."""
+    return int(joblib.cpu_count())
+
+
+_own = threading.local()
+
+
+@contextmanager
+def team(n_threads: int) -> Iterator[None]:
+    """Threads of its own for what the calling thread hands out meanwhile.
+
+    There are ``n_threads - 1`` of them, so that work in the background delays helpers
+    rather than compete with them and the caller for ``n_threads`` cores.
+    """
+    outer = getattr(_own, "pool", None)
+    pool = ThreadPoolExecutor(max(1, n_threads - 1), thread_name_prefix="skfm-team")
+    _own.pool = pool
+    try:
+        yield
+    finally:
+        _own.pool = outer
+        pool.shutdown(cancel_futures=True)
 
 
 def _executor() -> ThreadPoolExecutor:
     global _pool
+    own: ThreadPoolExecutor | None = getattr(_own, "pool", None)
+    if own is not None:
+        return own
     with _pool_lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(

@@ -18,7 +18,7 @@ from .network import Network
 from .schedules import Schedule
 from .shuffling import Draw, QueryShuffle, RowShuffle, Shuffle
 from .sparse import Groups
-from .threads import run_in_background, torch_threads
+from .threads import run_in_background, team, torch_threads
 
 
 class Monitor(Protocol):
@@ -194,7 +194,7 @@ class Trainer:
         if self.checkpoint is not None:
             self.checkpoint.resume(self)
         try:
-            with torch_threads(1):
+            with torch_threads(1), team(self.settings.n_threads):
                 self._run_epochs(monitor)
         finally:
             if not self._best_is_live:
@@ -245,9 +245,7 @@ class Trainer:
         held-out rows, would tell; after the last epoch a few training rows do.
         """
         weights = (self.network.table.weight, self.learner.dense_optimizer.values)
-        self._check_finite(
-            sum(float(weight.sum(dtype=torch.float64)) for weight in weights)
-        )
+        self._check_finite(sum(_total(weight) for weight in weights))
         scores = [] if self.validation is None else [-self.evaluate()]
         if last and not scores:
             few = self.rows.take(self.train[:PREDICTION_BATCH])
@@ -383,6 +381,13 @@ class Trainer:
             f"(={self.settings.network_learning_rate}), or scale numeric columns to "
             "about unit size"
         )
+
+
+def _total(weight: Tensor) -> float:
+    """Sum of weights: finite unless one of them is not."""
+    total = float(weight.sum())
+    # Summing in float64 takes ten times as long.
+    return total if math.isfinite(total) else float(weight.sum(dtype=torch.float64))
 
 
 def _check_relevance(rows: Rows, chosen: np.ndarray) -> None:

@@ -212,7 +212,7 @@ def test_a_fit_overlapped_by_a_longer_one_gives_the_count_back(torch_count, n):
 
 
 def test_n_jobs_none_is_what_torch_and_the_machine_allow(monkeypatch):
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 6)
+    monkeypatch.setattr("skfm.threads._cpu_count", lambda: 6)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert resolve_n_jobs(None) == 4
     monkeypatch.setattr(torch, "get_num_threads", lambda: 9)
@@ -223,7 +223,7 @@ def test_n_jobs_none_is_what_torch_and_the_machine_allow(monkeypatch):
     ("n_jobs", "expected"), [(1, 1), (20, 20), (-1, 6), (-2, 5), (-6, 1), (-50, 1)]
 )
 def test_n_jobs_as_in_joblib(monkeypatch, n_jobs, expected):
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 6)
+    monkeypatch.setattr("skfm.threads._cpu_count", lambda: 6)
     assert resolve_n_jobs(n_jobs) == expected
 
 

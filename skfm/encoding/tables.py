@@ -8,6 +8,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
@@ -16,6 +17,9 @@ __all__ = ["as_table", "check_frame", "is_frame", "object_array", "read_columns"
 
 def is_frame(X: Any) -> bool:
     """Whether X is a DataFrame of a library that narwhals reads."""
+    # Asking narwhals takes half as long as scoring a row.
+    if isinstance(X, np.ndarray | list | tuple) or sp.issparse(X):
+        return False
     if nw.dependencies.is_polars_lazyframe(X):
         raise TypeError("X is a LazyFrame, which has no rows yet: pass X.collect().")
     return bool(nw.dependencies.is_into_dataframe(X))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..jit import JIT, prefetch_row
+from ..jit import JIT, add_row, prefetch_row
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16
@@ -69,22 +69,19 @@ def pool_by_column(weight, n_linear, groups, values, out, start, stop):
     unit = values.shape[0] == 0
     last = rows.shape[0] - 1
     one = weight.dtype.type(1)
-    line, squares = np.empty(width, weight.dtype), np.empty(n_factors, weight.dtype)
+    squares = np.empty(n_factors, weight.dtype)
     for u in range(start, stop):
         prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
         c = distinct[u]
-        for d in range(width):
-            line[d] = weight[c, d]
         total = weight.dtype.type(0)
         for j in range(n_factors):
-            squares[j] = line[n_linear + j] * line[n_linear + j]
+            squares[j] = weight[c, n_linear + j] * weight[c, n_linear + j]
             total += squares[j]
         for i in range(bounds[u], bounds[u + 1]):
             prefetch_row(out, rows[min(i + _COLUMNS_AHEAD, last)], width)
             b = rows[i]
             x = one if unit else values[order[i]]
-            for d in range(width):
-                out[b, d] += x * line[d]
+            add_row(out, b, weight, c, width, width, x, x, True)
             if by_factor:
                 for j in range(n_factors):
                     out[b, width + j] += x * x * squares[j]
@@ -120,14 +117,15 @@ def scatter(
 
 
 @njit(**JIT)
-def group(indptr, columns, n_columns):
+def group(indptr, columns, n_columns, ordered):
     """Sort a batch's entries by column, entries of a column in row order.
 
-    A stable radix sort of (column, entry) keys packed into 64 bits.
+    A stable radix sort of (column, entry) keys packed into 64 bits; of (column, row)
+    where only the rows are wanted.
 
     Returns
     -------
-    order : (nnz,) int32, entries sorted by column
+    order : (nnz,) int32, entries sorted by column; empty unless ``ordered``
     rows : (nnz,) int32, the row of each sorted entry
     distinct : (U,) int32, the columns present
     bounds : (U + 1,) int32, where each column's entries start in ``order``
@@ -145,14 +143,15 @@ def group(indptr, columns, n_columns):
         total = 0
         for value in range(mask + 1):
             total, places[digit, value] = total + places[digit, value], total
-    keys, row_of = np.empty(n, np.int64), np.empty(n, np.int32)
+    keys, row_of = np.empty(n, np.int64), np.empty(n if ordered else 0, np.int32)
     place = places[0]
     for b in range(indptr.shape[0] - 1):
         for p in range(indptr[b], indptr[b + 1]):
-            row_of[p] = b
             value = columns[p] & mask
-            keys[place[value]] = (np.int64(columns[p]) << 32) | p
+            keys[place[value]] = (np.int64(columns[p]) << 32) | (p if ordered else b)
             place[value] += 1
+            if ordered:
+                row_of[p] = b
     for digit in range(1, n_digits):
         keys = _sort_digit(keys, places[digit], 32 + digit * _RADIX_BITS)
     return _runs(keys, row_of)
@@ -173,15 +172,18 @@ def _sort_digit(keys, place, shift):
 @njit(**JIT)
 def _runs(keys, row_of):
     """Where the columns of sorted keys begin, and what the keys are made of."""
-    n = keys.shape[0]
-    order, rows = np.empty(n, np.int32), np.empty(n, np.int32)
+    n, ordered = keys.shape[0], row_of.shape[0] > 0
+    order, rows = np.empty(row_of.shape[0], np.int32), np.empty(n, np.int32)
     distinct, bounds = np.empty(n, np.int32), np.empty(n + 1, np.int32)
     n_distinct = 0
     previous = np.int64(-1)
     for i in range(n):
-        column, entry = keys[i] >> 32, keys[i] & 0xFFFFFFFF
-        order[i] = entry
-        rows[i] = row_of[entry]
+        column, low = keys[i] >> 32, keys[i] & 0xFFFFFFFF
+        if ordered:
+            order[i] = low
+            rows[i] = row_of[low]
+        else:
+            rows[i] = low
         # Written in any case: a branch would be mispredicted every other time.
         distinct[n_distinct] = column
         bounds[n_distinct] = i
@@ -205,53 +207,35 @@ def _runs(keys, row_of):
 
 @njit(**JIT)
 def _buffer(weight, gradient):
-    """What `_column_gradient` works in."""
-    return np.empty(max(weight.shape[1], gradient[6].shape[1]), weight.dtype)
+    """What `_column_gradient` works in: the row of an array."""
+    return np.empty((1, max(weight.shape[1], gradient[6].shape[1])), weight.dtype)
 
 
 @njit(forceinline=True, **JIT)
 def _column_gradient(weight, gradient, u, acc):
-    """Gradient of the u-th distinct column's table row, into ``acc[:D]``.
-
-    In place: a second array costs as much again in checks for overlap.
-    """
+    """Gradient of the u-th distinct column's table row, into ``acc[0, :D]``."""
     distinct, bounds, order, rows, _, values = gradient[:6]
     upstream, n_first, slots, _, n_linear = gradient[6:]
-    width = upstream.shape[1]
+    n_sums, width, c = upstream.shape[1], weight.shape[1], distinct[u]
     unit = values.shape[0] == 0
-    last = order.shape[0] - 1
-    acc[:] = 0
+    x = weight.dtype.type(1)
     for i in range(bounds[u], bounds[u + 1]):
-        prefetch_row(upstream, rows[min(i + _AHEAD, last)], width)
-        b = rows[i]
-        if unit:
-            for d in range(width):
-                acc[d] += upstream[b, d]
-        else:
+        if not unit:
             x = values[order[i]]
-            for d in range(n_first):
-                acc[d] += x * upstream[b, d]
-            for d in range(n_first, width):
-                acc[d] += x * x * upstream[b, d]
-    _add_second(weight, distinct[u], n_first, n_linear, width, acc)
+        again = i > bounds[u]
+        add_row(acc, 0, upstream, rows[i], n_sums, n_first, x, x * x, again)
+    # What is in proportion to the weights: so far acc = [U1 | a | U2].
+    a, second = acc[0, n_first], acc[0, n_first + 1]
+    if n_sums > n_first + 2:
+        for d in range(n_linear, width):
+            acc[0, d] += acc[0, n_first + 1 - n_linear + d] * weight[c, d]
+        second = weight.dtype.type(0)
+    elif n_first == n_linear:
+        for d in range(n_linear, width):
+            acc[0, d] = 0
+    add_row(acc, 0, weight, c, width, n_linear, a, second, True)
     if slots.shape[0] > 0:
         _add_slot_gradient(gradient, u, acc)
-
-
-@njit(forceinline=True, **JIT)
-def _add_second(weight, c, n_first, n_linear, width, acc):
-    """Add what is in proportion to the weights: ``acc = [U1 | a | U2]`` before."""
-    a, second = acc[n_first], acc[n_first + 1]
-    if width > n_first + 2:
-        for d in range(n_linear, weight.shape[1]):
-            acc[d] += acc[n_first + 1 - n_linear + d] * weight[c, d]
-    else:
-        if n_first == n_linear:
-            acc[n_linear:] = 0
-        for d in range(n_linear, weight.shape[1]):
-            acc[d] += second * weight[c, d]
-    for d in range(n_linear):
-        acc[d] += a * weight[c, d]
 
 
 @njit(forceinline=True, **JIT)
@@ -259,13 +243,13 @@ def _add_slot_gradient(gradient, u, acc):
     """Add sum x dL/dslots over a column's entries to the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
     slots, fields, n_linear = gradient[8:]
-    by_field = fields.shape[0] > 0
+    by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0
     for i in range(bounds[u], bounds[u + 1]):
-        p, b = order[i], rows[i]
+        p, b = np.int64(order[i]) if ordered else np.int64(0), rows[i]
         x = slots.dtype.type(1) if values.shape[0] == 0 else values[p]
         slot = np.int64(fields[distinct[u]]) if by_field else p - indptr[b]
         for j in range(slots.shape[2]):
-            acc[n_linear + j] += x * slots[b, slot, j]
+            acc[0, n_linear + j] += x * slots[b, slot, j]
 
 
 @njit(**JIT)
@@ -277,7 +261,7 @@ def reduce(weight, gradient, out, start, stop):
         prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
         _column_gradient(weight, gradient, u, acc)
         for d in range(width):
-            out[u, d] = acc[d]
+            out[u, d] = acc[0, d]
 
 
 @njit(**JIT)
@@ -290,7 +274,7 @@ def sgd(weight, gradient, learning_rate, start, stop):
         _column_gradient(weight, gradient, u, acc)
         c = distinct[u]
         for d in range(width):
-            weight[c, d] -= learning_rate * acc[d]
+            weight[c, d] -= learning_rate * acc[0, d]
 
 
 @njit(**JIT)
@@ -305,7 +289,7 @@ def adagrad(weight, gradient, squares, learning_rate, epsilon, start, stop):
         _column_gradient(weight, gradient, u, acc)
         c = distinct[u]
         for d in range(width):
-            g = acc[d]
+            g = acc[0, d]
             s = squares[c, d] + g * g
             squares[c, d] = s
             weight[c, d] -= learning_rate * g / (np.sqrt(s) + epsilon)
@@ -329,7 +313,7 @@ def adam(weight, gradient, mean, variance, settings, start, stop):
         _column_gradient(weight, gradient, u, acc)
         c = distinct[u]
         for d in range(width):
-            g = acc[d]
+            g = acc[0, d]
             m = beta1 * mean[c, d] + (one - beta1) * g
             v = beta2 * variance[c, d] + (one - beta2) * g * g
             mean[c, d], variance[c, d] = m, v

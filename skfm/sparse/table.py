@@ -18,7 +18,7 @@ from .memory import zeros
 #: Entries below which a kernel is not worth a second thread.
 _ENTRIES_PER_THREAD = 20_000
 #: Entries that are worth sums of their own when pooling by column, and how many sums.
-_ENTRIES_PER_PART = 100_000
+_ENTRIES_PER_PART = 75_000
 _MAX_PARTS = 16
 
 _NO_FIELDS = np.empty(0, np.int32)
@@ -239,8 +239,9 @@ class EmbeddingTable:
 
     def group(self, batch: Batch) -> Groups:
         """Group a batch's entries by column, for `RowGradient`."""
+        ordered = len(batch.values) > 0 or self.lookup == "by_nonzero"
         order, rows, distinct, bounds = kernels.group(
-            batch.indptr, batch.columns, self.n_columns
+            batch.indptr, batch.columns, self.n_columns, ordered
         )
         return Groups(order, rows, distinct, bounds)
 
