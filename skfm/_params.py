@@ -14,6 +14,7 @@ import textwrap
 from typing import Any, ClassVar, dataclass_transform
 
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     Hidden,
     Interval,
@@ -33,6 +34,7 @@ __all__ = [
     "fit_context",
     "param",
     "redeclare",
+    "safe_indexing",
     "validate_params",
 ]
 

@@ -1,0 +1,270 @@
+"""Every model on every set of features, with the same folds."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.callback import CallbackSupportMixin, ProgressBar, with_callbacks
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils import indexable
+from sklearn.utils.parallel import Parallel, delayed
+
+from .cells import Cell, run_cell
+from .comparison import Comparison
+from .journal import Journal, keys_of
+
+#: Columns of `Comparison.folds`.
+_COLUMNS = ["features", "model", "fold", "score", "fit_seconds", "predict_seconds"]
+_COLUMNS += ["n_parameters", "n_columns", "n_train", "n_test", "error"]
+
+
+def compare(
+    estimators: Mapping[str, Any],
+    featurizations: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    *,
+    cv: Any = None,
+    scoring: Any = None,
+    groups: Any = None,
+    n_jobs: int | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> Comparison:
+    """Cross-validate every estimator on every featurization, with the same folds.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+        Never fitted themselves, but cloned.
+    featurizations : dict of str to list, transformer or "passthrough"
+        What the estimators are given: columns of X (names, or numbers for an array);
+        what a transformer makes of X, fitted in each fold; or X as it is.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    cv : int, cross-validation splitter or iterable, default=None
+        As in `sklearn.model_selection.cross_validate`; split once, for all. For the
+        test of `Comparison.test`, repeated folds tell more than five.
+    scoring : str or callable, default=None
+        One metric, greater is better; None: each estimator's ``score``.
+    groups : array-like of shape (n_samples,), default=None
+        For the splitter.
+    n_jobs : int, default=None
+        Processes, each with one fit at a time.
+    journal : path-like, default=None
+        File to which each result is added as soon as it is there. Results in it are not
+        computed again: after an interruption, call again with the same arguments. They
+        are known by parameters, data, rows and metric, so that a changed model is
+        fitted anew. Failures are tried again. None: nothing is written.
+    progress : bool, default=None
+        Whether to show a progress bar, with one of each fit inside where the model
+        has some; None: if rich is installed.
+
+    Returns
+    -------
+    Comparison
+        With the tables ``folds`` and ``frame``, ``test()`` and ``plot()``. A fit that
+        fails costs its fold only; ``errors`` has its message.
+
+    Raises
+    ------
+    ValueError
+        If an estimator, a featurization, a column, the metric or the journal is not
+        usable; before anything is fitted.
+    ImportError
+        If ``progress=True`` and rich is missing.
+
+    Warns
+    -----
+    FitFailedWarning
+        If fits failed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import FMClassifier
+    >>> from skfm.model_selection import compare
+    >>> df = pd.DataFrame({"a": list("ppqq") * 25, "b": list("xyxy") * 25})
+    >>> y = (df["a"] == "p") == (df["b"] == "x")
+    >>> models = {
+    ...     "linear": make_pipeline(OneHotEncoder(), LogisticRegression()),
+    ...     "FM": FMClassifier(random_state=0),
+    ... }
+    >>> found = compare(models, {"a": ["a"], "both": ["a", "b"]}, df, y, progress=False)
+    >>> found.frame.loc[[2, 3], ["features", "model", "mean"]].round(1)
+      features   model  mean
+    2     both  linear   0.5
+    3     both      FM   1.0
+    """
+    _check(estimators, featurizations, X, scoring)
+    X, y, groups = indexable(X, y, groups)
+    classifier = is_classifier(next(iter(estimators.values())))
+    splits = list(check_cv(cv, y, classifier=classifier).split(X, y, groups))
+    cells = [
+        Cell(features, model, fold, estimator, _as_list(featurization), train, test)
+        for features, featurization in featurizations.items()
+        for model, estimator in estimators.items()
+        for fold, (train, test) in enumerate(splits)
+    ]
+    written = None if journal is None else Journal(journal)
+    keys = [] if written is None else keys_of(cells, X, y, scoring)
+    known = {} if written is None else written.records
+    records = {i: cells[i].record(**known[k]) for i, k in enumerate(keys) if k in known}
+    left = [number for number in range(len(cells)) if number not in records]
+
+    def keep(place: int, record: dict[str, Any]) -> None:
+        number = left[place]
+        records[number] = record
+        if written is not None and "error" not in record:
+            identity = cells[number].record()
+            found = {k: v for k, v in record.items() if k not in identity}
+            written.add(keys[number], found)
+
+    comparing = ModelComparison(n_jobs)
+    if left and (find_spec("rich") is not None if progress is None else progress):
+        comparing.set_callbacks(ProgressBar())
+    comparing.fit([cells[number] for number in left], X, y, scoring, keep)
+    folds = pd.DataFrame([records[i] for i in range(len(cells))], columns=_COLUMNS)
+    _warn_of_failures(folds)
+    return Comparison(_typed(folds), _name(scoring))
+
+
+class ModelComparison(CallbackSupportMixin):
+    """Runs cells, as an estimator that callbacks can watch."""
+
+    def __init__(self, n_jobs: int | None) -> None:
+        self.n_jobs = n_jobs
+
+    @with_callbacks
+    def fit(
+        self,
+        cells: list[Cell],
+        X: Any,
+        y: Any,
+        scoring: Any,
+        keep: Callable[[int, dict[str, Any]], None],
+    ) -> None:
+        """Run the cells, and ``keep`` each record, with its place, as it comes."""
+        root = self._init_callback_context(
+            max_subtasks=len(cells), sequential_subtasks=False
+        )
+        root.call_on_fit_task_begin(estimator=self)
+        contexts = [
+            root.subcontext(
+                task_name=f"fold {cell.fold + 1} of {cell.model} on {cell.features}",
+                task_id=number,
+            )
+            for number, cell in enumerate(cells)
+        ]
+        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator_unordered")
+        owner = ModelComparison(self.n_jobs)
+        for place, record in parallel(
+            delayed(_run)(number, cell, X, y, scoring, context, owner)
+            for number, (cell, context) in enumerate(zip(cells, contexts, strict=True))
+        ):
+            keep(place, record)
+        root.call_on_fit_task_end(estimator=self)
+
+
+def _run(place: int, *arguments: Any) -> tuple[int, dict[str, Any]]:
+    return place, run_cell(*arguments)
+
+
+def _check(
+    estimators: Mapping[str, Any],
+    featurizations: Mapping[str, Any],
+    X: Any,
+    scoring: Any,
+) -> None:
+    """Refuse, before anything is fitted, what no cell could use."""
+    for name, given in (("estimators", estimators), ("featurizations", featurizations)):
+        if not isinstance(given, Mapping) or not given:
+            raise ValueError(f"{name} must be a dict by name, and not empty.")
+        for key in given:
+            if not isinstance(key, str):
+                raise ValueError(f"{name} has the name {key!r}, which is no string.")
+    for name, estimator in estimators.items():
+        if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+            raise ValueError(f"estimators[{name!r}] is no estimator: {estimator!r}.")
+    for name, featurization in featurizations.items():
+        _check_featurization(name, _as_list(featurization), X)
+    if isinstance(scoring, str):
+        get_scorer(scoring)
+    elif not (scoring is None or callable(scoring)):
+        raise ValueError(f"scoring must be one metric, a str or callable: {scoring!r}.")
+
+
+def _check_featurization(name: str, featurization: Any, X: Any) -> None:
+    if isinstance(featurization, list):
+        for column in featurization:
+            _check_column(name, column, X)
+    elif isinstance(featurization, str) and featurization != "passthrough":
+        raise ValueError(
+            f"featurizations[{name!r}] is {featurization!r}: give a list of columns, a "
+            'transformer or "passthrough".'
+        )
+    elif not isinstance(featurization, str) and not hasattr(featurization, "transform"):
+        raise ValueError(
+            f"featurizations[{name!r}] is neither a list of columns nor a transformer: "
+            f"{featurization!r}."
+        )
+
+
+def _check_column(name: str, column: Any, X: Any) -> None:
+    if isinstance(column, str):
+        known = list(getattr(X, "columns", []))
+        if column not in known:
+            raise ValueError(f"featurizations[{name!r}]: X has no column {column!r}.")
+    elif not isinstance(column, Integral) or not 0 <= int(column) < X.shape[1]:
+        raise ValueError(
+            f"featurizations[{name!r}]: {column!r} is no column of X, which has "
+            f"{X.shape[1]}."
+        )
+
+
+def _as_list(featurization: Any) -> Any:
+    """Columns given as any sequence become a list; all else stays."""
+    if isinstance(featurization, str) or hasattr(featurization, "fit"):
+        return featurization
+    return list(featurization) if isinstance(featurization, Iterable) else featurization
+
+
+def _warn_of_failures(folds: pd.DataFrame) -> None:
+    failed = folds[folds["error"].notna()]
+    if failed.empty:
+        return
+    first = failed.iloc[0]
+    warnings.warn(
+        f"{len(failed)} of {len(folds)} fits failed, the first of {first['model']!r} "
+        f"on {first['features']!r}: {first['error']}. See errors of the comparison.",
+        FitFailedWarning,
+        stacklevel=3,
+    )
+
+
+def _typed(folds: pd.DataFrame) -> pd.DataFrame:
+    numbers = ["score", "fit_seconds", "predict_seconds", "n_parameters", "n_columns"]
+    return folds.astype(dict.fromkeys(numbers, np.float64) | {"error": object})
+
+
+def _name(scoring: Any) -> str:
+    """What to call a metric."""
+    if scoring is None:
+        return "score"
+    if isinstance(scoring, str):
+        return scoring
+    function = getattr(scoring, "_score_func", scoring)
+    return str(getattr(function, "__name__", "score"))

@@ -1,0 +1,17 @@
+"""Displays in scikit-learn's manner: ``from_...`` draws, ``plot`` draws again."""
+
+from .attention import AttentionDisplay
+from .comparison import ComparisonDisplay
+from .contribution import ContributionDisplay
+from .curves import LossCurveDisplay
+from .embedding import EmbeddingDisplay
+from .interactions import FieldInteractionDisplay
+
+__all__ = [
+    "AttentionDisplay",
+    "ComparisonDisplay",
+    "ContributionDisplay",
+    "EmbeddingDisplay",
+    "FieldInteractionDisplay",
+    "LossCurveDisplay",
+]

@@ -1,0 +1,166 @@
+"""Waterfall of one prediction."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from ..inspection import explain
+from .style import BLUE, GREY, VERMILION, axes, font_size, pair_name, shorten
+
+
+class ContributionDisplay:
+    """How the terms of one prediction add up, from the bias to the raw score.
+
+    Parameters
+    ----------
+    terms : DataFrame
+        As `skfm.inspection.explain` returns it, of one row of X and one output.
+    max_terms : int, default=12
+        Bars beside the bias; the smaller terms are one bar.
+    name : str, default=None
+        Title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfm import FMRegressor
+    >>> from skfm.plotting import ContributionDisplay
+    >>> X = np.random.default_rng(0).normal(size=(200, 3))
+    >>> model = FMRegressor(random_state=0).fit(X, X[:, 0] + 3 * X[:, 1] * X[:, 2])
+    >>> display = ContributionDisplay.from_estimator(model, X[:1])
+    >>> len(display.terms)
+    7
+    """
+
+    def __init__(
+        self, terms: pd.DataFrame, max_terms: int = 12, name: str | None = None
+    ) -> None:
+        self.terms, self.max_terms, self.name = terms, max_terms, name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        output: Any = None,
+        max_terms: int = 12,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the explanation of one row.
+
+        Parameters
+        ----------
+        estimator : estimator of skfm
+            Fitted; or a pipeline or search with one at its end.
+        X : {array-like, sparse matrix, DataFrame} of shape (1, n_features)
+            The row.
+        output : object, default=None
+            Class label, or number of the output; needed where there are several.
+        max_terms : int, default=12
+            Bars beside the bias; the smaller terms are one bar.
+        name : str, default=None
+            Title.
+        ax : matplotlib Axes, default=None
+            Where to draw; None: a new figure.
+
+        Raises
+        ------
+        ValueError
+            If X is not one row, or ``output`` none of the outputs.
+        """
+        terms = explain(estimator, X, max_pairs=None)
+        if "output" in terms:
+            known = list(dict.fromkeys(terms["output"]))
+            if output not in known:
+                raise ValueError(
+                    f"output={output!r} is none of the outputs, which are "
+                    f"{', '.join(map(repr, known))}: name one."
+                )
+            terms = terms[terms["output"] == output]
+        return cls(terms, max_terms, name).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; None: a new figure.
+        """
+        n_rows = self.terms["row"].nunique()
+        if n_rows != 1:
+            raise ValueError(
+                f"a waterfall is drawn of one row, but X has {n_rows}: pass X[:1], say."
+            )
+        names, values = self._steps()
+        ends = np.cumsum(values)
+        starts = ends - values
+        starts[0] = ends[0]  # the bias is where the others start from
+        places = np.arange(len(values))
+        ax = axes(ax, (8.5, 1.8 + 0.33 * (len(values) + 1)))
+        colours = np.where(values > 0, VERMILION, BLUE)
+        ax.barh(places[1:], (ends - starts)[1:], 0.7, starts[1:], color=colours[1:])
+        # A thin line hands each end on to the next bar.
+        ax.vlines(ends, places + 0.35, places + 0.65, color=GREY, lw=1)
+        for end, place in ((ends[0], 0), (ends[-1], len(values))):
+            ax.vlines(end, place - 0.35, place + 0.35, color="black", lw=3)
+        self._write(ax, values, starts, ends)
+        size = font_size(len(values))
+        ax.set_yticks([*places, len(values)], [*names, "raw score"], fontsize=size)
+        ax.set_ylim(len(values) + 0.6, -0.6)
+        ax.use_sticky_edges = False
+        ax.margins(x=0.15)
+        ax.set(xlabel="raw score", title=self.name)
+        ax.grid(axis="x", alpha=0.3)
+        ax.set_axisbelow(True)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _steps(self) -> tuple[list[str], np.ndarray]:
+        """Names and values: the bias, the largest terms, the others."""
+        bias = self.terms["kind"] == "bias"
+        terms = self.terms[~bias].sort_values(
+            "contribution", key=np.abs, ascending=False, kind="stable"
+        )
+        top, rest = terms[: self.max_terms], terms[self.max_terms :]
+        names = ["bias", *(_name(*row) for row in top[_PARTS].to_numpy())]
+        values = [self.terms.loc[bias, "contribution"].sum(), *top["contribution"]]
+        if len(rest):
+            names.append(f"{len(rest)} smaller terms")
+            values.append(rest["contribution"].sum())
+        return names, np.array(values, np.float64)
+
+    def _write(
+        self, ax: Any, values: np.ndarray, starts: np.ndarray, ends: np.ndarray
+    ) -> None:
+        """Each term's number right of its bar, and the score at the end."""
+        last = len(values)
+        texts = [f"{values[0]:.3g}", *(f"{v:+.3g}" for v in values[1:])]
+        rights = [*np.maximum(starts, ends), ends[-1]]
+        for place, (text, right) in enumerate(
+            zip([*texts, f"{ends[-1]:.3g}"], rights, strict=True)
+        ):
+            weight = "bold" if place in (0, last) else "normal"
+            spot = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+            ax.annotate(
+                text, (right, place), **spot, fontsize=font_size(last), weight=weight
+            )
+
+
+_PARTS = ["kind", "first", "second"]
+
+
+def _name(kind: str, first: str, second: str) -> str:
+    if second:
+        return pair_name(first, second)
+    return shorten(first, 40) if first else kind

@@ -1,0 +1,96 @@
+"""Loss by epoch."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from .style import BLUE, GREY, VERMILION, axes
+
+
+class LossCurveDisplay:
+    """Training and held-out loss by epoch, and the epoch whose weights were kept.
+
+    Parameters
+    ----------
+    loss : array-like of shape (n_epochs,)
+        Mean training loss of each epoch.
+    validation_loss : array-like of shape (n_epochs,) or (0,)
+        Mean loss on held-out rows after each epoch; empty without.
+    best_epoch : int
+        Counted from 1.
+    name : str, default=None
+        Title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Artist
+
+    Examples
+    --------
+    >>> from skfm import FMClassifier
+    >>> from skfm.plotting import LossCurveDisplay
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]] * 10, [0, 1, 1, 0] * 10
+    >>> display = LossCurveDisplay.from_estimator(FMClassifier().fit(X, y))
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(
+        self, loss: Any, validation_loss: Any, best_epoch: int, name: str | None = None
+    ) -> None:
+        self.loss = np.asarray(loss, np.float64)
+        self.validation_loss = np.asarray(validation_loss, np.float64)
+        self.best_epoch, self.name = best_epoch, name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, name: str | None = None, ax: Any = None
+    ) -> Self:
+        """Draw the losses of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator of skfm
+            Fitted; or a pipeline or search with one at its end.
+        name : str, default=None
+            Title; None: the estimator's class.
+        ax : matplotlib Axes, default=None
+            Where to draw; None: a new figure.
+        """
+        model = getattr(estimator, "best_estimator_", estimator)
+        model = model[-1] if hasattr(model, "steps") else model
+        validation = -np.asarray(model.validation_scores_, np.float64)
+        title = type(model).__name__ if name is None else name
+        return cls(model.loss_curve_, validation, model.best_iter_, title).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; None: a new figure.
+        """
+        ax = axes(ax, (6, 4))
+        epochs = np.arange(1, len(self.loss) + 1)
+        marker = {"marker": "o", "markersize": 4} if len(epochs) <= 40 else {}
+        self.lines_ = ax.plot(epochs, self.loss, color=BLUE, label="training", **marker)
+        if len(self.validation_loss):
+            self.lines_ += ax.plot(
+                *(epochs[-len(self.validation_loss) :], self.validation_loss, "--"),
+                **(marker and {"marker": "s", "markersize": 4}),
+                color=VERMILION,
+                label="held out",
+            )
+            kept = f"kept (epoch {self.best_epoch})"
+            ax.axvline(self.best_epoch, color=GREY, lw=1, zorder=0, label=kept)
+        ax.set(xlabel="epoch", ylabel="mean loss", title=self.name)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(alpha=0.3)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

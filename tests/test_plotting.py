@@ -1,0 +1,227 @@
+"""Displays: what is drawn, from what, and that it fits."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from estimator_cases import CELLS, LABELS, X, fitted, make
+from numpy.testing import assert_allclose
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+import skfm
+from skfm.inspection import attention_weights, explain, interaction_strength
+from skfm.model_selection import compare
+from skfm.plotting import (
+    AttentionDisplay,
+    ComparisonDisplay,
+    ContributionDisplay,
+    EmbeddingDisplay,
+    FieldInteractionDisplay,
+    LossCurveDisplay,
+)
+
+FRAME = pd.DataFrame(
+    [
+        ("raw", "FM", 0.7, 0.01),
+        ("raw", "NFM", 0.8, 0.02),
+        ("$x$", "FM", np.nan, np.nan),
+    ],
+    columns=["features", "model", "mean", "std"],
+)
+
+
+@pytest.fixture(autouse=True)
+def _agg():
+    """A backend without windows, and no figure left behind."""
+    with mpl.rc_context({"backend": "agg"}):
+        yield
+        plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """40 fields with long names, and models fitted on them."""
+    rng = np.random.default_rng(0)
+    cells = rng.integers(3, size=(60, 40))
+    names = [f"a_column_whose_name_is_longer_than_any_label_{j}" for j in range(40)]
+    df = pd.DataFrame(cells, columns=names).astype("str")
+    models = {
+        cls: cls(max_iter=1, n_factors=2, random_state=0).fit(df, cells[:, 0] == 0)
+        for cls in (skfm.FMClassifier, skfm.AFMClassifier, skfm.AutoIntClassifier)
+    }
+    return df, models
+
+
+def draw(kind, df, models, ax=None):
+    fm, row = models[skfm.FMClassifier], df[:1]
+    return {
+        "loss": lambda: LossCurveDisplay.from_estimator(fm, ax=ax),
+        "fields": lambda: FieldInteractionDisplay.from_estimator(fm, df, ax=ax),
+        "bars": lambda: AttentionDisplay.from_estimator(
+            models[skfm.AFMClassifier], row, ax=ax
+        ),
+        "map": lambda: AttentionDisplay.from_estimator(
+            models[skfm.AutoIntClassifier], row, ax=ax
+        ),
+        "terms": lambda: ContributionDisplay.from_estimator(fm, row, ax=ax),
+        "embedding": lambda: EmbeddingDisplay.from_estimator(fm, 0, ax=ax),
+        "comparison": lambda: ComparisonDisplay(FRAME).plot(ax),
+    }[kind]()
+
+
+KINDS = ["loss", "fields", "bars", "map", "terms", "embedding", "comparison"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_do_not_overlap(kind, wide):
+    display = draw(kind, *wide)
+    display.figure_.draw_without_rendering()
+    for axis, side in ((display.ax_.xaxis, "x"), (display.ax_.yaxis, "y")):
+        boxes = [t.get_window_extent() for t in axis.get_ticklabels() if t.get_text()]
+        if side == "x" and axis.get_ticklabels()[0].get_rotation() == 45:
+            continue
+        for one, other in pairwise(boxes):
+            assert not one.overlaps(other)
+    # All text is inside of the figure, and the axes keep room.
+    box = display.ax_.get_tightbbox()
+    assert box.x0 >= -1
+    assert box.y0 >= -1
+    assert display.ax_.get_window_extent().width > 0.35 * display.figure_.bbox.width
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_given_axes_are_drawn_into(kind, wide):
+    _, ax = plt.subplots()
+    assert draw(kind, *wide, ax=ax).ax_ is ax
+    display = draw(kind, *wide)
+    assert display.ax_ is not ax
+    assert display.figure_ is display.ax_.figure
+    assert display.plot(ax) is display
+    assert display.ax_ is ax
+
+
+def test_loss_curves():
+    model = fitted(skfm.FMClassifier, early_stopping=True)
+    display = LossCurveDisplay.from_estimator(make_pipeline(model))
+    training, held_out = display.lines_
+    assert_allclose(training.get_ydata(), model.loss_curve_)
+    assert_allclose(held_out.get_ydata(), -np.array(model.validation_scores_))
+    assert display.best_epoch == model.best_iter_
+    without = LossCurveDisplay.from_estimator(fitted(skfm.FMClassifier))
+    assert len(without.lines_) == 1
+
+
+def test_interactions_are_standard_deviations():
+    model = fitted(skfm.FMClassifier)
+    display = FieldInteractionDisplay.from_estimator(model, X)
+    expected = np.sqrt(interaction_strength(model, X).to_numpy())
+    drawn = np.ma.filled(display.image_.get_array(), np.nan)
+    assert_allclose(drawn[0, 0], expected[1, 0])
+    assert_allclose(drawn[1], expected[2, :2])
+    assert np.isnan(drawn[0, 1])
+
+
+def test_an_asymmetric_matrix_is_drawn_whole():
+    matrix = pd.DataFrame([[0, 1], [2, 0]], ["a", "b"], ["a", "b"])
+    display = FieldInteractionDisplay.from_strength(matrix)
+    assert_allclose(display.image_.get_array(), matrix)
+
+
+def test_bars_are_the_largest_weights():
+    model = fitted(skfm.AFMClassifier)
+    display = AttentionDisplay.from_estimator(model, X[:1], max_pairs=2)
+    weights = np.sort(attention_weights(model, X[:1])["weight"])[::-1]
+    widths = [bar.get_width() for bar in display.ax_.patches]
+    assert_allclose(widths, weights[:2])
+    assert "1 other pairs" in display.ax_.get_xlabel()
+
+
+def test_a_waterfall_ends_at_the_score():
+    model = fitted(skfm.FMClassifier)
+    display = ContributionDisplay.from_estimator(model, X[:1], max_terms=2)
+    bars = display.ax_.patches
+    terms = explain(model, X[:1])
+    assert bars[0].get_x() == pytest.approx(terms["contribution"][0])
+    for one, following in pairwise(bars):
+        assert following.get_x() == pytest.approx(one.get_x() + one.get_width())
+    end = bars[-1].get_x() + bars[-1].get_width()
+    assert end == pytest.approx(model.decision_function(X[:1])[0])
+    assert len(bars) == 3
+
+
+def test_a_waterfall_of_one_class():
+    model = make(skfm.FMClassifier).fit(X, CELLS[:, 0] % 3)
+    display = ContributionDisplay.from_estimator(model, X[:1], output=2)
+    score = model.decision_function(X[:1])[0, 2]
+    assert display.terms["contribution"].sum() == pytest.approx(score)
+    with pytest.raises(ValueError, match="output=None is none of the outputs"):
+        ContributionDisplay.from_estimator(model, X[:1])
+
+
+@pytest.mark.parametrize("cls", [ContributionDisplay, AttentionDisplay])
+def test_only_one_row_is_drawn(cls):
+    with pytest.raises(ValueError, match=r"pass X\[:1\]"):
+        cls.from_estimator(fitted(skfm.AFMClassifier), X[:2])
+
+
+def test_embeddings_are_drawn_by_category():
+    df = pd.DataFrame(CELLS, columns=["a", "b", "c"]).astype("str")
+    model = make_pipeline(OneHotEncoder(), skfm.FMClassifier(max_iter=2)).fit(
+        df, LABELS
+    )
+    values = pd.Series({"0": 1.0, "3": 2.0}, name="size")
+    display = EmbeddingDisplay.from_estimator(
+        model, "a", categories=["3", "0", "1"], values=values
+    )
+    assert display.positions.index.tolist() == ["3", "0", "1"]
+    assert_allclose(display.values, [2, 1, np.nan])
+    assert_allclose(display.scatter_.get_offsets(), display.positions)
+    with pytest.raises(ValueError, match="categories has '9'"):
+        EmbeddingDisplay.from_estimator(model, "a", categories=["9"])
+    with pytest.raises(ValueError, match="three categories"):
+        EmbeddingDisplay.from_estimator(model, "a", categories=["0", "1"])
+
+
+def test_comparison_is_drawn():
+    found = compare(
+        {"FM": make(skfm.FMClassifier)},
+        {"all": "passthrough"},
+        X,
+        LABELS,
+        cv=2,
+        scoring="accuracy",
+        progress=False,
+    )
+    display = found.plot()
+    assert display.ax_.get_xlabel().startswith("accuracy")
+    (line,) = [line for line in display.ax_.lines if line.get_marker() == "o"]
+    assert_allclose(np.asarray(line.get_xdata(), float), found.frame["mean"])
+
+
+def test_names_are_no_formulas(wide):
+    display = ComparisonDisplay(FRAME).plot()
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert labels == ["raw", r"\$x\$"]
+
+
+def test_matplotlib_is_imported_when_something_is_drawn():
+    code = (
+        "import sys\n"
+        "import skfm, skfm.plotting, skfm.model_selection, skfm.inspection\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "sys.modules['matplotlib'] = None\n"
+        "try:\n"
+        "    skfm.plotting.LossCurveDisplay([1.0], [], 1).plot()\n"
+        "except ImportError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert 'pip install "skfm[plot]"' in done.stdout
