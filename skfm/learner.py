@@ -20,6 +20,8 @@ from .threads import parallel_for
 #: looked up, which cost more) that is worth handing to a thread.
 _WORK_PER_PART = 20_000_000
 _WORK_PER_NUMBER = 10
+#: Fewer rows do not make up for the gradient of all weights that each part has.
+_ROWS_PER_PART = 512
 _MAX_PARTS = 16
 
 
@@ -93,7 +95,8 @@ class Learner:
         looked_up = entries_per_row * network.table.width * _WORK_PER_NUMBER
         work = settings.batch_size * (network.work_per_row() + looked_up)
         # By the work alone, so that the bits do not depend on the number of threads.
-        n_replicas = min(_MAX_PARTS, max(1, int(work / _WORK_PER_PART)))
+        n_parts = min(work / _WORK_PER_PART, settings.batch_size / _ROWS_PER_PART)
+        n_replicas = min(_MAX_PARTS, max(1, int(n_parts)))
         if not network.table.on_cpu:
             n_replicas = 1
         gradients = self.dense_optimizer.gradient_buffers(n_replicas)

@@ -226,3 +226,20 @@ def test_linear_starts_glorot_uniform():
     assert np.abs(weight).max() > 0.99 * limit
     assert weight.std() == pytest.approx(limit / np.sqrt(3), rel=0.05)
     assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("hidden", [(), (64,), (64, 32)])
+def test_bfloat16_is_near_full_precision(hidden):
+    options = {"activation": "relu", "dropout": 0.0, "batch_norm": False}
+    full = randomize(MLP(40, hidden, 2, **options)).float()
+    short = MLP(40, hidden, 2, precision="bfloat16", **options)
+    short.load_state_dict(full.state_dict())
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(50, 40))).float()
+    exact, near = full(x), short(x)
+    assert near.dtype == torch.float32
+    assert torch.equal(exact, near) == (not hidden)
+    # Eight bits of each factor, 40 to 64 products a sum.
+    assert (near - exact).abs().max() < 0.03 * exact.abs().max()
+    near.sum().backward()
+    assert all(p.grad.dtype == torch.float32 for p in short.parameters())
+    assert torch.equal(full.double()(x.double()), short.double()(x.double()))

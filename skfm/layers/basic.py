@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -94,6 +96,8 @@ class MLP(nn.Module):
         Before every activation, with the NFM authors' epsilon of 1e-3.
     bias : bool, default=True
         Of the output layer.
+    precision : {"full", "bfloat16"}, default="full"
+        Of the hidden layers' matrix products; bfloat16 for float32 inputs only.
     """
 
     def __init__(
@@ -106,8 +110,10 @@ class MLP(nn.Module):
         dropout: float,
         batch_norm: bool,
         bias: bool = True,
+        precision: str = "full",
     ) -> None:
         super().__init__()
+        self.precision = precision
         sizes = [n_inputs, *hidden_layer_sizes]
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(sizes):
@@ -122,5 +128,12 @@ class MLP(nn.Module):
         self.output = Linear(sizes[-1], n_outputs, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        scores: Tensor = self.output(self.hidden(x))
+        with self._autocast(x):
+            hidden = self.hidden(x)
+        scores: Tensor = self.output(hidden.to(x.dtype))
         return scores
+
+    def _autocast(self, x: Tensor) -> AbstractContextManager[Any]:
+        if self.precision == "full" or x.dtype != torch.float32:
+            return nullcontext()
+        return torch.autocast(x.device.type, dtype=torch.bfloat16)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..jit import JIT, add_row, prefetch_row
+from ..jit import JIT, add_row, prefetch, prefetch_row
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16
@@ -244,6 +244,10 @@ def _add_slot_gradient(gradient, u, acc):
     distinct, bounds, order, rows, indptr, values = gradient[:6]
     slots, fields, n_linear = gradient[8:]
     by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0
+    if by_field:
+        ahead = min(u + _COLUMNS_AHEAD, distinct.shape[0] - 1)
+        offset = fields[distinct[ahead]] * slots.shape[2] * slots.itemsize
+        prefetch(slots, np.intp(rows[bounds[ahead]]), np.intp(offset))
     for i in range(bounds[u], bounds[u + 1]):
         p, b = np.int64(order[i]) if ordered else np.int64(0), rows[i]
         x = slots.dtype.type(1) if values.shape[0] == 0 else values[p]
