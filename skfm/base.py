@@ -12,7 +12,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import choices
+from . import checks, choices
 from ._params import fit_context
 from .batches import PREDICTION_BATCH, Rows
 from .callbacks import EpochCallbacks
@@ -283,6 +283,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
     ) -> Network:
         """A new network; columns without training entries keep zero weights."""
         options = self._network_options(full_batch=full_batch)
+        self._network_class.check_table(shape, self.optimizer, self.max_iter)
         network = self._network_class.build(shape, **options)
         network.check_memory(rows.longest())
         self._seen_columns = rows.active_columns(train)
@@ -374,7 +375,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
                 stop = min(start + PREDICTION_BATCH, len(rows))
                 part = network.score(rows.span(start, stop), n_threads)
                 scores[start:stop] = part.cpu().numpy()
-        return scores
+        return checks.finite_scores(scores)
 
     def compile_predictor(self) -> Predictor:
         """An object that scores a few rows at a time at low latency.

@@ -34,6 +34,23 @@ def check_finite(X: Any, name: str = "X") -> None:
     )
 
 
+def finite_scores(scores: np.ndarray) -> np.ndarray:
+    """The scores of rows, (n_rows, n_outputs), none of which may have overflowed.
+
+    Raises
+    ------
+    ValueError
+        With the first row that has.
+    """
+    if not np.isfinite(scores).all():
+        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        raise ValueError(
+            f"The score of row {row} is not a finite number: X contains NaN, infinity, "
+            "or numbers too large for the dtype of the model. Scale numeric columns."
+        )
+    return scores
+
+
 def check_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> Any:
     """Sample weights as float64, or ones.
 

@@ -13,8 +13,8 @@ from torch import Generator, Tensor, nn
 
 from .batches import Batch
 from .dense import flatten
-from .sparse import EmbeddingTable, Lookup
-from .threads import parallel_for
+from .sparse import OPTIMIZERS, EmbeddingTable, Lookup
+from .threads import check_memory, parallel_for
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 #: Bytes that one chunk of rows may take: about what stays in cache.
@@ -97,6 +97,26 @@ class Network(nn.Module):
     def embedding_width(cls, shape: Shape) -> int:
         """Numbers that the table holds of a column, beside its linear weights."""
         return shape.n_factors
+
+    @classmethod
+    def check_table(cls, shape: Shape, optimizer: str, max_iter: int) -> None:
+        """Refuse a table that cannot be trained in the memory there is.
+
+        Raises
+        ------
+        MemoryError
+            With the bytes that it, the optimizer's state and the weights of the best
+            epoch take.
+        """
+        width = cls.embedding_width(shape) + shape.n_outputs * cls.has_linear
+        copies = 1 + OPTIMIZERS[optimizer].n_states + (max_iter > 1)
+        check_memory(
+            copies * shape.n_columns * width * np.dtype(shape.dtype).itemsize,
+            f"{copies} tables (weights, optimizer, best epoch) of {shape.n_columns} "
+            f"columns x {width} {shape.dtype} numbers need",
+            "hash the categories into fewer columns, lower n_factors, or set "
+            'dtype="float32".',
+        )
 
     @classmethod
     def build(cls, shape: Shape, **options: Any) -> Network:

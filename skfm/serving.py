@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .batches import Batch, Rows, canonical_csr
+from .checks import finite_scores
 from .encoding.blocks import Encoded, ScaleBlock
 from .encoding.categories import CategoryBlock
 from .encoding.codec import TableCodec
@@ -112,10 +113,7 @@ class Predictor:
         batch = self._batch(self._matrix(rows))
         with torch_threads(1), torch.no_grad():
             scored = self._score(batch)
-        scores: np.ndarray = scored.cpu().numpy().astype(np.float64)
-        if not np.isfinite(scores).all():
-            raise ValueError("A row contains NaN, infinity, or numbers too large.")
-        return scores
+        return finite_scores(scored.cpu().numpy().astype(np.float64))
 
     def _score(self, batch: Batch) -> Tensor:
         network = self._network

@@ -78,7 +78,7 @@ MODULES = {
     "pairwise": may_import("batches", "network", never="sklearn"),
     "factorization": may_import(*LEVELS_1_2, "network", "pairwise", never="sklearn"),
     "pretraining": may_import("fitted", "persistence"),
-    "serving": may_import(*LEVEL_1, "encoding", "frames"),
+    "serving": may_import(*LEVEL_1, "checks", "encoding", "frames"),
     "base": may_import(*LEVELS_0_3),
     "tasks": may_import(*LEVELS_0_3, "base"),
     "models.*": may_import(*LEVELS_0_3, "base", "tasks"),

@@ -191,7 +191,7 @@ class TestRefused:
 
     def test_tables_beyond_two_gigabytes(self, tmp_path):
         rows, _ = one_hot(20, (2, 40_000_000))
-        model = make(skfm.FMClassifier, n_factors=16, max_iter=1)
+        model = make(skfm.FMClassifier, n_factors=16, max_iter=1, dtype="float32")
         model.fit(rows, np.arange(20) % 2)
         with pytest.raises(ValueError, match=r"takes 2\.5 GiB"):
             skfm.to_onnx(model, tmp_path / "model.onnx")

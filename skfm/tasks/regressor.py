@@ -119,6 +119,11 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
         self.y_mean_, self.y_scale_ = _center_and_spread(
             columns, weight, self._loss_of(columns.shape[1]).spread
         )
+        if not np.isfinite([self.y_mean_, self.y_scale_]).all():
+            raise ValueError(
+                "The mean or the spread of y is too large to be computed: divide y by "
+                "a constant."
+            )
         self._score_kind = self._kind(columns.shape[1])
 
     def _kind(self, n_outputs: int) -> tuple[Any, ...]:
