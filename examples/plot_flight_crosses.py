@@ -12,7 +12,7 @@ origin × hour and month × day.
 # %%
 # The data
 # --------
-# Some of the flights, so that the whole comparison takes about a minute. The crosses
+# Some of the flights, so that the comparison takes a minute or two. The crosses
 # are columns like any other: two values, written together.
 
 import warnings
@@ -47,7 +47,7 @@ def load_flights():
     folder = Path(spec.submodule_search_locations[0])
     columns = [*RAW, "arr_delay"]
     flights = pd.read_csv(folder / "data" / "flights.csv.zip", usecols=columns)
-    return flights.dropna(subset="arr_delay").sample(40_000, random_state=0)
+    return flights.dropna(subset="arr_delay").sample(30_000, random_state=0)
 
 
 flights = load_flights()

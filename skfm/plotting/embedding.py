@@ -84,8 +84,8 @@ class EmbeddingDisplay:
             Those to draw, in the order in which they get a label while there is room:
             the most frequent first, say. None: all.
         values : Series, default=None
-            A number for each category, by name, which its colour shows; its name
-            labels the colour bar.
+            A number for each category, by name, which its colour shows, grey where it
+            has none; the name of the Series labels the colour bar.
         name : str, default=None
             Title; None: the field's name.
         ax : matplotlib Axes, default=None
