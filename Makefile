@@ -40,8 +40,10 @@ format: $(DEV_STAMP)
 types: $(DEV_STAMP)
 	$(PY) -m mypy
 
+# With what is installed of benchmarks/requirements-peers.txt; BENCH_ARGS=--profile
+# tells where the time of a step goes.
 bench: $(DEV_STAMP)
-	$(PY) benchmarks/run.py
+	$(PY) benchmarks/run.py $(BENCH_ARGS)
 
 # Measures all architectures with their defaults beside other libraries: hours. Options,
 # e.g. DEFAULTS_ARGS="--adult adult.csv.gz --models FM --seeds 0"

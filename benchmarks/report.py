@@ -1,0 +1,91 @@
+"""Results as a table and a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+Tables = dict[str, "list[Row]"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure beside another of the same run.
+
+    ``target`` is the ratio to reach, or with ``low`` not to exceed; ``reference`` None
+    means that what it is compared with is not installed.
+    """
+
+    name: str
+    value: float
+    unit: str
+    beside: str
+    reference: float | None
+    target: float | None = None
+    low: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.reference is None else self.value / self.reference
+
+    @property
+    def verdict(self) -> str:
+        if self.ratio is None:
+            return "not installed" if self.beside else ""
+        if self.target is None:
+            return ""
+        met = self.ratio <= self.target if self.low else self.ratio >= self.target
+        sign = "≤" if self.low else "≥"
+        return f"{sign} {self.target:g}: {'met' if met else 'not met'}"
+
+    def cells(self) -> list[str]:
+        other = (
+            "" if self.reference is None else f"{_short(self.reference)} {self.unit}"
+        )
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        value = f"{_short(self.value)} {self.unit}"
+        return [self.name, value, self.beside, other, ratio, self.verdict]
+
+    def __str__(self) -> str:
+        return " | ".join(self.cells())
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def write(path: Path, machine: list[str], tables: Tables) -> None:
+    """A page in Markdown."""
+    lines = ["# Measured by `make bench`", "", *(f"- {line}" for line in machine), ""]
+    for title, rows in tables.items():
+        lines += [f"## {title}", "", "| what | skfm | beside | | ratio | target |"]
+        lines.append("|---|---:|---|---:|---:|---|")
+        lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
+        lines.append("")
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def draw(path: Path, tables: Tables) -> None:
+    """Rates as multiples of what they are compared with, on a logarithmic axis."""
+    import matplotlib.pyplot as plt
+
+    rows = [
+        row
+        for table in tables.values()
+        for row in table
+        if row.unit == "rows/s" and row.ratio is not None and row.beside != "target"
+    ][::-1]
+    figure, axes = plt.subplots(figsize=(9, 0.42 * len(rows) + 1.4), layout="tight")
+    ratios = [row.ratio or 0.0 for row in rows]
+    bars = axes.barh(range(len(rows)), [r - 1 for r in ratios], left=1, color="#0072B2")
+    axes.bar_label(bars, [f"{r:.2f}x" for r in ratios], padding=4)
+    axes.set_yticks(range(len(rows)), [f"{row.name}\nvs {row.beside}" for row in rows])
+    axes.tick_params(axis="y", labelsize=8)
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xlim(min(0.4, *ratios) / 1.3, max(ratios) * 2)
+    axes.set_xlabel("rate relative to what it stands beside (1 = equal)")
+    axes.set_title("Training rates of skfm, one run on two CPU threads")
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=120)
