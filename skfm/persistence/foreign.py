@@ -10,6 +10,9 @@ import numpy as np
 from .container import FileFormatError
 from .values import UnsupportedValueError
 
+#: What skops asks about though making one runs nothing.
+_HARMLESS = ("numpy.dtype",)
+
 
 def pack_foreign(estimator: Any) -> np.ndarray:
     """What skops makes of an estimator, as bytes.
@@ -49,13 +52,14 @@ def unpack_foreign(data: np.ndarray, trusted: Sequence[str]) -> Any:
     """
     skops_io = _skops("Loading this file")
     raw = data.tobytes()
+    trusted = [*trusted, *_HARMLESS]
     unknown = sorted({*skops_io.get_untrusted_types(data=raw)} - {*trusted})
     if unknown:
         raise FileFormatError(
             f"it holds {', '.join(unknown)}, which could run code: if you know where "
             f"it comes from, pass trusted={unknown}"
         )
-    return skops_io.loads(raw, trusted=list(trusted))
+    return skops_io.loads(raw, trusted=trusted)
 
 
 def _skops(action: str) -> Any:
