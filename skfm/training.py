@@ -359,8 +359,10 @@ class Trainer:
         if self.rows.query is None:
             return RowShuffle(self.train, size)
         assert self.rows.target is not None
-        if self.validation is not None:
-            _check_relevance(*self.validation)
+        if self.validation is not None and isinstance(self.loss, RankingLoss):
+            rows, chosen = self.validation
+            assert rows.target is not None
+            self.loss.check_held_out(rows.target[torch.from_numpy(chosen)])
         n_slots = self.network.table.n_fields or self.rows.longest()
         return QueryShuffle(
             self.train,
@@ -388,14 +390,3 @@ def _total(weight: Tensor) -> float:
     total = float(weight.sum())
     # Summing in float64 takes ten times as long.
     return total if math.isfinite(total) else float(weight.sum(dtype=torch.float64))
-
-
-def _check_relevance(rows: Rows, chosen: np.ndarray) -> None:
-    """Refuse rows to stop early on whose NDCG is not defined."""
-    assert rows.target is not None
-    if not bool((rows.target[torch.from_numpy(chosen)] > 0).any()):
-        raise ValueError(
-            "no held-out row has relevance above zero, so that their NDCG is not "
-            "defined: pass other X_val and y_val, another validation_fraction, or "
-            "early_stopping=False."
-        )

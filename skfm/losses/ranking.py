@@ -48,6 +48,20 @@ class RankingLoss(Loss):
                 f"{target[row]} in row {row}."
             )
 
+    def check_held_out(self, target: Tensor) -> None:
+        """Refuse rows to stop early on whose NDCG is not defined.
+
+        Raises
+        ------
+        ValueError
+        """
+        if not bool((target > 0).any()):
+            raise ValueError(
+                "no held-out row has relevance above zero, so that their NDCG is not "
+                "defined: pass other X_val and y_val, another validation_fraction, or "
+                "early_stopping=False."
+            )
+
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return np.zeros(1)
 
