@@ -213,6 +213,24 @@ def test_what_is_not_explained():
         explain(fitted(skfm.FMClassifier), X, max_pairs=-1)
 
 
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "quantile"])
+def test_terms_add_up_for_any_loss(loss):
+    model = make(skfm.FMRegressor, loss=loss).fit(X, CELLS[:, 0] + 1.0)
+    predicted = model.predict(X)
+    expected = predicted if loss == "quantile" else np.log(predicted)
+    assert_allclose(sums(explain(model, X), 120), expected, atol=1e-9)
+
+
+def test_terms_add_up_for_rankers_and_labels():
+    queries = np.repeat(np.arange(12), 10)
+    ranker = make(skfm.FMRanker).fit(X, CELLS[:, 0], qid=queries)
+    assert_allclose(sums(explain(ranker, X), 120), ranker.predict(X), atol=1e-9)
+    labels = np.column_stack([CELLS[:, 0] > 1, CELLS[:, 1] > 2]).astype(int)
+    model = make(skfm.FMClassifier).fit(X, labels)
+    terms = explain(model, X)
+    assert_allclose(sums(terms, 120), model.decision_function(X), atol=1e-9)
+
+
 def test_an_incomplete_explanation_warns():
     model = fitted(skfm.DCNClassifier, max_iter=60)
     with pytest.warns(ConvergenceWarning, match=r"raise n_points \(=1\)"):

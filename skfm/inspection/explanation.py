@@ -50,8 +50,9 @@ def explain(
 ) -> pd.DataFrame:
     """Decompose the raw score of each row into a sum of terms.
 
-    The contributions of a row add up to ``decision_function``, or for a regressor to
-    ``predict``, to within the rounding of the model's dtype.
+    The contributions of a row add up to ``decision_function``, or to ``predict`` of a
+    regressor or ranker, to within the rounding of the model's dtype; to the logarithm
+    of ``predict`` where the loss has a log link, as "poisson" and "gamma" have.
 
     - FM, FwFM, FFM and AFM: the bias, a term of each entry of the row, and one of each
       pair of entries, exactly. A pair of an AFM counts with its attention, which
@@ -83,7 +84,8 @@ def explain(
         - output: class or number of the output, where there are several;
         - kind: "bias", "linear", "pair", "other pairs", "embedding" or "residual";
         - first, second: names of the columns; "" where there is none;
-        - contribution: to the log odds or class score; for regressors in units of y.
+        - contribution: to the log odds or class score; for regressors in units of y
+          (of its logarithm, with a log link).
 
     Raises
     ------
