@@ -92,6 +92,16 @@ def test_parity(cls, parameters, tmp_path):
         assert_same(model, run, {"X": rows.toarray().astype(np.float32)}, rows)
 
 
+def test_bfloat16_is_exported_in_float32(tmp_path):
+    model = fit(skfm.DeepFMRegressor, VALUES, precision="bfloat16", dtype="float32")
+    run = session(model, tmp_path)
+    found = run.run(None, padded(VALUES))[0][:, 0]
+    assert_allclose(found, model.predict(VALUES), atol=0.05)
+    full = model.network_.mlp
+    full.precision = "full"
+    assert_allclose(found, model.predict(VALUES), rtol=1e-5, atol=1e-5)
+
+
 def test_rankers(tmp_path):
     model = fit(skfm.DeepFMRanker, X)
     run = session(model, tmp_path)

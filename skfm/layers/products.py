@@ -171,7 +171,7 @@ class ResidualUnit(nn.Module):
     n_hidden : int
     activation : str
         A key of `ACTIVATIONS`.
-    dropout, batch_norm
+    dropout, batch_norm, precision
         Of the hidden layer: see `MLP`.
     """
 
@@ -183,6 +183,7 @@ class ResidualUnit(nn.Module):
         activation: str,
         dropout: float,
         batch_norm: bool,
+        precision: str = "full",
     ) -> None:
         super().__init__()
         self.inner = MLP(
@@ -192,6 +193,7 @@ class ResidualUnit(nn.Module):
             activation=activation,
             dropout=dropout,
             batch_norm=batch_norm,
+            precision=precision,
         )
         self.activation = ACTIVATIONS[activation]()
 

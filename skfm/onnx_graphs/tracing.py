@@ -110,6 +110,8 @@ def _in_float32(network: Network) -> Network:
     """A twin on the CPU, its table left empty."""
     config = dict(network.config)
     config["shape"] = replace(network.shape, dtype="float32", device="cpu")
+    if "precision" in config:
+        config["precision"] = "full"  # runtimes lack products in bfloat16
     twin = network.build(**config)
     tensors = network.tensors()
     tensors.pop("table")
