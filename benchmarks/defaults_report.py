@@ -70,14 +70,19 @@ def details(part: pd.DataFrame, architectures: Sequence[str]) -> str:
 def summary(
     frame: pd.DataFrame, data: Sequence[str], architectures: Sequence[str]
 ) -> str:
-    """The mean of each model on each data set; the architectures by average rank."""
+    """The mean of each model on each data set; the architectures by average rank.
+
+    Means are over the seeds that all architectures were measured with, if any.
+    """
     means, ranks = {}, {}
     for name in data:
         part = frame[frame["data"] == name].dropna(axis=1, how="all")
         if part.empty:
             continue
         metric = metric_of(part)
-        mean = part.groupby("model")[metric].mean()
+        by_seed = part.pivot(index="seed", columns="model", values=metric)
+        complete = by_seed.reindex(columns=architectures).notna().all(axis=1)
+        mean = (by_seed[complete] if complete.any() else by_seed).mean()
         means[f"{name} ({metric})"] = mean
         ranks[name] = mean.reindex(architectures).rank(ascending=not METRICS[metric])
     table = pd.DataFrame(means)
