@@ -240,12 +240,13 @@ def test_fields_that_cannot_be_inferred(cls, no_training):
 @pytest.mark.parametrize("cls", [skfm.AFMClassifier, skfm.AFMRegressor])
 def test_pairs_that_do_not_fit_in_memory(cls, no_training, monkeypatch):
     wide = make(cls).fit(X, target(cls))
-    monkeypatch.setattr("skfm.threads.available_memory", lambda: 100)
+    # Enough for three tables of 12 columns x 5 numbers.
+    monkeypatch.setattr("skfm.threads.available_memory", lambda: 1500)
     with pytest.raises(MemoryError, match="3 entries"):
         wide.predict(X)
     no_training()
     for model in (make(cls), wide, wide.set_params(warm_start=True)):
-        monkeypatch.setattr("skfm.threads.available_memory", lambda: 100)
+        monkeypatch.setattr("skfm.threads.available_memory", lambda: 1500)
         before = dict(vars(model))
         with pytest.raises(MemoryError, match=r"(?s)3 entries.*Use FM or NFM"):
             model.fit(X, target(cls))

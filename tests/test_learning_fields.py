@@ -134,7 +134,7 @@ def test_normalize_is_fitting_on_rows_of_unit_length():
 def test_a_table_that_cannot_fit_is_refused(monkeypatch):
     X, cells = one_hot(50, (4, 4))
     monkeypatch.setattr("skfm.threads.available_memory", lambda: 500)
-    with pytest.raises(MemoryError, match="FFM is for few fields"):
+    with pytest.raises(MemoryError, match=r"8 columns x 17 .*lower n_factors"):
         make("FFM").fit(X, cells[:, 0] > 1)
 
 

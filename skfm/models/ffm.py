@@ -17,7 +17,6 @@ from ..network import Shape
 from ..pairwise import Entries, PairwiseNetwork
 from ..sparse import Lookup
 from ..tasks import Classifier, Ranker, Regressor
-from ..threads import check_memory
 
 
 class FFMNetwork(PairwiseNetwork):
@@ -29,7 +28,6 @@ class FFMNetwork(PairwiseNetwork):
     def __init__(
         self, shape: Shape, *, normalize: bool, intra_field_pairs: bool
     ) -> None:
-        _check_table_fits(shape)
         if intra_field_pairs:
             self.lookup = "by_nonzero"
         super().__init__(shape)
@@ -88,16 +86,6 @@ class FFMNetwork(PairwiseNetwork):
             products = products * (own != other)[..., None]
         terms: Tensor = self.head(products)
         return terms
-
-
-def _check_table_fits(shape: Shape) -> None:
-    numbers = shape.n_columns * (shape.n_fields * shape.n_factors + shape.n_outputs)
-    check_memory(
-        numbers * np.dtype(shape.dtype).itemsize,
-        f"{shape.n_columns} columns with n_factors={shape.n_factors} for each of "
-        f"{shape.n_fields} fields need",
-        "FFM is for few fields. Use FwFM or FM, lower n_factors, or join fields.",
-    )
 
 
 class _FFM(BaseModel):
