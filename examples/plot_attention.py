@@ -26,7 +26,8 @@ import skfm
 from skfm.inspection import attention_weights
 from skfm.plotting import AttentionDisplay, ContributionDisplay, FieldInteractionDisplay
 
-HERE = Path(__file__).resolve().parent
+# Notebooks and the gallery have no __file__; they run in the script's folder.
+HERE = Path(globals().get("__file__", "script")).resolve().parent
 ADULT = HERE.parents[1] / "shared" / "data" / "adult.csv.gz"
 OUTPUT = HERE / "output"
 BINS = {"age": 8, "educational-num": 6, "hours-per-week": 6}

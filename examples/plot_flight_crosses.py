@@ -29,7 +29,8 @@ from sklearn.preprocessing import OneHotEncoder
 import skfm
 from skfm.model_selection import compare
 
-OUTPUT = Path(__file__).resolve().parent / "output"
+# Notebooks and the gallery have no __file__; they run in the script's folder.
+OUTPUT = Path(globals().get("__file__", "script")).resolve().parent / "output"
 RAW = ["carrier", "tailnum", "origin", "dest", "month", "day", "hour"]
 CROSSES = [
     ("carrier", "dest"),

@@ -28,7 +28,8 @@ from skfm.plotting import (
     LossCurveDisplay,
 )
 
-OUTPUT = Path(__file__).resolve().parent / "output"
+# Notebooks and the gallery have no __file__; they run in the script's folder.
+OUTPUT = Path(globals().get("__file__", "script")).resolve().parent / "output"
 COLUMNS = ["carrier", "origin", "dest", "month", "day", "hour"]
 
 

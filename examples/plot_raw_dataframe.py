@@ -30,7 +30,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skfm
 
-HERE = Path(__file__).resolve().parent
+# Notebooks and the gallery have no __file__; they run in the script's folder.
+HERE = Path(globals().get("__file__", "script")).resolve().parent
 ADULT = HERE.parents[1] / "shared" / "data" / "adult.csv.gz"
 OUTPUT = HERE / "output"
 

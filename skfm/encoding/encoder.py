@@ -100,7 +100,7 @@ default="from_dtype"
     fields_ : ndarray of int32 of shape (n_features_out,)
         The field of each column of the matrix: the index of the column of the table
         that it comes from.
-    field_names_ : ndarray of str of shape (n_features_in_,)
+    field_names_ : ndarray of str of shape (`n_features_in_`,)
         Names of the fields: those of the table's columns, or ``x0``, ``x1``, ...
     categories_ : list of ndarray or None
         For each column of the table, the categories with a column of their own in the
@@ -291,7 +291,7 @@ default="from_dtype"
 
         Returns
         -------
-        X_original : ndarray of object of shape (n_samples, n_features_in_)
+        X_original : ndarray of object of shape (n_samples, `n_features_in_`)
             Categories; None for missing, unknown, infrequent and hashed ones. Numbers;
             NaN for missing ones, middles of bins for binned ones. In multi-valued
             columns an array of the distinct values of each cell.
@@ -312,7 +312,7 @@ default="from_dtype"
 
         Parameters
         ----------
-        input_features : array-like of str of shape (n_features_in_,), default=None
+        input_features : array-like of str of shape (`n_features_in_`,), default=None
             Names of the table's columns, where it had none during `fit`.
 
         Returns

@@ -1,0 +1,109 @@
+"""How Sphinx builds the documentation: `make docs`.
+
+Nothing is fetched from the network: the build gives the same pages, without a warning,
+on a machine that is offline.
+"""
+
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+from sphinx_gallery.sorting import ExplicitOrder
+
+import skfm
+
+mpl.use("agg")
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+project = "skfm"
+author = "the skfm developers"
+copyright = author
+version = release = skfm.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]
+if not (ROOT / "benchmarks" / "RESULTS.md").exists():
+    # `make bench` writes it; without it, the page about it is left out.
+    exclude_patterns.append("benchmarks/results.md")
+templates_path = ["_templates"]
+# `FMClassifier` in a docstring is a link where there is something to link to.
+default_role = "py:obj"
+
+# Pages in Markdown.
+myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence"]
+
+# The reference: pages by the templates, a list of members on none but theirs.
+autosummary_generate = True
+autosummary_imported_members = True
+autosummary_ignore_module_all = False
+autodoc_typehints = "none"
+autodoc_member_order = "alphabetical"
+numpydoc_show_class_members = False
+
+# The gallery: scripts named plot_*.py are run when the pages are built; the others,
+# which take minutes, are shown with a picture in docs/images.
+sphinx_gallery_conf = {
+    "examples_dirs": [str(ROOT / "examples")],
+    "gallery_dirs": ["auto_examples"],
+    "filename_pattern": r"[\\/]plot_",
+    "ignore_pattern": r"[\\/]output[\\/]",
+    "within_subsection_order": ExplicitOrder(
+        [
+            "plot_raw_dataframe.py",
+            "flights.py",
+            "plot_flight_crosses.py",
+            "plot_flight_explained.py",
+            "plot_attention.py",
+            "plot_ranking.py",
+            "*",
+        ]
+    ),
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "capture_repr": (),
+    "write_computation_times": False,
+    "plot_gallery": "True",
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skfm"
+html_static_path = ["_static"]
+html_css_files = ["skfm.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 6,
+    "navbar_end": ["theme-switcher"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "pygments_light_style": "tango",
+    "pygments_dark_style": "github-dark",
+}
+
+
+#: Links to sections of scikit-learn's guide, with and without a text of their own.
+TITLED = re.compile(r":ref:`([^`<]+?)\s*<[^`>]+>`")
+UNTITLED = re.compile(r":ref:`[^`<]+`")
+
+
+def name_foreign_sections(app, what, name, obj, options, lines):
+    """Turn such links, in the docstrings of inherited methods, into text."""
+    text = [TITLED.sub(r"\1", line) for line in lines]
+    lines[:] = [UNTITLED.sub("scikit-learn's guide", line) for line in text]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", name_foreign_sections)
