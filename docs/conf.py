@@ -81,8 +81,13 @@ html_static_path = ["_static"]
 html_css_files = ["skfm.css"]
 html_show_sourcelink = False
 html_copy_source = False
+toc_object_entries_show_parents = "hide"
+# Pages that have none below them need no list of such.
+LEAVES = ["index", "getting_started", "models", "add_an_architecture", "changelog"]
+html_sidebars = {page: [] for page in LEAVES}
 html_theme_options = {
     "show_toc_level": 2,
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],

@@ -92,6 +92,7 @@ display.figure_.savefig(OUTPUT / "flight_waterfall.png", dpi=120)
 # Only airports with 500 flights or more: an embedding needs data to learn from. The
 # colour was not known to the model.
 
+# sphinx_gallery_thumbnail_number = 4
 counts = X_train["dest"].value_counts()
 frequent = counts.index[counts >= 500].tolist()
 display = EmbeddingDisplay.from_estimator(
