@@ -1,7 +1,8 @@
 """The sparse embedding engine: lookups, row-sparse gradients and their optimizers."""
 
+from .lookup import Groups, Lookup
 from .optimizers import OPTIMIZERS, RowOptimizer
-from .table import EmbeddingTable, Groups, Lookup, RowGradient
+from .table import EmbeddingTable, RowGradient
 
 __all__ = [
     "OPTIMIZERS",
