@@ -1,4 +1,4 @@
-"""Every block of Python in the pages of the documentation runs.
+"""Every block of Python in the pages of the documentation runs; links lead somewhere.
 
 The blocks of a page run in order and share their names, as a reader would type them.
 A traceback names the page and its line.
@@ -77,6 +77,21 @@ def _place(error, name):
         trace = trace.tb_next
     line = lines[-1] if lines else getattr(error, "lineno", None)
     return name if line is None else f"{name}, line {line}"
+
+
+#: Links and pictures of Markdown: what they lead to, without a title.
+LINK = re.compile(r"\]\(<?([^)\s>]+)>?[^)]*\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_repository_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    targets = [target.partition("#")[0] for target in LINK.findall(text)]
+    inside = [t for t in targets if t and not t.startswith(("http:", "https:"))]
+    # Pages that the build makes, from scripts and docstrings.
+    kept = [t for t in inside if "auto_examples/" not in t and not t.startswith("api/")]
+    missing = [t for t in kept if not (page.parent / t).exists()]
+    assert not missing
 
 
 PAGE = """\
