@@ -20,7 +20,7 @@ import joblib
 import torch
 
 #: Chunks per thread: enough to even out a slow core, few enough to cost nothing.
-_CHUNKS_PER_THREAD = 4
+_CHUNKS_PER_THREAD = 8
 
 _pool: ThreadPoolExecutor | None = None
 _pool_lock = threading.Lock()

@@ -19,7 +19,7 @@ from .memory import zeros
 #: Entries below which a kernel is not worth a second thread.
 _ENTRIES_PER_THREAD = 20_000
 #: Entries that are worth sums of their own when pooling by column, and how many sums.
-_ENTRIES_PER_PART = 75_000
+_ENTRIES_PER_PART = 50_000
 _MAX_PARTS = 16
 
 _NO_FIELDS = np.empty(0, np.int32)
