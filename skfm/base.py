@@ -17,6 +17,7 @@ from ._params import fit_context
 from .batches import PREDICTION_BATCH, Rows
 from .callbacks import EpochCallbacks
 from .checkpoints import open_checkpoint
+from .frequencies import column_statistics
 from .inputs import Data, Inputs
 from .learner import Settings
 from .losses import Loss, as_target
@@ -286,10 +287,10 @@ class BaseModel(CallbackSupportMixin, Inputs):
         self._network_class.check_table(shape, self.optimizer, self.max_iter)
         network = self._network_class.build(shape, **options)
         network.check_memory(rows.longest())
-        self._seen_columns = rows.active_columns(train)
+        self._column_statistics = column_statistics(network, rows, train)
         # Frozen at random, columns that a pretrained model does not know are noise.
         unknown = self.freeze and self.init_from is not None
-        drawn = np.zeros_like(self._seen_columns) if unknown else self._seen_columns
+        drawn = self._column_statistics.seen & (not unknown)
         network.initialize(drawn, rng, self.init_scale)
         return network
 
@@ -302,18 +303,18 @@ class BaseModel(CallbackSupportMixin, Inputs):
         source = self._pretrained(network.shape.n_columns)
         if source is None:
             return
-        known = source._seen_columns
-        network.inherit(source.network_, known, same_target=same_target(self, source))
-        self._seen_columns = self._seen_columns | known
+        known, same = source._column_statistics, same_target(self, source)
+        network.inherit(source.network_, known.seen, same_target=same)
+        self._column_statistics += known
 
     def _draw_new_columns(
         self, rows: Rows, train: np.ndarray, rng: np.random.Generator
     ) -> None:
         """Starting weights for columns that earlier fits have not seen."""
-        active = rows.active_columns(train)
-        new = active & ~self._seen_columns
+        found = column_statistics(self.network_, rows, train)
+        new = found.seen & ~self._column_statistics.seen
         self.network_.draw_factors(new, rng, self.init_scale)
-        self._seen_columns = active | self._seen_columns
+        self._column_statistics += found
 
     def _check_same_network(self, X: Any) -> None:
         """Refuse parameters that a warm start would have to ignore."""
@@ -361,8 +362,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
         """The rows of X, checked, encoded and pooled as the fitted network's are."""
         check_is_fitted(self, "network_")
         csr = self._check_X(X, reset=False)
-        dtype = self.network_.shape.dtype
-        return Rows(csr, dtype, mean_fields=self._mean_fields)
+        return Rows(csr, self.network_.shape.dtype, mean_fields=self._mean_fields)
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """float64 raw scores of shape (n_rows, n_outputs)."""

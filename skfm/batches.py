@@ -190,14 +190,6 @@ class Rows:
         weight = None if self.weight is None else self.weight.numpy()[rows]
         return float(np.average(lengths * (lengths - 1) / 2, weights=weight))
 
-    def active_columns(self, rows: np.ndarray) -> np.ndarray:
-        """Mask of the columns that have an entry in any of ``rows`` with a weight."""
-        active = np.zeros(self.n_columns, np.bool_)
-        if self.weight is not None:
-            rows = rows[self.weight.numpy()[rows] > 0]
-        _mark_columns(self.indptr, self.indices, rows, active)
-        return active
-
 
 def canonical_csr(X: Any, n_threads: int = 1) -> Any:
     """CSR with sorted unique columns and no stored zeros, sharing X's arrays if it can.
@@ -292,10 +284,3 @@ def _divide_by_count(indptr, columns, values, fields, n_fields, out, start, stop
             out[p] = value / counts[fields[columns[p]]]
         for p in range(indptr[b], indptr[b + 1]):
             counts[fields[columns[p]]] = 0
-
-
-@njit(**JIT)
-def _mark_columns(indptr, indices, rows, active):  # type: ignore[no-untyped-def]
-    for b in range(rows.shape[0]):
-        for p in range(indptr[rows[b]], indptr[rows[b] + 1]):
-            active[indices[p]] = True

@@ -31,3 +31,6 @@ class FMNetwork(PairwiseNetwork):
     def pair_terms(self, entries: Entries) -> Tensor:
         terms: Tensor = self.head(entries.products())
         return terms
+
+    def pair_weights(self, first: int, second: int) -> Tensor:
+        return self.head.weights()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .encoding.codec import TableCodec
+from .frequencies import ColumnStatistics
 from .learner import OptimizerState
 from .network import Network
 
@@ -27,7 +28,8 @@ class Fitted:
     _codec: TableCodec | None
     #: Field of each column, where a field's values in a row are averaged.
     _mean_fields: np.ndarray | None
-    _seen_columns: np.ndarray
+    #: Of the rows of this fit, of those that it went on from, and of ``init_from``.
+    _column_statistics: ColumnStatistics
     _optimizer_state: OptimizerState | None
 
     _attributes_doc: ClassVar[str] = """
@@ -62,7 +64,7 @@ class Fitted:
         n_features_in_ : int
             Number of columns of X seen in `fit`; a table is counted before it is
             encoded.
-        feature_names_in_ : ndarray of shape (n_features_in_,)
+        feature_names_in_ : ndarray of shape (`n_features_in_`,)
             Names of the columns, where X had names that are all strings.
         """
 

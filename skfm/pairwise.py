@@ -68,3 +68,10 @@ class PairwiseNetwork(Network):
         In the order of ``entries.pairs()``. The sum over the pairs is `interaction`.
         """
         raise AssertionError("defined by each architecture")
+
+    def pair_weights(self, first: int, second: int) -> Tensor | None:
+        """What the products of two fields' embeddings count for the scores, (k, C).
+
+        None where that depends on the rest of the row.
+        """
+        return None

@@ -102,10 +102,6 @@ def test_statistics_of_rows():
     assert rows.longest() == 3
     assert rows.mean_pairs(np.array([0, 2])) == (1 * 3 + 3 * 1) / 4
     assert rows_of(X).mean_pairs(np.array([0, 2])) == 2
-    active = rows.active_columns(np.array([2, 3]))
-    assert active.tolist() == [True, False, True, True]
-    rows = rows_of(X, weight=torch.tensor([0.0, 1.0, 1.0, 0.0]))
-    assert rows.active_columns(np.arange(4)).tolist() == [False, False, True, True]
 
 
 def messy_csr(index_type=np.int32):

@@ -230,18 +230,30 @@ def test_contents(name, whole, scratch):
     refused(document, arrays, scratch)
 
 
-@pytest.mark.parametrize("attribute", ["fields_", "shape", "_seen_columns"])
+@pytest.mark.parametrize("attribute", ["fields_", "shape", "counts"])
 @pytest.mark.parametrize("value", [-1, 10**6, 2**31 - 1])
 def test_arrays_that_would_lead_kernels_out_of_bounds(attribute, value, whole, scratch):
     document, arrays = unpacked(whole, scratch)
     model = document["estimator"]["estimator"]
-    holder = (
-        model["network"]["config"]["dict"][0][1]["record"][1]["fields"]
-        if attribute == "shape"
-        else model["fitted"][attribute]
-    )
+    fitted = model["fitted"]
+    holder = {
+        "fields_": fitted["fields_"],
+        "shape": model["network"]["config"]["dict"][0][1]["record"][1]["fields"],
+        "counts": fitted["_column_statistics"]["record"][1]["counts"],
+    }[attribute]
     name = holder["array"]["numbers"]
     arrays[name] = np.full(len(arrays[name]), value, np.int32)
+    refused(document, arrays, scratch)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("n_rows", -1), ("n_rows", 2.5), ("sums", None), ("counts", None)],
+)
+def test_statistics_of_columns(part, value, whole, scratch):
+    document, arrays = unpacked(whole, scratch)
+    found = document["estimator"]["estimator"]["fitted"]["_column_statistics"]
+    found["record"][1][part] = value
     refused(document, arrays, scratch)
 
 
@@ -252,6 +264,11 @@ def test_arrays_of_other_sizes(whole, scratch):
     state = document["estimator"]["estimator"]["fitted"]["_optimizer_state"]
     state = state["record"][1]
     sensitive |= {state[key]["array"]["numbers"] for key in ("mean", "variance")}
+    found = document["estimator"]["estimator"]["fitted"]["_column_statistics"]
+    sensitive |= {
+        found["record"][1][key]["array"]["numbers"]
+        for key in ("counts", "sums", "squares")
+    }
     sensitive |= {part["array"]["numbers"] for part in state["table_arrays"]}
     assert len(sensitive) >= 8
     for name in sensitive:

@@ -369,9 +369,96 @@ def test_strength_ranks_the_planted_pair_first(seed):
     assert {int(name.removeprefix("field")) for name in top} == set(truth.groups[0])
 
 
+def training_rows(kind):
+    """Rows of three independent fields, by all combinations of their values."""
+    first = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]])
+    second = np.array([[1.0, 0], [0, 1], [0, 1]])
+    third = np.array([[0, 0], [0, 1], [1, 0], [0, 1]])
+    if "several" in kind:  # each of the two in two thirds of the rows
+        third = np.array(np.meshgrid([0, 1, 1], [0, 1, 1])).reshape(2, -1).T
+    if "values" in kind:
+        first, second = first * [2.0, -1, 0.5], second * [[1.5], [1], [-2]]
+        third = third * [0.5, 3]
+    cells = np.indices((len(first), len(second), len(third))).reshape(3, -1)
+    return np.hstack([first[cells[0]], second[cells[1]], third[cells[2]]]), (3, 2, 2)
+
+
+@pytest.mark.parametrize("by", ["field", "feature"])
+@pytest.mark.parametrize("multi", [False, True])
+@pytest.mark.parametrize("kind", ["ones", "values", "several", "several values"])
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (skfm.FMClassifier, {}),
+        (skfm.FMRegressor, {}),
+        (skfm.FwFMClassifier, {}),
+        (skfm.FFMRegressor, {}),
+        (skfm.FFMClassifier, {"intra_field_pairs": True}),
+    ],
+)
+def test_strength_of_independent_fields_needs_no_rows(cls, options, kind, multi, by):
+    """All combinations of independent fields: their variance, counted over the rows."""
+    dense, sizes = training_rows(kind)
+    y = np.arange(len(dense)) % (3 if multi else 2)
+    if multi and "Regressor" in cls.__name__:
+        y = np.column_stack([y, y**2])
+    options = {"fields": sizes, "dtype": "float64", "init_scale": 1.0} | options
+    model = make(cls, **options).fit(sp.csr_array(dense), y)
+    expected = interaction_strength(model, dense, by=by)
+    assert (expected.to_numpy() > 0).sum() > 3
+    pd.testing.assert_frame_equal(interaction_strength(model, by=by), expected)
+
+
+def test_strength_of_a_model_without_fields_is_by_feature():
+    dense = np.indices((2, 2, 2, 3)).reshape(4, -1).T * [1, 2, -1, 0.5]
+    model = make(skfm.FMRegressor, dtype="float64", init_scale=1.0)
+    model.fit(sp.csr_array(dense), dense[:, 0])
+    assert model.fields_ is None
+    expected = interaction_strength(model, dense, by="feature")
+    pd.testing.assert_frame_equal(interaction_strength(model), expected)
+    some = interaction_strength(model, by="feature", features=["x3", "x1"])
+    assert_allclose(some, expected.loc[["x3", "x1"], ["x3", "x1"]])
+
+
+def test_strength_of_an_afm_is_of_drawn_rows():
+    # A column of two values differs from the normal distribution that stands for it.
+    for kind, rtol in (("several", 0.15), ("values", 0.6)):
+        dense, sizes = training_rows(kind)
+        model = make(skfm.AFMRegressor, fields=sizes, dtype="float64", init_scale=1.0)
+        model.fit(sp.csr_array(dense), dense[:, 0])
+        strength = interaction_strength(model)
+        assert_allclose(strength, interaction_strength(model, dense), rtol=rtol)
+        pd.testing.assert_frame_equal(strength, interaction_strength(model))
+
+
+def test_strength_leaves_out_rows_of_no_weight():
+    dense, sizes = training_rows("ones")
+    weight = np.r_[np.ones(len(dense)), np.zeros(20)]
+    more = np.vstack([dense, np.ones((20, 7))])
+    model = make(skfm.FMClassifier, fields=sizes, dtype="float64", batch_size=1000)
+    model.fit(more, np.arange(len(more)) % 2, weight)
+    expected = interaction_strength(model, dense)
+    assert_allclose(interaction_strength(model), expected, atol=1e-15)
+
+
+def test_strength_without_chunks(monkeypatch):
+    model = fitted(skfm.FFMClassifier, intra_field_pairs=True)
+    expected = interaction_strength(model)
+    monkeypatch.setattr("skfm.inspection.independence._NUMBERS_PER_READ", 40)
+    assert_allclose(interaction_strength(model), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_strength_ranks_the_planted_pair_first_without_rows(seed):
+    X, y, truth = planted(1500, seed)
+    model = skfm.FMClassifier(random_state=seed, max_iter=15, fields=[5] * 6)
+    top = interaction_strength(model.fit(X, y)).stack().idxmax()
+    assert {int(name.removeprefix("field")) for name in top} == set(truth.groups[0])
+
+
 def test_strength_by_the_weights_of_fwfm():
     model = fitted(skfm.FwFMClassifier, fields=[4, 5, 3])
-    strength = interaction_strength(model)
+    strength = interaction_strength(model, kind="weights")
     weights = model.network_.pairs.weight.detach().numpy()[:, 0]
     assert_allclose(strength.to_numpy()[np.triu_indices(3, 1)], np.abs(weights))
 
@@ -391,14 +478,18 @@ def test_strength_by_the_weights_of_dcn(low_rank):
 
 
 def test_what_has_no_strength():
-    with pytest.raises(TypeError, match="pass X to an FM"):
-        interaction_strength(fitted(skfm.FMClassifier))
+    with pytest.raises(TypeError, match="weights of this FMClassifier alone"):
+        interaction_strength(fitted(skfm.FMClassifier), kind="weights")
+    with pytest.raises(TypeError, match="with X, interaction_strength takes"):
+        interaction_strength(fitted(skfm.FwFMClassifier), X, kind="weights")
+    with pytest.raises(ValueError, match="pass fields= to the estimator"):
+        interaction_strength(fitted(skfm.AFMClassifier))
     with pytest.raises(TypeError, match="no sum over pairs"):
         interaction_strength(fitted(skfm.NFMClassifier), X)
     with pytest.raises(TypeError, match='cross="matrix"'):
         interaction_strength(fitted(skfm.DCNClassifier, cross="vector"))
-    with pytest.raises(ValueError, match="needs X"):
-        interaction_strength(fitted(skfm.FwFMClassifier), by="feature")
+    with pytest.raises(ValueError, match="needs variances"):
+        interaction_strength(fitted(skfm.FwFMClassifier), by="feature", kind="weights")
     model = fitted(skfm.FMClassifier)
     with pytest.raises(ValueError, match="features has 'nope'"):
         interaction_strength(model, X, by="feature", features=["nope"])

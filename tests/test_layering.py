@@ -33,13 +33,14 @@ LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
 LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
 LEVEL_3 += ("factorization", "pairwise", "pretraining", "serving", "shuffling")
-LEVEL_3 += ("checkpoints", "persistence")
+LEVEL_3 += ("checkpoints", "frequencies", "persistence")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
 LEVELS_4_7 += ("onnx_graphs",)
 
-INSPECTED = ("_params", "batches", "fields", "layers", "network", "pairwise", "threads")
+INSPECTED = ("_params", "batches", "fields", "frequencies", "layers", "network")
+INSPECTED += ("pairwise", "threads")
 
 # What each module may import of skfm, and which third parties it never may.
 # A module may always import its own submodules; a new module needs a line here.
@@ -73,7 +74,8 @@ MODULES = {
     "callbacks": may_import("training"),
     "checkpoints": may_import("layers", "persistence", "training"),
     "frames": may_import("encoding", "fields", never="torch"),
-    "fitted": may_import("encoding", "learner", "network"),
+    "fitted": may_import("encoding", "frequencies", "learner", "network"),
+    "frequencies": may_import("batches", "jit", "network", never="sklearn"),
     "inputs": may_import(*LEVEL_0, "batches", "network", "fitted", "frames", "threads"),
     "pairwise": may_import("batches", "network", never="sklearn"),
     "factorization": may_import(*LEVELS_1_2, "network", "pairwise", never="sklearn"),
@@ -85,7 +87,7 @@ MODULES = {
     "models": may_import(),
     "inspection": may_import(*INSPECTED, "models"),
     "persistence": may_import(
-        *("encoding", "fitted", "learner", "network", "pipeline")
+        *("encoding", "fitted", "frequencies", "learner", "network", "pipeline")
     ),
     "onnx_graphs": may_import("fitted", "network", "persistence", "sparse"),
     "plotting": may_import("inspection", never="torch numba"),

@@ -10,15 +10,20 @@ import torch
 
 from .._params import StrOptions, validate_params
 from ..batches import Rows
+from ..fields import FieldInferenceError
 from ..layers import MatrixCross
 from ..models.dcn import DCNNetwork
 from ..models.fwfm import FwFMNetwork
 from ..pairwise import PairwiseNetwork
 from ..threads import torch_threads
+from .independence import IndependentFields
 from .reading import Model, batches, to_float64
+from .sampling import draw_rows
 
 #: Features of which a matrix of all pairs is made without being asked for.
 _MAX_FEATURES = 2000
+#: Rows drawn where a pair's term depends on the rest of its row.
+_N_DRAWN = 5000
 
 
 @validate_params(
@@ -27,23 +32,40 @@ _MAX_FEATURES = 2000
         "X": "no_validation",
         "by": [StrOptions({"field", "feature"})],
         "features": ["array-like", None],
+        "kind": [StrOptions({"auto", "variance", "weights"})],
     },
     prefer_skip_nested_validation=True,
 )
 def interaction_strength(
-    estimator: Any, X: Any = None, *, by: str = "field", features: Any = None
+    estimator: Any,
+    X: Any = None,
+    *,
+    by: str = "field",
+    features: Any = None,
+    kind: str = "auto",
 ) -> pd.DataFrame:
     """Strength of the interaction of each pair of fields, or of features.
 
-    With X, of an FM, FwFM, FFM or AFM: the variance over the rows of X of what a pair
-    adds to the raw score; for regressors in squared units of y, for several outputs the
-    mean over them. Pass the training rows, or a sample of them: a fitted model keeps
-    none, and what a pair amounts to depends on how often its categories occur together.
+    Of an FM, FwFM, FFM or AFM: the variance of what a pair adds to the raw score; for
+    regressors in squared units of y, for several outputs the mean over them.
 
-    Without X, what the weights alone say: of an FwFM the absolute value of the weight
-    r of each pair of fields; of a DCN with ``cross="matrix"`` the Frobenius norm of
-    each pair's block in the matrix of the first cross layer (Wang et al., WWW 2021,
-    section 7). Both leave out how long the embeddings are and how often they occur.
+    - With X, over the rows of X: categories occur together as often as they do there.
+    - Without X, over rows in which the fields are independent of each other: a fitted
+      model keeps of its training rows how often each column had an entry and, where
+      not all entries were one, their mean and variance. Rows of weight zero, and those
+      that early stopping held out, do not count; those of earlier fits, if this one
+      went on from them, and of ``init_from`` do. The columns of a field with at most
+      one entry a row on average exclude each other; the columns of other fields, and
+      those of a model without fields, are independent too. Exact in these terms for
+      FM, FwFM and FFM; for AFM, where attention depends on the whole row, the variance
+      over 5,000 rows drawn like that (always the same ones), entries other than one
+      from normal distributions.
+
+    What the weights alone say is the strength of a DCN with ``cross="matrix"``, the
+    Frobenius norm of each pair's block in the matrix of the first cross layer (Wang et
+    al., WWW 2021, section 7), and with ``kind="weights"`` of an FwFM, the absolute
+    value of the weight r of each pair of fields. Both leave out how long the embeddings
+    are and how often they occur.
 
     Parameters
     ----------
@@ -53,10 +75,12 @@ def interaction_strength(
             default=None
         What ``estimator`` takes.
     by : {"field", "feature"}, default="field"
-        Whether rows and columns of the result are fields or columns of the model. By
-        feature needs X.
+        Whether rows and columns of the result are fields or columns of the model.
+        Without X, a model that was fitted without fields is shown by feature.
     features : array-like of str, default=None
         With ``by="feature"``, names of the columns to take. None: all, up to 2,000.
+    kind : {"auto", "variance", "weights"}, default="auto"
+        What the strength is. "auto": "weights" for DCN, "variance" for all others.
 
     Returns
     -------
@@ -68,9 +92,10 @@ def interaction_strength(
     Raises
     ------
     TypeError
-        If the model has no pair terms, or none without X.
+        If the model has no pair terms, or no weights of pairs.
     ValueError
-        If there are too many features, or no column of a name.
+        If there are too many features, or no column of a name; without X, if the model
+        comes from a file that holds no frequencies.
     FieldInferenceError
         If nothing tells the fields.
 
@@ -81,25 +106,38 @@ def interaction_strength(
     >>> from skfm.inspection import interaction_strength
     >>> X = np.random.default_rng(0).normal(size=(200, 3))
     >>> model = FMRegressor(random_state=0).fit(X, X[:, 0] + 3 * X[:, 1] * X[:, 2])
-    >>> strength = interaction_strength(model, X)
-    >>> strength.stack().idxmax()
+    >>> interaction_strength(model, X).stack().idxmax()
+    ('x1', 'x2')
+    >>> interaction_strength(model).stack().idxmax()
     ('x1', 'x2')
     """
     model = Model.of(estimator)
-    if X is None:
+    if X is None and shows_weights(estimator, kind):
         return _of_weights(model, by)
     network = model.network
-    if not isinstance(network, PairwiseNetwork):
+    if kind == "weights" or not isinstance(network, PairwiseNetwork):
         raise TypeError(
-            f"{type(model.estimator).__name__} is no sum over pairs: with X, "
-            "interaction_strength takes FM, FwFM, FFM and AFM estimators."
+            f"{type(model.estimator).__name__} is no sum over pairs, or "
+            'kind="weights" was given with X: with X, interaction_strength takes FM, '
+            "FwFM, FFM and AFM estimators."
         )
-    rows = model.rows(X)
-    groups = _features(model, features) if by == "feature" else _fields(model, rows)
     with torch_threads(1), torch.no_grad():
-        variance = _variance(network, rows, groups)  # (G, G, C)
+        if X is None:
+            groups, variance = _of_training(model, network, by, features)
+        else:
+            rows = model.rows(X)
+            groups = (
+                _features(model, features) if by == "feature" else _fields(model, rows)
+            )
+            variance = _variance(network, rows, groups)  # (G, G, C)
     mean = (variance * model.scale**2).mean(axis=2)
     return pd.DataFrame(mean, groups.names, groups.names)
+
+
+def shows_weights(estimator: Any, kind: str = "auto") -> bool:
+    """Whether `interaction_strength` without X shows weights rather than variances."""
+    pairwise = isinstance(Model.of(estimator).network, PairwiseNetwork)
+    return kind == "weights" or (kind == "auto" and not pairwise)
 
 
 class _Groups(NamedTuple):
@@ -120,7 +158,8 @@ def _features(model: Model, features: Any) -> _Groups:
         if len(names) > _MAX_FEATURES:
             raise ValueError(
                 f"a matrix of all pairs of {len(names)} features is too large: name "
-                f'up to {_MAX_FEATURES} of them in features=, or by="field".'
+                f'up to {_MAX_FEATURES} of them in features= with by="feature", or '
+                "take fields: pass X, or fields= to the estimator."
             )
         return _Groups(np.arange(len(names)), list(names))
     wanted = [str(feature) for feature in features]
@@ -134,6 +173,40 @@ def _features(model: Model, features: Any) -> _Groups:
     numbers = np.full(len(names), -1)
     numbers[[places[name] for name in wanted]] = np.arange(len(wanted))
     return _Groups(numbers, wanted)
+
+
+def _of_training(
+    model: Model, network: PairwiseNetwork, by: str, features: Any
+) -> tuple[_Groups, np.ndarray]:
+    """Groups, and the variance of each two's pair terms were fields independent."""
+    statistics = model.estimator._column_statistics
+    if not statistics.n_rows:
+        raise ValueError(
+            f"this {type(model.estimator).__name__} comes from a file without "
+            "the frequencies of its training rows: pass X, or fit it again."
+        )
+    fields, names = _known_fields(model, network)
+    by_feature = by == "feature" or fields is None
+    groups = _features(model, features) if by_feature else _Groups(fields, names)
+    if network.pair_weights(0, 0) is None:
+        drawn = draw_rows(statistics, fields, _N_DRAWN, seed=0)
+        return groups, _variance(network, Rows(drawn, network.shape.dtype), groups)
+    independent = IndependentFields(network, statistics, fields)
+    if not by_feature:
+        return groups, independent.of_fields()
+    wanted = np.argsort(groups.numbers, kind="stable")[-len(groups.names) :]
+    return groups, independent.of_columns(wanted)
+
+
+def _known_fields(model: Model, network: PairwiseNetwork) -> tuple[Any, list[str]]:
+    """Field of each column, or None where they are not known nor needed."""
+    try:
+        fields, names = model.fields()
+    except FieldInferenceError:
+        if network.pair_weights(0, 0) is None:
+            raise
+        return None, []
+    return np.asarray(fields, np.int64), list(names)
 
 
 def _variance(network: PairwiseNetwork, rows: Rows, groups: _Groups) -> np.ndarray:
@@ -167,7 +240,7 @@ def _variance(network: PairwiseNetwork, rows: Rows, groups: _Groups) -> np.ndarr
 def _of_weights(model: Model, by: str) -> pd.DataFrame:
     network = model.network
     if by == "feature":
-        raise ValueError('by="feature" needs X: weights are of pairs of fields.')
+        raise ValueError('by="feature" needs variances: weights are of fields.')
     if isinstance(network, FwFMNetwork):
         matrix = np.abs(to_float64(network.pairs.matrix())).mean(axis=2)
     elif isinstance(network, DCNNetwork) and isinstance(
@@ -179,8 +252,9 @@ def _of_weights(model: Model, by: str) -> pd.DataFrame:
     else:
         raise TypeError(
             f"the weights of this {type(model.estimator).__name__} alone do not tell "
-            "how strong interactions are: pass X to an FM, FwFM, FFM or AFM, or fit an "
-            'FwFM, or a DCN with cross="matrix" and without experts.'
+            "how strong interactions are: fit an FwFM, or a DCN with "
+            'cross="matrix" and without experts; or take the variances of an FM, FwFM, '
+            "FFM or AFM."
         )
     _, names = model.fields()
     return pd.DataFrame(matrix, names, names)

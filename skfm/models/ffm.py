@@ -87,6 +87,9 @@ class FFMNetwork(PairwiseNetwork):
         terms: Tensor = self.head(products)
         return terms
 
+    def pair_weights(self, first: int, second: int) -> Tensor:
+        return self.head.weights() * (self.intra_field_pairs or first != second)
+
 
 class _FFM(BaseModel):
     n_factors: int = param(

@@ -37,6 +37,9 @@ class FwFMNetwork(PairwiseNetwork):
         inner = entries.products().sum(dim=2, keepdim=True)  # (B, P, 1)
         return self.pairs.matrix()[first, second] * inner
 
+    def pair_weights(self, first: int, second: int) -> Tensor:
+        return self.pairs.matrix()[first, second].expand(self.shape.n_factors, -1)
+
 
 class _FwFM(BaseModel):
     _references_doc: ClassVar[str] = """

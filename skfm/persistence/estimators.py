@@ -15,6 +15,7 @@ from ..encoding.categories import CategoryBlock, HashBlock
 from ..encoding.codec import TableCodec
 from ..encoding.multi_valued import MultiValuedBlock
 from ..fitted import Fitted
+from ..frequencies import ColumnStatistics
 from ..pipeline import FieldPipeline
 from .container import FileFormatError, Reader
 from .foreign import pack_foreign, unpack_foreign
@@ -155,6 +156,7 @@ class EstimatorReader:
             if private or hasattr(cls, attribute):
                 raise FileFormatError(f"it sets {name}.{attribute}, which none may")
             setattr(estimator, attribute, unpack(value))
+        _read_mask(estimator)
         codec = getattr(estimator, "_codec", None)
         if codec is not None:
             _check_codec(codec, estimator.n_features_in_)
@@ -189,6 +191,30 @@ def _check_codec(codec: Any, n_columns: Any) -> None:
             raise FileFormatError(f"its encoder of column {inner.name!r} is damaged")
 
 
+def _read_mask(model: Any) -> None:
+    """Statistics of the mask that the first files held instead of them."""
+    if (mask := vars(model).pop("_seen_columns", None)) is not None:
+        if mask.dtype != bool:
+            raise FileFormatError("its mask of columns is damaged")
+        model._column_statistics = ColumnStatistics(0, mask.astype(np.int64))
+
+
+def _check_statistics(found: Any, n_columns: int) -> None:
+    """Refuse statistics of columns that do not fit the network."""
+    good = isinstance(found, ColumnStatistics) and type(found.n_rows) is int
+    if good:
+        parts: list[tuple[Any, type]] = [(found.counts, np.int64)]
+        if found.sums is not None or found.squares is not None:
+            parts += [(found.sums, np.float64), (found.squares, np.float64)]
+        good = found.n_rows >= 0 and all(
+            isinstance(array, np.ndarray)
+            and (array.shape, array.dtype) == ((n_columns,), np.dtype(dtype))
+            for array, dtype in parts
+        )
+    if not good or found.counts.min(initial=0) < 0:
+        raise FileFormatError("its statistics of columns are damaged")
+
+
 def _check_model(model: Any) -> None:
     """Refuse attributes that do not fit the network, by which the kernels read."""
     network = model.network_
@@ -199,9 +225,7 @@ def _check_model(model: Any) -> None:
     classes = getattr(model, "classes_", None)
     if classes is not None and not model._multilabel and len(classes) < 2:
         raise FileFormatError("its classes are damaged")
-    mask = model._seen_columns
-    if (mask.shape, mask.dtype) != ((n_columns,), np.dtype(bool)):
-        raise FileFormatError("its network does not fit the estimator")
+    _check_statistics(model._column_statistics, n_columns)
     for fields in (model.fields_, model._mean_fields):
         if fields is not None:
             check_fields(fields, n_columns)

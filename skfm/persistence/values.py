@@ -23,6 +23,7 @@ from ..encoding.categories import CategoryBlock, HashBlock
 from ..encoding.codec import TableCodec
 from ..encoding.multi_valued import MultiValuedBlock
 from ..encoding.tables import object_array
+from ..frequencies import ColumnStatistics
 from ..learner import OptimizerState
 from ..network import Shape
 from .container import FileFormatError, Reader, storable
@@ -32,7 +33,7 @@ _RECORDS: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         *(TableCodec, CategoryBlock, HashBlock, MultiValuedBlock),
-        *(ScaleBlock, QuantileBlock, OptimizerState, Shape),
+        *(ScaleBlock, QuantileBlock, OptimizerState, Shape, ColumnStatistics),
     )
 }
 _PLAIN = (bool, int, str, type(None))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..inspection import interaction_strength
+from ..inspection.strength import shows_weights
 from .style import axes, heat_map
 
 
@@ -52,8 +53,8 @@ class FieldInteractionDisplay:
     ) -> Self:
         """Draw the interaction strengths of a fitted estimator.
 
-        With X, the standard deviation of each pair's term, in units of the raw score;
-        without, what the weights of an FwFM or a DCN say.
+        The standard deviation of each pair's term, in units of the raw score, of an FM,
+        FwFM, FFM or AFM; of a DCN, what its weights say.
 
         Parameters
         ----------
@@ -65,7 +66,7 @@ class FieldInteractionDisplay:
             Where to draw; None: a new figure.
         """
         strength = interaction_strength(estimator, X)
-        if X is None:
+        if X is None and shows_weights(estimator):
             return cls(strength, "strength of the weights", name).plot(ax)
         label = "standard deviation of the pair's term"
         return cls(np.sqrt(strength), label, name).plot(ax)
