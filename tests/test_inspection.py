@@ -480,8 +480,10 @@ def test_strength_by_the_weights_of_dcn(low_rank):
 def test_what_has_no_strength():
     with pytest.raises(TypeError, match="weights of this FMClassifier alone"):
         interaction_strength(fitted(skfm.FMClassifier), kind="weights")
-    with pytest.raises(TypeError, match="with X, interaction_strength takes"):
+    with pytest.raises(ValueError, match="takes no X"):
         interaction_strength(fitted(skfm.FwFMClassifier), X, kind="weights")
+    with pytest.raises(TypeError, match="no sum over pairs"):
+        interaction_strength(fitted(skfm.DCNClassifier), kind="variance")
     with pytest.raises(ValueError, match="pass fields= to the estimator"):
         interaction_strength(fitted(skfm.AFMClassifier))
     with pytest.raises(TypeError, match="no sum over pairs"):

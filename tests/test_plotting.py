@@ -127,6 +127,15 @@ def test_interactions_are_standard_deviations():
     assert np.isnan(drawn[0, 1])
 
 
+def test_interactions_without_rows():
+    model = fitted(skfm.FMClassifier, fields=(4, 5, 3))
+    display = FieldInteractionDisplay.from_estimator(model)
+    assert_allclose(display.strength, np.sqrt(interaction_strength(model)))
+    assert display.label == "standard deviation of the pair's term"
+    display = FieldInteractionDisplay.from_estimator(fitted(skfm.DCNClassifier))
+    assert display.label == "strength of the weights"
+
+
 def test_an_asymmetric_matrix_is_drawn_whole():
     matrix = pd.DataFrame([[0, 1], [2, 0]], ["a", "b"], ["a", "b"])
     display = FieldInteractionDisplay.from_strength(matrix)

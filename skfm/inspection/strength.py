@@ -94,8 +94,8 @@ def interaction_strength(
     TypeError
         If the model has no pair terms, or no weights of pairs.
     ValueError
-        If there are too many features, or no column of a name; without X, if the model
-        comes from a file that holds no frequencies.
+        If there are too many features, or no column of a name; with X, if ``kind`` is
+        "weights"; without X, if the model comes from a file that holds no frequencies.
     FieldInferenceError
         If nothing tells the fields.
 
@@ -115,11 +115,13 @@ def interaction_strength(
     if X is None and shows_weights(estimator, kind):
         return _of_weights(model, by)
     network = model.network
-    if kind == "weights" or not isinstance(network, PairwiseNetwork):
+    if kind == "weights":
+        raise ValueError('kind="weights" takes no X: it is told by the weights alone.')
+    if not isinstance(network, PairwiseNetwork):
         raise TypeError(
-            f"{type(model.estimator).__name__} is no sum over pairs, or "
-            'kind="weights" was given with X: with X, interaction_strength takes FM, '
-            "FwFM, FFM and AFM estimators."
+            f"{type(model.estimator).__name__} is no sum over pairs: "
+            "interaction_strength takes the variances of FM, FwFM, FFM and AFM "
+            "estimators, and the weights of a DCN without X."
         )
     with torch_threads(1), torch.no_grad():
         if X is None:
