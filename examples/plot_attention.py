@@ -27,8 +27,8 @@ from skfm.inspection import attention_weights
 from skfm.plotting import AttentionDisplay, ContributionDisplay, FieldInteractionDisplay
 
 # Notebooks and the gallery have no __file__; they run in the script's folder.
-HERE = Path(globals().get("__file__", "script")).resolve().parent
-ADULT = HERE.parents[1] / "shared" / "data" / "adult.csv.gz"
+HERE = Path(globals().get("__file__", "script")).parent
+ADULT = HERE.resolve().parents[1] / "shared" / "data" / "adult.csv.gz"
 OUTPUT = HERE / "output"
 BINS = {"age": 8, "educational-num": 6, "hours-per-week": 6}
 

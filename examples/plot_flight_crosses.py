@@ -30,7 +30,7 @@ import skfm
 from skfm.model_selection import compare
 
 # Notebooks and the gallery have no __file__; they run in the script's folder.
-OUTPUT = Path(globals().get("__file__", "script")).resolve().parent / "output"
+OUTPUT = Path(globals().get("__file__", "script")).parent / "output"
 RAW = ["carrier", "tailnum", "origin", "dest", "month", "day", "hour"]
 CROSSES = [
     ("carrier", "dest"),

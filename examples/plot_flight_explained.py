@@ -29,7 +29,7 @@ from skfm.plotting import (
 )
 
 # Notebooks and the gallery have no __file__; they run in the script's folder.
-OUTPUT = Path(globals().get("__file__", "script")).resolve().parent / "output"
+OUTPUT = Path(globals().get("__file__", "script")).parent / "output"
 COLUMNS = ["carrier", "origin", "dest", "month", "day", "hour"]
 
 

@@ -31,8 +31,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import skfm
 
 # Notebooks and the gallery have no __file__; they run in the script's folder.
-HERE = Path(globals().get("__file__", "script")).resolve().parent
-ADULT = HERE.parents[1] / "shared" / "data" / "adult.csv.gz"
+HERE = Path(globals().get("__file__", "script")).parent
+ADULT = HERE.resolve().parents[1] / "shared" / "data" / "adult.csv.gz"
 OUTPUT = HERE / "output"
 
 
