@@ -190,6 +190,7 @@ def main() -> None:
         tables[(section.__doc__ or name.capitalize()).rstrip(".")] = rows
         print(*rows, sep="\n", flush=True)
     if options.only == list(SECTIONS):
+        machine.append(f"{options.rows:,} rows of 39 fields in {COLUMNS:,} columns")
         write(HERE / "RESULTS.md", machine, tables)
         draw(HERE.parent / "docs" / "images" / "benchmarks.png", tables)
     print(f"{time.perf_counter() - start:.0f} s")
