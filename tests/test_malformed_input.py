@@ -194,8 +194,10 @@ def test_any_bytes_as_libffm(tmp_path_factory, data, text):
     rows, y = found[0], found[1]
     assert rows.shape[0] == len(y)
     rows.check_format(full_check=True)
-    assert np.all(np.isfinite(rows.data))
-    assert np.all(np.isfinite(y))
+    written = [float(word) for word in data.replace(b":", b" ").split()]
+    if np.all(np.isfinite(written)):
+        assert np.all(np.isfinite(rows.data))
+        assert np.all(np.isfinite(y))
 
 
 @pytest.mark.parametrize("cls", [skfm.FMClassifier, skfm.NFMRegressor])
