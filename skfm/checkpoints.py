@@ -91,7 +91,7 @@ def _tensors(trainer: Trainer) -> list[Tensor]:
     learner = trainer.learner
     twins = [replica.network for replica in learner.replicas]
     return [
-        trainer.network.table.weight,
+        *trainer.network.table.weight.tensors(),
         learner.dense_optimizer.values,
         *learner.state_tensors(),
         *trainer.network.buffers(),

@@ -13,7 +13,7 @@ from .dense import DenseAdam
 from .losses import Loss, RankingLoss
 from .network import Network
 from .replicas import Replica, merge_norms
-from .sparse import OPTIMIZERS, Groups, Lookup, RowOptimizer
+from .sparse import OPTIMIZERS, ColumnRows, Groups, Lookup, RowOptimizer
 from .threads import parallel_for
 
 #: Work of a part of a batch (multiplications of the dense layers, plus the numbers
@@ -51,7 +51,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """The optimizers between two runs, as NumPy arrays."""
+    """The optimizers between two runs, as NumPy arrays.
+
+    Of the table's, the factors' part and the linear weights' by turns.
+    """
 
     optimizer: str
     table_arrays: list[np.ndarray]
@@ -228,7 +231,10 @@ class Learner:
     def state_tensors(self) -> list[Tensor]:
         """The optimizers' tensors, which steps change in place."""
         dense = self.dense_optimizer
-        return [*self.table_optimizer.state, dense.mean, dense.variance]
+        return [*self._table_state(), dense.mean, dense.variance]
+
+    def _table_state(self) -> list[Tensor]:
+        return [part for rows in self.table_optimizer.state for part in rows.tensors()]
 
     @property
     def n_steps(self) -> tuple[int, int]:
@@ -244,7 +250,7 @@ class Learner:
         table, dense = self.table_optimizer, self.dense_optimizer
         return OptimizerState(
             self.settings.optimizer,
-            [_to_numpy(state) for state in table.state],
+            [_to_numpy(part) for part in self._table_state()],
             table.n_steps,
             _to_numpy(dense.mean),
             _to_numpy(dense.variance),
@@ -255,9 +261,10 @@ class Learner:
         """Go on from an earlier run's `optimizer_state`."""
         device = self.network.table.weight.device
         same = state.optimizer == self.settings.optimizer
-        if same and len(state.table_arrays) == len(self.table_optimizer.state):
-            tensors = [_writable(array).to(device) for array in state.table_arrays]
-            self.table_optimizer.state = tensors
+        if same and len(state.table_arrays) == len(self._table_state()):
+            parts = [_writable(array).to(device) for array in state.table_arrays]
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            self.table_optimizer.state = [ColumnRows(*pair) for pair in pairs]
             self.table_optimizer.n_steps = state.table_steps
         self.dense_optimizer.mean = _writable(state.mean).to(device)
         self.dense_optimizer.variance = _writable(state.variance).to(device)

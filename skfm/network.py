@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from .batches import Batch
 from .dense import flatten
-from .sparse import OPTIMIZERS, EmbeddingTable, Lookup
+from .sparse import OPTIMIZERS, ColumnRows, EmbeddingTable, Lookup
 from .threads import check_memory, parallel_for
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -149,13 +149,13 @@ class Network(nn.Module):
 
     @property
     def linear_weights(self) -> Tensor | None:
-        """The columns' linear weights, (n_columns, n_outputs): a view of the table."""
-        return self.table.weight[:, : self.table.n_linear] if self.has_linear else None
+        """The columns' linear weights, (n_columns, n_outputs): part of the table."""
+        return self.table.weight.linear if self.has_linear else None
 
     @property
     def factors(self) -> Tensor:
-        """The columns' embeddings, (n_columns, k): a view of the table."""
-        return self.table.weight[:, self.table.n_linear :]
+        """The columns' embeddings, (n_columns, k): part of the table."""
+        return self.table.weight.factors
 
     def inherit(
         self, source: Network, columns: np.ndarray, *, same_target: bool
@@ -178,7 +178,7 @@ class Network(nn.Module):
         ValueError
             If the embeddings are of different shapes.
         """
-        given, own = source.factors.to(self.table.weight), self.factors
+        given, own = source.factors.to(self.factors), self.factors
         if own.dim() == given.dim() + 1:
             given = given[:, None].expand_as(own)
         if given.shape != own.shape:
@@ -201,7 +201,7 @@ class Network(nn.Module):
 
     @contextmanager
     def keep_fixed(
-        self, columns: np.ndarray, tensors: Sequence[Tensor]
+        self, columns: np.ndarray, rows: Sequence[ColumnRows]
     ) -> Iterator[None]:
         """Put what no step may change of ``columns`` back at the end.
 
@@ -209,24 +209,23 @@ class Network(nn.Module):
         ----------
         columns : ndarray of int
             The columns that may change meanwhile.
-        tensors : sequence of Tensor of shape (n_columns, C + k)
+        rows : sequence of ColumnRows
             The table, and what is laid out as it is.
         """
-        n_linear = self.table.n_linear
         linear = _among(columns, self.without_linear)
         factors = columns if self.frozen else _among(columns, self.without_factors)
         kept = []
-        for part, numbers in (
-            (slice(None, n_linear), linear),
-            (slice(n_linear, None), factors),
+        for parts, numbers in (
+            ([part.linear for part in rows], linear),
+            ([part.factors for part in rows], factors),
         ):
             if len(numbers):
                 index = torch.from_numpy(np.unique(numbers).astype(np.int64))
                 index = index.to(self.table.weight.device)
-                kept += [(t[:, part], index, t[index, part]) for t in tensors]
+                kept += [(part, index, part[index]) for part in parts]
         yield
-        for view, index, values in kept:
-            view[index] = values
+        for part, index, values in kept:
+            part[index] = values
 
     def prepare(self, batch: Batch) -> Batch:
         """What the network reads of rows of X: the rows as they are, or scaled."""
@@ -255,7 +254,7 @@ class Network(nn.Module):
 
     def chunk_rows(self, n_slots: int) -> int | None:
         """Rows of ``n_slots`` entries that fit the memory budget; None: any."""
-        needed = self.numbers_per_row(n_slots) * self.table.weight.element_size()
+        needed = self.numbers_per_row(n_slots) * self.bias.element_size()
         return max(1, CHUNK_BYTES // needed) if needed else None
 
     def work_per_row(self) -> float:
@@ -300,7 +299,12 @@ class Network(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights, by name."""
-        return {"table": self.table.weight, **self.state_dict()}
+        return {**self._table_parts(), **self.state_dict()}
+
+    def _table_parts(self) -> dict[str, Tensor]:
+        weight = self.table.weight
+        linear = {"linear": weight.linear} if self.has_linear else {}
+        return {"factors": weight.factors, **linear}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights, by name, as NumPy arrays of their own."""
@@ -309,7 +313,8 @@ class Network(nn.Module):
     def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """The inverse of `arrays`."""
         arrays = dict(arrays)
-        self.table.weight.copy_(torch.from_numpy(np.array(arrays.pop("table"))))
+        for name, part in self._table_parts().items():
+            part.copy_(torch.from_numpy(np.array(arrays.pop(name))))
         self.load_dense(arrays)
 
     def load_dense(self, arrays: dict[str, np.ndarray]) -> None:

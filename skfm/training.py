@@ -77,7 +77,7 @@ class Snapshot:
         self._learner = learner
         network = learner.network
         self._live = [
-            network.table.weight,
+            *network.table.weight.tensors(),
             learner.dense_optimizer.values,
             *network.buffers(),
         ]
@@ -244,7 +244,8 @@ class Trainer:
         Weights may be finite but too large to compute with. The next epoch, or the
         held-out rows, would tell; after the last epoch a few training rows do.
         """
-        weights = (self.network.table.weight, self.learner.dense_optimizer.values)
+        table, dense = self.network.table, self.learner.dense_optimizer
+        weights = [*table.weight.tensors(), dense.values]
         self._check_finite(sum(_total(weight) for weight in weights))
         scores = [] if self.validation is None else [-self.evaluate()]
         if last and not scores:

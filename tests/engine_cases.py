@@ -42,7 +42,7 @@ def random_table(lookup, n_linear=1, dtype="float64", use_kernels=True, seed=1):
         use_kernels=use_kernels,
     )
     weight = np.random.default_rng(seed).normal(size=table.weight.shape)
-    table.weight.copy_(torch.from_numpy(weight))
+    table.weight[:] = torch.from_numpy(weight)
     return table
 
 

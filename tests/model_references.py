@@ -60,7 +60,7 @@ def random_network(name, n_columns=9, n_factors=4, n_outputs=1, *, seed=0, **opt
     shape = Shape(n_columns, n_factors, n_outputs, **shape_options)
     network = network_class.build(shape, **{**defaults, **options})
     rng = np.random.default_rng(seed)
-    for tensor in [network.table.weight, *network.parameters()]:
+    for tensor in [*network.table.weight.tensors(), *network.parameters()]:
         tensor.copy_(torch.from_numpy(0.7 * rng.standard_normal(tuple(tensor.shape))))
     for key, buffer in network.named_buffers():
         if "running" in key:
@@ -74,8 +74,8 @@ def copy_arrays(network):
 
 def linear_and_factors(network):
     """w of shape (n, C) and V of shape (n, k)."""
-    table = copy_arrays(network)["table"]
-    return table[:, : network.shape.n_outputs], table[:, network.shape.n_outputs :]
+    arrays = copy_arrays(network)
+    return arrays["linear"], arrays["factors"]
 
 
 def bi_interaction(x, V):

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skfm.batches import Batch
-from skfm.sparse import OPTIMIZERS, kernels
+from skfm.sparse import OPTIMIZERS, ColumnRows, kernels
 from skfm.sparse import table as table_module
 
 PATHS = [pytest.param(True, id="kernels"), pytest.param(False, id="torch")]
@@ -41,7 +41,7 @@ def test_look_up_equals_naive_loop(lookup, use_kernels, dtype, n_linear, unit):
     batch = batch_of(X, dtype)
     assert (len(batch.values) == 0) == unit
     result = table.look_up(batch)
-    expected = naive_lookup(X, table.weight.numpy().astype(float), n_linear, lookup)
+    expected = naive_lookup(X, table.weight[:].numpy().astype(float), n_linear, lookup)
     for leaf, reference in zip(result.leaves(), expected, strict=True):
         assert leaf.dtype == DTYPES[dtype]
         assert not leaf.requires_grad
@@ -57,7 +57,7 @@ def test_batches_without_entries(lookup, use_kernels, n_rows):
     table = random_table(lookup, use_kernels=use_kernels)
     batch = batch_of(X)
     result = table.look_up(batch, training=True)
-    expected = naive_lookup(X, table.weight.numpy(), 1, lookup)
+    expected = naive_lookup(X, table.weight[:].numpy(), 1, lookup)
     for leaf, reference in zip(result.leaves(), expected, strict=True):
         np.testing.assert_array_equal(leaf.detach(), reference)
     scalar_of(result.leaves()).backward()
@@ -113,7 +113,7 @@ def test_row_gradient_equals_autograd(lookup, use_kernels, dtype, n_linear, unit
     penalty = random_penalty(X.shape[0], dtype)
     gradient = engine_gradient(table, batch_of(X, dtype), penalty)
     columns, rows = gradient.coalesce()
-    expected = autograd_gradient(X, table.weight, n_linear, lookup, penalty)
+    expected = autograd_gradient(X, table.weight[:], n_linear, lookup, penalty)
     assert rows.dtype == DTYPES[dtype]
     np.testing.assert_array_equal(columns, np.unique(X.indices))
     assert not expected[4].any()
@@ -132,7 +132,7 @@ def test_penalty_weighs_each_occurrence(lookup, use_kernels):
     strength = torch.tensor([0.1] + [0.7] * N_FACTORS).double()
     times = torch.tensor([[1.0], [4.0 + 9.0 + 16.0]])
     assert columns.tolist() == [2, 5]
-    np.testing.assert_allclose(rows, times * strength * table.weight[[2, 5]])
+    np.testing.assert_allclose(rows, times * strength * table.weight[:][[2, 5]])
 
 
 @pytest.mark.parametrize("cuts", [(8,), (1, 2, 16), (4, 4, 9)])
@@ -143,7 +143,7 @@ def test_parts_of_a_batch_have_the_same_gradient(lookup, use_kernels, cuts):
     table = random_table(lookup, use_kernels=use_kernels)
     penalty = random_penalty(X.shape[0])
     _, rows = engine_gradient(table, batch_of(X), penalty, cuts).coalesce()
-    expected = autograd_gradient(X, table.weight, 1, lookup, penalty)
+    expected = autograd_gradient(X, table.weight[:], 1, lookup, penalty)
     np.testing.assert_allclose(rows, expected[np.unique(X.indices)], atol=1e-12)
 
 
@@ -152,7 +152,7 @@ def test_parts_of_unequal_width_are_padded():
     table = random_table("by_nonzero")
     penalty = random_penalty(N_COLUMNS)
     _, rows = engine_gradient(table, batch_of(X), penalty, (2, 5)).coalesce()
-    expected = autograd_gradient(X, table.weight, 1, "by_nonzero", penalty)
+    expected = autograd_gradient(X, table.weight[:], 1, "by_nonzero", penalty)
     np.testing.assert_allclose(rows, expected, atol=1e-12)
 
 
@@ -214,7 +214,9 @@ def test_threads_give_the_same_bits(lookup, optimizer, monkeypatch):
         reduced = gradient.coalesce()[1]
         stepper.step(gradient)
         read = table.look_up(batch, n_threads=n_threads).leaves()
-        results.append([*read, reduced, table.weight, *stepper.state])
+        results.append(
+            [*read, reduced, *table.weight.tensors(), *(s[:] for s in stepper.state)]
+        )
     for other in results[1:]:
         for one, several in zip(results[0], other, strict=True):
             assert torch.equal(one, several)
@@ -240,7 +242,7 @@ def test_look_up_of_read_only_memory(lookup, use_kernels):
         leaves = table.look_up(batch).leaves()
     finally:
         torch.set_warn_always(always)
-    expected = naive_lookup(X, table.weight.numpy(), 1, lookup)
+    expected = naive_lookup(X, table.weight[:].numpy(), 1, lookup)
     for leaf, reference in zip(leaves, expected, strict=True):
         np.testing.assert_allclose(leaf, reference, atol=1e-12)
 
@@ -248,10 +250,36 @@ def test_look_up_of_read_only_memory(lookup, use_kernels):
 @pytest.mark.parametrize("use_kernels", PATHS)
 def test_initialize_draws_only_the_factors_of_active_columns(use_kernels):
     table = random_table("pooled", 2, use_kernels=use_kernels)
-    table.weight.zero_()
+    table.weight[:] = torch.zeros(table.weight.shape)
     active = np.arange(N_COLUMNS) % 3 > 0
     table.initialize(active, np.random.default_rng(0), 0.5)
     draws = np.random.default_rng(0).standard_normal((active.sum(), N_FACTORS))
-    np.testing.assert_array_equal(table.weight[active, 2:], 0.5 * draws)
-    assert not table.weight[:, :2].any()
-    assert not table.weight[~active].any()
+    np.testing.assert_array_equal(table.weight.factors[active], 0.5 * draws)
+    assert not table.weight.linear.any()
+    assert not table.weight.factors[~active].any()
+
+
+@pytest.mark.parametrize("n_columns", [7, 70_000])
+@pytest.mark.parametrize("n_linear", [0, 1, 3])
+def test_factors_fill_whole_cache_lines(n_columns, n_linear):
+    rows = ColumnRows.zeros(
+        (n_columns, n_linear + 16), n_linear, np.dtype(np.float32), place=1
+    )
+    assert rows.shape == (n_columns, n_linear + 16)
+    factors, linear = rows.host()
+    assert factors.ctypes.data % 64 == 0
+    assert factors.flags.c_contiguous
+    assert not factors.any()
+    assert not linear.any()
+
+
+def test_rows_are_read_and_written_by_index():
+    rows = ColumnRows.zeros((5, 4), 1, np.dtype(np.float64), place=0)
+    numbers = torch.arange(20, dtype=torch.float64).reshape(5, 4)
+    rows[:] = numbers
+    rows[torch.tensor([3, 1])] = -numbers[:2]
+    assert torch.equal(rows.linear[:, 0], torch.tensor([0.0, -4, 8, 0, 16]).double())
+    assert torch.equal(rows.factors[3], torch.tensor([-1.0, -2, -3]).double())
+    assert torch.equal(
+        rows[torch.tensor([2, 3])], torch.stack([numbers[2], -numbers[0]])
+    )

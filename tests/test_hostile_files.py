@@ -156,7 +156,7 @@ def test_array_places(name, whole, scratch):
 def test_a_newer_version(whole, scratch):
     document, arrays = unpacked(whole, scratch)
     document["format_version"] += 1
-    refused(document, arrays, scratch, "format version 2.*upgrade skfm")
+    refused(document, arrays, scratch, "format version 3.*upgrade skfm")
     for version in (None, 0, True, "1"):
         document["format_version"] = version
         refused(document, arrays, scratch, "no format version")

@@ -51,11 +51,10 @@ def one_value_per_field(seed=0, n_rows=10):
 
 @torch.no_grad()
 def set_table(network, *, w=None, V=None):
-    n_linear = network.table.n_linear
     if w is not None:
-        network.table.weight[:, :n_linear] = torch.from_numpy(w)
+        network.table.weight.linear[:] = torch.from_numpy(w)
     if V is not None:
-        network.table.weight[:, n_linear:] = torch.from_numpy(V)
+        network.table.weight.factors[:] = torch.from_numpy(V)
 
 
 @torch.no_grad()
@@ -65,7 +64,7 @@ def like(name, network, **options):
         name, N_COLUMNS, network.shape.n_factors, network.shape.n_outputs, **options
     )
     other.bias.copy_(network.bias)
-    other.table.weight.copy_(network.table.weight)
+    other.table.weight[:] = network.table.weight[:]
     return other
 
 
@@ -299,7 +298,7 @@ class TestDeepFM:
             no_penalty = torch.zeros(len(X), 2, dtype=torch.float64)
             return network.table.gradient(batch, [lookup], no_penalty).coalesce()[1]
 
-        assert sum("table" in name for name in network.arrays()) == 1
+        assert "factors" in network.arrays()
         both = gradient()
         output = network.mlp.output.weight.detach().clone()
         with torch.no_grad():

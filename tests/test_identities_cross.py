@@ -61,7 +61,7 @@ def random_network(name, n_outputs=1, dtype="float64", fields=FIELDS, **options)
     shape = Shape(len(fields), K, n_outputs, fields=fields, dtype=dtype)
     network = network_class.build(shape, **{**MLP, **defaults, **options})
     rng = np.random.default_rng(0)
-    for tensor in [network.table.weight, *network.parameters()]:
+    for tensor in [*network.table.weight.tensors(), *network.parameters()]:
         tensor.copy_(torch.from_numpy(0.7 * rng.standard_normal(tuple(tensor.shape))))
     return network.eval()
 
@@ -85,7 +85,7 @@ def scores_of(network, X):
 
 def embeddings_of(network, X):
     """(n, F, k): the sum of x_i v_i over the columns of each field."""
-    V = network.table.weight.numpy()[:, network.table.n_linear :]
+    V = network.table.weight[:].numpy()[:, network.table.n_linear :]
     return np.stack([(X * (f == FIELDS)) @ V for f in range(N_FIELDS)], axis=1)
 
 
@@ -193,7 +193,7 @@ class TestXDeepFM:
         network.cin.layers[0].weight.copy_(torch.from_numpy(weight))
         network.output.weight.fill_(1)
         network.mlp.output.weight.zero_()
-        w = network.table.weight.numpy()[:, 0]
+        w = network.table.weight[:].numpy()[:, 0]
         expected = field_pairs(embeddings_of(network, X)) + X @ w
         expected += network.bias.detach().numpy()
         assert_allclose(scores_of(network, X)[:, 0], expected, **TIGHT)
@@ -202,7 +202,7 @@ class TestXDeepFM:
     def test_is_linear_plus_cin_plus_mlp(self):
         network, X = random_network("xdeepfm", n_outputs=2), rows()
         fields = torch.from_numpy(embeddings_of(network, X))
-        w = network.table.weight[:, :2]
+        w = network.table.weight.linear
         expected = network.output(network.cin(fields)) + network.mlp(fields.flatten(1))
         expected += torch.from_numpy(X) @ w + network.bias
         assert_allclose(scores_of(network, X), expected, **TIGHT)
@@ -329,7 +329,8 @@ class TestEveryNetwork:
         network, X = random_network(name, n_outputs=2), rows()
         before = scores_of(network, X)
         scale = np.random.default_rng(2).uniform(0.2, 5, size=N_COLUMNS)
-        network.table.weight /= torch.from_numpy(scale)[:, None]
+        for part in network.table.weight.tensors():
+            part /= torch.from_numpy(scale)[:, None]
         assert_allclose(scores_of(network, X * scale), before, **TIGHT)
 
     @pytest.mark.parametrize("hidden", [(), (8,)])
@@ -400,7 +401,7 @@ class TestLearning:
         assert end.keys() == start.keys()
         for name in end:
             assert np.abs(end[name] - start[name]).max() > 1e-4, name
-        assert np.abs(end["table"] - start["table"]).max(axis=1).min() > 1e-4
+        assert np.abs(end["factors"] - start["factors"]).max(axis=1).min() > 1e-4
 
     @every_option
     def test_parity_of_three_categories(self, E, options):

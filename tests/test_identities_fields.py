@@ -35,7 +35,7 @@ def build(network_class, n_outputs=1, fields=FIELDS, dtype="float64", **options)
     shape = Shape(len(fields), K, n_outputs, fields=fields, dtype=dtype)
     network = network_class.build(shape, **options)
     rng = np.random.default_rng(0)
-    for tensor in [network.table.weight, *network.parameters()]:
+    for tensor in [*network.table.weight.tensors(), *network.parameters()]:
         tensor.copy_(torch.from_numpy(0.7 * rng.standard_normal(tuple(tensor.shape))))
     for key, buffer in network.named_buffers():
         if "running" in key:
@@ -80,20 +80,20 @@ def head(pooled, arrays):
 def naive_ffm(network, x):
     """The pair loop: what i shows to the field of j, times what j shows to i's."""
     arrays = arrays_of(network)
-    V = arrays["table"][:, network.shape.n_outputs :].reshape(N, 3, K)
+    V = arrays["factors"].reshape(N, 3, K)
     if network.normalize and x.any():
         x = x / np.sqrt(sum(value**2 for value in x))
     total = np.zeros(K)
     for i, j in itertools.combinations(np.flatnonzero(x), 2):
         if FIELDS[i] != FIELDS[j] or network.intra_field_pairs:
             total += x[i] * x[j] * V[i, FIELDS[j]] * V[j, FIELDS[i]]
-    linear = x @ arrays["table"][:, : network.shape.n_outputs]
+    linear = x @ arrays["linear"]
     return arrays["bias"] + linear + head(total, arrays)
 
 
 def naive_fwfm(network, x):
     arrays = arrays_of(network)
-    w, V = np.split(arrays["table"], [network.shape.n_outputs], axis=1)
+    w, V = arrays["linear"], arrays["factors"]
     scores = arrays["bias"] + x @ w
     pairs = list(itertools.combinations(range(3), 2))
     for i, j in itertools.combinations(np.flatnonzero(x), 2):
@@ -106,7 +106,7 @@ def naive_fwfm(network, x):
 
 def naive_pnn(network, x):
     arrays = arrays_of(network)
-    E = by_field(x, arrays["table"])
+    E = by_field(x, arrays["factors"])
     parts = [E.ravel()]
     if network.inner:
         parts.append([E[f] @ E[g] for f, g in itertools.combinations(range(3), 2)])
@@ -118,14 +118,14 @@ def naive_pnn(network, x):
 
 def naive_widedeep(network, x):
     arrays = arrays_of(network)
-    w, V = np.split(arrays["table"], [network.shape.n_outputs], axis=1)
+    w, V = arrays["linear"], arrays["factors"]
     deep = by_field(x, V)[network.deep_fields].ravel()
     return arrays["bias"] + x @ w + mlp(deep, arrays)
 
 
 def naive_deepcrossing(network, x):
     arrays = arrays_of(network)
-    x = by_field(x, arrays["table"]).ravel()
+    x = by_field(x, arrays["factors"]).ravel()
     for number in range(len(network.units)):
         inner = f"units.{number}.inner"
         W1, b1 = arrays[f"{inner}.hidden.0.weight"], arrays[f"{inner}.hidden.0.bias"]
@@ -136,7 +136,7 @@ def naive_deepcrossing(network, x):
 
 def naive_fnn(network, x):
     arrays = arrays_of(network)
-    z = by_field(x, arrays["table"])
+    z = by_field(x, arrays["factors"])
     return arrays["bias"] + mlp(np.concatenate([arrays["w0"], z.ravel()]), arrays)
 
 
@@ -280,7 +280,7 @@ class TestWideDeep:
         with torch.no_grad():
             network.mlp.output.weight.zero_()
         X, arrays = rows(), arrays_of(network)
-        expected = arrays["bias"] + X @ arrays["table"][:, :n_outputs]
+        expected = arrays["bias"] + X @ arrays["linear"]
         assert_allclose(scores_of(network, X), expected, **TIGHT)
 
     def test_perceptron_is_not_told_of_fields_without_deep_columns(self):
@@ -298,10 +298,11 @@ def test_fnn_starts_from_the_rows_of_the_fm(n_outputs):
     """Identity 14."""
     fm, fnn = build(FMNetwork, n_outputs), build(FNNNetwork, n_outputs, **MLP)
     with torch.no_grad():
-        fm.table.weight.mul_(2)
+        for part in fm.table.weight.tensors():
+            part.mul_(2)
     known = np.arange(N) != 4
-    before = fnn.table.weight[4].clone()
+    before = fnn.table.weight[:][4]
     fnn.inherit(fm, known, same_target=True)
     assert torch.equal(fnn.table.weight[known], fm.table.weight[known])
-    assert torch.equal(fnn.table.weight[4], before)
+    assert torch.equal(fnn.table.weight[:][4], before)
     assert torch.equal(fnn.w0, fm.bias)

@@ -137,7 +137,7 @@ class TestTraining:
                 continue
             assert np.abs(end[name] - start[name]).max() > 1e-4, name
         # Every column has entries, so every row of the table moves.
-        assert np.abs(end["table"] - start["table"]).max(axis=1).min() > 1e-4
+        assert np.abs(end["factors"] - start["factors"]).max(axis=1).min() > 1e-4
 
     @every_estimator
     def test_loss_falls_on_easy_data(self, E, xor):

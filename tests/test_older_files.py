@@ -14,30 +14,36 @@ from skfm.persistence import files
 DATA = Path(__file__).parent / "data"
 sys.path.insert(0, str(DATA))
 
-from write_format_1 import table  # noqa: E402
+from write_format import table  # noqa: E402
 
-EXPECTED = json.loads((DATA / "format_1" / "expected.json").read_text("utf-8"))
+VERSIONS = range(1, files.FORMAT_VERSION + 1)
+
+
+def expected(version):
+    folder = DATA / f"format_{version}"
+    return json.loads((folder / "expected.json").read_text("utf-8"))
 
 
 def test_each_version_has_its_files():
-    versions = range(1, files.FORMAT_VERSION + 1)
-    assert all((DATA / f"format_{version}").is_dir() for version in versions)
+    assert all((DATA / f"format_{version}").is_dir() for version in VERSIONS)
 
 
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
 @pytest.mark.parametrize("name", ["classifier", "regressor", "pipeline"])
-def test_format_1(name, mmap_mode):
-    model = skfm.load(DATA / "format_1" / f"{name}.skfm", mmap_mode=mmap_mode)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_scores(version, name, mmap_mode):
+    model = skfm.load(DATA / f"format_{version}" / f"{name}.skfm", mmap_mode=mmap_mode)
     scores = getattr(model, "decision_function", model.predict)
     # Other processors round otherwise.
-    assert_allclose(scores(table()), EXPECTED[name], rtol=1e-4, atol=1e-5)
+    assert_allclose(scores(table()), expected(version)[name], rtol=1e-4, atol=1e-5)
 
 
-def test_what_else_a_file_of_format_1_holds():
-    folder = DATA / "format_1"
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_else_a_file_holds(version):
+    folder = DATA / f"format_{version}"
     pipeline = skfm.load(folder / "pipeline.skfm")
     assert type(pipeline).__name__ == "FieldPipeline"
-    assert pipeline[0].get_feature_names_out().tolist() == EXPECTED["columns"]
+    assert pipeline[0].get_feature_names_out().tolist() == expected(version)["columns"]
     model = skfm.load(folder / "classifier.skfm")
     assert model.classes_.tolist() == ["no", "yes"]
     assert model.hidden_layer_sizes == (3,)

@@ -42,7 +42,7 @@ class AFMNetwork(PairwiseNetwork):
 
     def check_memory(self, longest: int) -> None:
         check_memory(
-            self.numbers_per_row(longest) * self.table.weight.element_size(),
+            self.numbers_per_row(longest) * self.bias.element_size(),
             f"a row of X has {longest} entries, whose pairs need",
             "AFM is for rows with few entries. Use FM or NFM, lower n_factors or "
             "attention_size, or drop frequent columns.",

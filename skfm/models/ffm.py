@@ -46,7 +46,7 @@ class FFMNetwork(PairwiseNetwork):
         return super().factors.unflatten(1, (self.shape.n_fields, -1))
 
     def prepare(self, batch: Batch) -> Batch:
-        return batch.of_unit_length(self.table.host.dtype) if self.normalize else batch
+        return batch.of_unit_length(self.table.numpy_dtype) if self.normalize else batch
 
     def scale_values(self, values: Tensor) -> Tensor:
         if not self.normalize:

@@ -40,11 +40,11 @@ class FNNNetwork(Network):
     @property
     def linear_weights(self) -> Tensor:
         """The w_i, which are inputs of the perceptron and no linear part."""
-        return self.table.weight[:, : self.shape.n_outputs]
+        return self.table.weight.factors[:, : self.shape.n_outputs]
 
     @property
     def factors(self) -> Tensor:
-        return self.table.weight[:, self.shape.n_outputs :]
+        return self.table.weight.factors[:, self.shape.n_outputs :]
 
     def inherit(
         self, source: Network, columns: np.ndarray, *, same_target: bool

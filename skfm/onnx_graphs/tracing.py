@@ -43,7 +43,7 @@ class PaddedScores(nn.Module):
         self.n_linear, self.lookup = table.n_linear, network.lookup
         self.n_fields = shape.n_fields
         self.n_mean = 0 if mean_fields is None else int(mean_fields.max()) + 1
-        self.register_buffer("weight", table.weight.detach().cpu().float())
+        self.register_buffer("weight", table.weight[:].cpu().float())
         for name, fields in (("fields", shape.fields), ("mean_fields", mean_fields)):
             known = np.zeros(1) if fields is None else fields
             self.register_buffer(name, torch.from_numpy(known.astype(np.int64)))
@@ -113,8 +113,7 @@ def _in_float32(network: Network) -> Network:
     if "precision" in config:
         config["precision"] = "full"  # runtimes lack products in bfloat16
     twin = network.build(**config)
-    tensors = network.tensors()
-    tensors.pop("table")
+    tensors = network.state_dict()
     twin.load_dense({k: t.detach().cpu().numpy() for k, t in tensors.items()})
     twin.eval()
     return twin

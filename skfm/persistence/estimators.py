@@ -19,7 +19,7 @@ from ..frequencies import ColumnStatistics
 from ..pipeline import FieldPipeline
 from .container import FileFormatError, Reader
 from .foreign import pack_foreign, unpack_foreign
-from .networks import check_arrays, check_fields, pack_network, unpack_network
+from .networks import check_fields, pack_network, read_state, unpack_network
 from .values import Packer, Unpacker, UnsupportedValueError
 
 #: What scikit-learn keeps on estimators that is no part of the model.
@@ -169,6 +169,9 @@ class EstimatorReader:
                 map_table=self._map_table,
             )
             _check_model(estimator)
+            if (state := estimator._optimizer_state) is not None:
+                joined = "table" in content["network"]["arrays"]
+                read_state(state, estimator.network_, joined=joined)
         return estimator
 
 
@@ -229,9 +232,3 @@ def _check_model(model: Any) -> None:
     for fields in (model.fields_, model._mean_fields):
         if fields is not None:
             check_fields(fields, n_columns)
-    state = model._optimizer_state
-    if state is not None:
-        check_arrays(state.table_arrays, network.table.host)
-        n_dense = sum(p.numel() for p in network.parameters())
-        dense = np.empty(n_dense, network.table.host.dtype)
-        check_arrays([state.mean, state.variance], dense)

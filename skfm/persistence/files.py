@@ -15,7 +15,7 @@ from .estimators import EstimatorReader, pack_estimator
 from .values import Packer
 
 #: Version of the document that `save` writes; `load` reads this one and earlier ones.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:

@@ -2,10 +2,12 @@
 
 from .lookup import Groups, Lookup
 from .optimizers import OPTIMIZERS, RowOptimizer
+from .rows import ColumnRows
 from .table import EmbeddingTable, RowGradient
 
 __all__ = [
     "OPTIMIZERS",
+    "ColumnRows",
     "EmbeddingTable",
     "Groups",
     "Lookup",

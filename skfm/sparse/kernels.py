@@ -5,8 +5,9 @@ Each kernel works on a range ``start..stop`` of rows (forward) or of distinct co
 of threads gives the same bits. Table rows are scattered over memory, so what a step
 costs is mostly waiting for them; every loop over entries prefetches ahead.
 
-Shapes: a table row has D numbers, the first C linear weights, the other k = D - C
-factors; B rows in the batch; nnz entries.
+Shapes: ``weights`` is a pair of arrays, factors (n_columns, k) and linear weights
+(n_columns, C), and so is each part of the optimizers' state; B rows in the batch; nnz
+entries.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
@@ -16,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..jit import JIT, add_row, prefetch, prefetch_row
+from ..jit import JIT, prefetch, prefetch_row
+from .vectors import add_row, add_squares, sum_of_squares
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16
@@ -26,94 +28,115 @@ _COLUMNS_AHEAD = 8
 _RADIX_BITS = 11
 
 
+@njit(forceinline=True, **JIT)
+def _request(weights, column):
+    """Prefetch a column's numbers."""
+    factors, linear = weights
+    prefetch_row(factors, column, factors.shape[1])
+    if linear.shape[1] == 1:
+        prefetch(linear, np.intp(column), 0)
+    elif linear.shape[1] > 1:
+        prefetch_row(linear, column, linear.shape[1])
+
+
 @njit(**JIT)
-def pool(weight, n_linear, indptr, columns, values, out, start, stop):
-    """out[b] = [sum x w | sum x v | sum (x v)^2], the squares by factor or in all."""
-    width = weight.shape[1]
-    n_factors = width - n_linear
-    n_squares = out.shape[1] - width
+def pool(weights, indptr, columns, values, out, start, stop):
+    """out[b] = [sum x v | sum (x v)^2 by factor | sum x w | sum (x v)^2 in all].
+
+    By factor or in all: which, ``out``'s width tells.
+    """
+    factors, linear = weights
+    k, n_linear = factors.shape[1], linear.shape[1]
+    by_factor = out.shape[1] == 2 * k + n_linear
+    at = 2 * k if by_factor else k
     unit = values.shape[0] == 0
-    acc = np.empty(width + n_factors, weight.dtype)
+    acc, one = np.zeros((2, k), factors.dtype), factors.dtype.type(1)
     last = indptr[stop] - 1
     for b in range(start, stop):
-        acc[:] = 0
+        for d in range(n_linear):
+            out[b, at + d] = 0
         for p in range(indptr[b], indptr[b + 1]):
-            prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
-            c = columns[p]
-            x = weight.dtype.type(1) if unit else values[p]
+            _request(weights, columns[min(p + _AHEAD, last)])
+            c, x, again = columns[p], one if unit else values[p], p > indptr[b]
+            add_row(acc, 0, 0, factors, c, 0, k, x, again)
+            add_squares(acc, 1, 0, factors, c, 0, k, x, again)
             for d in range(n_linear):
-                acc[d] += x * weight[c, d]
-            for j in range(n_factors):
-                e = x * weight[c, n_linear + j]
-                acc[n_linear + j] += e
-                acc[width + j] += e * e
-        for d in range(width):
-            out[b, d] = acc[d]
-        if n_squares == n_factors:
-            for j in range(n_factors):
-                out[b, width + j] = acc[width + j]
+                out[b, at + d] += x * linear[c, d]
+        if indptr[b] == indptr[b + 1]:
+            acc[:] = 0
+        add_row(out, b, 0, acc, 0, 0, k, one, False)
+        if by_factor:
+            add_row(out, b, k, acc, 1, 0, k, one, False)
         else:
-            out[b, width] = acc[width:].sum()
+            out[b, at + n_linear] = acc[1].sum()
 
 
 @njit(**JIT)
-def pool_by_column(weight, n_linear, groups, values, out, start, stop):
+def pool_by_column(weights, groups, values, out, start, stop):
     """Add to out[b] what `pool` writes, for the distinct columns start..stop alone.
 
     Column by column the table is read in order, each row once; ``out`` fits the cache.
     """
+    factors, linear = weights
     distinct, bounds, order, rows = groups
-    width = weight.shape[1]
-    n_factors = width - n_linear
-    by_factor = out.shape[1] == width + n_factors
+    k, n_linear, width = factors.shape[1], linear.shape[1], out.shape[1]
+    by_factor = width == 2 * k + n_linear
+    at = 2 * k if by_factor else k
     unit = values.shape[0] == 0
     last = rows.shape[0] - 1
-    one = weight.dtype.type(1)
-    squares = np.empty(n_factors, weight.dtype)
+    terms, one = np.empty((1, width), factors.dtype), factors.dtype.type(1)
     for u in range(start, stop):
-        prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
+        _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
         c = distinct[u]
-        total = weight.dtype.type(0)
-        for j in range(n_factors):
-            squares[j] = weight[c, n_linear + j] * weight[c, n_linear + j]
-            total += squares[j]
+        add_row(terms, 0, 0, factors, c, 0, k, one, False)
+        if by_factor:
+            add_squares(terms, 0, k, factors, c, 0, k, one, False)
+        else:
+            terms[0, at + n_linear] = sum_of_squares(factors, c, k)
+        for d in range(n_linear):
+            terms[0, at + d] = linear[c, d]
         for i in range(bounds[u], bounds[u + 1]):
             prefetch_row(out, rows[min(i + _COLUMNS_AHEAD, last)], width)
-            b = rows[i]
-            x = one if unit else values[order[i]]
-            add_row(out, b, weight, c, width, width, x, x, True)
-            if by_factor:
-                for j in range(n_factors):
-                    out[b, width + j] += x * x * squares[j]
+            if unit:
+                add_row(out, rows[i], 0, terms, 0, 0, width, one, True)
             else:
-                out[b, width] += x * x * total
+                x = values[order[i]]
+                _add_powers(out, rows[i], terms, 0, k, at, at + n_linear, x, True)
+
+
+@njit(forceinline=True, **JIT)
+def _add_powers(out, out_row, terms, row, k, at, end, x, keep):
+    """Add x terms[row], but x^2 terms[row] from k to ``at`` and from ``end`` on."""
+    add_row(out, out_row, 0, terms, row, 0, k, x, keep)
+    add_row(out, out_row, k, terms, row, k, at - k, x * x, keep)
+    add_row(out, out_row, at, terms, row, at, end - at, x, keep)
+    add_row(out, out_row, end, terms, row, end, out.shape[1] - end, x * x, keep)
 
 
 @njit(**JIT)
-def scatter(
-    weight, n_linear, indptr, columns, values, fields, linear, slots, start, stop
-):
-    """linear[b] = sum x w; slots[b, s] = sum of x v over the entries of slot s.
+def scatter(weights, indptr, columns, values, fields, linear_sums, slots, start, stop):
+    """linear_sums[b] = sum x w; slots[b, s] = sum of x v over the entries of slot s.
 
     An entry's slot is its column's field or, when ``fields`` is empty, its position in
-    the row. ``slots`` starts at zero.
+    the row. ``slots`` (B S, k) starts at zero.
     """
-    width = weight.shape[1]
+    factors, linear = weights
+    k, n_linear = factors.shape[1], linear.shape[1]
+    n_slots = slots.shape[0] // max(1, linear_sums.shape[0])
     unit = values.shape[0] == 0
     by_field = fields.shape[0] > 0
     last = indptr[stop] - 1
     for b in range(start, stop):
         for d in range(n_linear):
-            linear[b, d] = 0
+            linear_sums[b, d] = 0
         for p in range(indptr[b], indptr[b + 1]):
-            prefetch_row(weight, columns[min(p + _AHEAD, last)], width)
+            _request(weights, columns[min(p + _AHEAD, last)])
             c = columns[p]
-            x = weight.dtype.type(1) if unit else values[p]
+            x = factors.dtype.type(1) if unit else values[p]
             slot = np.int64(fields[c]) if by_field else p - indptr[b]
             for d in range(n_linear):
-                linear[b, d] += x * weight[c, d]
-            for j in range(width - n_linear):
-                slots[b, slot, j] += x * weight[c, n_linear + j]
+                linear_sums[b, d] += x * linear[c, d]
+            add_row(slots, b * n_slots + slot, 0, factors, c, 0, k, x, True)
 
 
 @njit(**JIT)
@@ -196,44 +219,61 @@ def _runs(keys, row_of):
 # A gradient not yet reduced travels as one tuple (see `RowGradient.parts`):
 #   distinct, bounds, order, rows   what `group` returns
 #   indptr, values                  of the batch
-#   upstream (B, F + 1 + S)         [U1 | a | U2]: a column's entries add x U1 to its
-#                                   first F numbers, x^2 a w to its linear weights and
-#                                   x^2 U2 v to its factors; S is k, or 1 for all alike
-#   n_first                         F: D, or C where the factors' part comes by slots
-#   slots (B, slots, k) or (0, 0, 0), gradient of `scatter`'s slots
+#   upstream (B, F + S + C + 1 + 1) [U1v | U2v | U1w | a | u2]: a column's entries add
+#                                   x U1v + x^2 (U2v or u2) v to its factors, which is
+#                                   F, 0 or k, and S, 0 or k, numbers; x U1w + x^2 a w
+#                                   to its linear weights; u2 is there where U2v is not
+#   slots (B S, k) or (0, 0)        gradient of `scatter`'s slots
+#   n_slots                         S
 #   fields (n_columns,) or (0,)
-#   n_linear                        C
-
-
-@njit(**JIT)
-def _buffer(weight, gradient):
-    """What `_column_gradient` works in: the row of an array."""
-    return np.empty((1, max(weight.shape[1], gradient[6].shape[1])), weight.dtype)
 
 
 @njit(forceinline=True, **JIT)
-def _column_gradient(weight, gradient, u, acc):
-    """Gradient of the u-th distinct column's table row, into ``acc[0, :D]``."""
+def _widths(weights, gradient):
+    """Where in `_column_gradient`'s row the linear part begins, and its end."""
+    upstream, slots = gradient[6], gradient[7]
+    k, n_linear = weights[0].shape[1], weights[1].shape[1]
+    width = upstream.shape[1] + (k if slots.shape[0] > 0 else 0)
+    at = 2 * k if width == 2 * k + n_linear + 1 else k
+    return at, width
+
+
+@njit(forceinline=True, **JIT)
+def _column_gradient(weights, gradient, u, acc, at):
+    """Gradient of the u-th distinct column, into acc[0, :k] and acc[0, at:at + C]."""
+    factors, linear = weights
     distinct, bounds, order, rows, _, values = gradient[:6]
-    upstream, n_first, slots, _, n_linear = gradient[6:]
-    n_sums, width, c = upstream.shape[1], weight.shape[1], distinct[u]
-    unit = values.shape[0] == 0
-    x = weight.dtype.type(1)
+    upstream, slots = gradient[6:8]
+    k, n_linear, c = factors.shape[1], linear.shape[1], distinct[u]
+    n_sums, skipped = upstream.shape[1], acc.shape[1] - upstream.shape[1]
     for i in range(bounds[u], bounds[u + 1]):
-        if not unit:
-            x = values[order[i]]
         again = i > bounds[u]
-        add_row(acc, 0, upstream, rows[i], n_sums, n_first, x, x * x, again)
-    # What is in proportion to the weights: so far acc = [U1 | a | U2].
-    a, second = acc[0, n_first], acc[0, n_first + 1]
-    if n_sums > n_first + 2:
-        for d in range(n_linear, width):
-            acc[0, d] += acc[0, n_first + 1 - n_linear + d] * weight[c, d]
-        second = weight.dtype.type(0)
-    elif n_first == n_linear:
-        for d in range(n_linear, width):
-            acc[0, d] = 0
-    add_row(acc, 0, weight, c, width, n_linear, a, second, True)
+        if values.shape[0] == 0:
+            one = factors.dtype.type(1)
+            add_row(acc, 0, skipped, upstream, rows[i], 0, n_sums, one, again)
+        else:
+            x = values[order[i]]
+            _add_powers(
+                acc[:, skipped:],
+                0,
+                upstream,
+                rows[i],
+                k - skipped,
+                at - skipped,
+                at - skipped + n_linear,
+                x,
+                again,
+            )
+    # What is in proportion to the weights.
+    a = acc[0, at + n_linear]
+    for d in range(n_linear):
+        acc[0, at + d] += a * linear[c, d]
+    if at > k:
+        for j in range(k):
+            acc[0, j] += acc[0, k + j] * factors[c, j]
+    else:
+        second = acc[0, at + n_linear + 1]
+        add_row(acc, 0, 0, factors, c, 0, k, second, skipped == 0)
     if slots.shape[0] > 0:
         _add_slot_gradient(gradient, u, acc)
 
@@ -242,83 +282,97 @@ def _column_gradient(weight, gradient, u, acc):
 def _add_slot_gradient(gradient, u, acc):
     """Add sum x dL/dslots over a column's entries to the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
-    slots, fields, n_linear = gradient[8:]
+    slots, n_slots, fields = gradient[7:]
     by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0
     if by_field:
         ahead = min(u + _COLUMNS_AHEAD, distinct.shape[0] - 1)
-        offset = fields[distinct[ahead]] * slots.shape[2] * slots.itemsize
-        prefetch(slots, np.intp(rows[bounds[ahead]]), np.intp(offset))
+        first = np.intp(rows[bounds[ahead]]) * n_slots
+        prefetch_row(slots, first + fields[distinct[ahead]], slots.shape[1])
     for i in range(bounds[u], bounds[u + 1]):
-        p, b = np.int64(order[i]) if ordered else np.int64(0), rows[i]
+        p, b = np.int64(order[i]) if ordered else np.int64(0), np.int64(rows[i])
         x = slots.dtype.type(1) if values.shape[0] == 0 else values[p]
         slot = np.int64(fields[distinct[u]]) if by_field else p - indptr[b]
-        for j in range(slots.shape[2]):
-            acc[0, n_linear + j] += x * slots[b, slot, j]
+        add_row(acc, 0, 0, slots, b * n_slots + slot, 0, slots.shape[1], x, True)
 
 
 @njit(**JIT)
-def reduce(weight, gradient, out, start, stop):
-    """out[u] = gradient of the u-th distinct column's table row."""
-    distinct, acc = gradient[0], _buffer(weight, gradient)
-    width = weight.shape[1]
+def reduce(weights, gradient, out, start, stop):
+    """out[u] = gradient of the u-th distinct column: [linear weights | factors]."""
+    distinct, (at, width) = gradient[0], _widths(weights, gradient)
+    acc = np.empty((1, width), weights[0].dtype)
+    k, n_linear, one = weights[0].shape[1], weights[1].shape[1], acc.dtype.type(1)
     for u in range(start, stop):
-        prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
-        _column_gradient(weight, gradient, u, acc)
-        for d in range(width):
-            out[u, d] = acc[0, d]
+        _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
+        _column_gradient(weights, gradient, u, acc, at)
+        add_row(out, u, 0, acc, 0, at, n_linear, one, False)
+        add_row(out, u, n_linear, acc, 0, 0, k, one, False)
 
 
 @njit(**JIT)
-def sgd(weight, gradient, learning_rate, start, stop):
+def sgd(weights, gradient, learning_rate, start, stop):
     """Reduce and step: w -= lr g."""
-    distinct, acc = gradient[0], _buffer(weight, gradient)
-    width = weight.shape[1]
+    factors, linear = weights
+    distinct, (at, width) = gradient[0], _widths(weights, gradient)
+    acc = np.empty((1, width), factors.dtype)
     for u in range(start, stop):
-        prefetch_row(weight, distinct[min(u + _COLUMNS_AHEAD, stop - 1)], width)
-        _column_gradient(weight, gradient, u, acc)
+        _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
+        _column_gradient(weights, gradient, u, acc, at)
         c = distinct[u]
-        for d in range(width):
-            weight[c, d] -= learning_rate * acc[0, d]
+        add_row(factors, c, 0, acc, 0, 0, factors.shape[1], -learning_rate, True)
+        add_row(linear, c, 0, acc, 0, at, linear.shape[1], -learning_rate, True)
 
 
 @njit(**JIT)
-def adagrad(weight, gradient, squares, learning_rate, epsilon, start, stop):
+def adagrad(weights, gradient, squares, learning_rate, epsilon, start, stop):
     """Reduce and step: s += g^2; w -= lr g / (sqrt(s) + eps)."""
-    distinct, acc = gradient[0], _buffer(weight, gradient)
-    width = weight.shape[1]
+    distinct, (at, width) = gradient[0], _widths(weights, gradient)
+    acc = np.empty((1, width), weights[0].dtype)
+    settings = learning_rate, epsilon
     for u in range(start, stop):
         ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
-        prefetch_row(weight, ahead, width)
-        prefetch_row(squares, ahead, width)
-        _column_gradient(weight, gradient, u, acc)
-        c = distinct[u]
-        for d in range(width):
-            g = acc[0, d]
-            s = squares[c, d] + g * g
-            squares[c, d] = s
-            weight[c, d] -= learning_rate * g / (np.sqrt(s) + epsilon)
+        _request(weights, ahead)
+        _request(squares, ahead)
+        _column_gradient(weights, gradient, u, acc, at)
+        _adagrad_row(weights[0], squares[0], distinct[u], acc, 0, settings)
+        _adagrad_row(weights[1], squares[1], distinct[u], acc, at, settings)
+
+
+@njit(forceinline=True, **JIT)
+def _adagrad_row(weight, squares, c, acc, begin, settings):
+    learning_rate, epsilon = settings
+    for d in range(weight.shape[1]):
+        g = acc[0, begin + d]
+        s = squares[c, d] + g * g
+        squares[c, d] = s
+        weight[c, d] -= learning_rate * g / (np.sqrt(s) + epsilon)
 
 
 @njit(**JIT)
-def adam(weight, gradient, mean, variance, settings, start, stop):
+def adam(weights, gradient, mean, variance, settings, start, stop):
     """Reduce and step, lazily: a column's moments advance when it is touched.
 
     settings = (step size lr / (1 - beta1^t), beta1, beta2, sqrt(1 - beta2^t), eps)
     """
-    step_size, beta1, beta2, correction, epsilon = settings
-    distinct, acc = gradient[0], _buffer(weight, gradient)
-    width = weight.shape[1]
-    one = weight.dtype.type(1)
+    distinct, (at, width) = gradient[0], _widths(weights, gradient)
+    acc = np.empty((1, width), weights[0].dtype)
     for u in range(start, stop):
         ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
-        prefetch_row(weight, ahead, width)
-        prefetch_row(mean, ahead, width)
-        prefetch_row(variance, ahead, width)
-        _column_gradient(weight, gradient, u, acc)
+        _request(weights, ahead)
+        _request(mean, ahead)
+        _request(variance, ahead)
+        _column_gradient(weights, gradient, u, acc, at)
         c = distinct[u]
-        for d in range(width):
-            g = acc[0, d]
-            m = beta1 * mean[c, d] + (one - beta1) * g
-            v = beta2 * variance[c, d] + (one - beta2) * g * g
-            mean[c, d], variance[c, d] = m, v
-            weight[c, d] -= step_size * m / (np.sqrt(v) / correction + epsilon)
+        _adam_row(weights[0], mean[0], variance[0], c, acc, 0, settings)
+        _adam_row(weights[1], mean[1], variance[1], c, acc, at, settings)
+
+
+@njit(forceinline=True, **JIT)
+def _adam_row(weight, mean, variance, c, acc, begin, settings):
+    step_size, beta1, beta2, correction, epsilon = settings
+    one = weight.dtype.type(1)
+    for d in range(weight.shape[1]):
+        g = acc[0, begin + d]
+        m = beta1 * mean[c, d] + (one - beta1) * g
+        v = beta2 * variance[c, d] + (one - beta2) * g * g
+        mean[c, d], variance[c, d] = m, v
+        weight[c, d] -= step_size * m / (np.sqrt(v) / correction + epsilon)

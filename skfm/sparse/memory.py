@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..jit import CACHE_LINE
+
 #: Arrays from this many bytes on are worth huge pages.
 _LARGE = 1 << 22
 #: Bytes between the starts of two tables modulo the size of a page. At the same place
 #: of a page, a store to one row holds up the load of the same row of the other table.
-_STAGGER = 17 * 64
+_STAGGER = 17 * CACHE_LINE
 
 
 def zeros(
@@ -24,11 +26,15 @@ def zeros(
     the address translation cache too. NumPy asks for huge pages in `empty`, which
     would commit all of the memory at once, but not in `zeros`. Tables that are used
     side by side are given different ``place``s: 0, 1, 2, ...
+
+    The first row begins a cache line.
     """
     n_numbers, start = shape[0] * shape[1], place * _STAGGER
     n_bytes = n_numbers * dtype.itemsize
     if n_bytes < _LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return np.zeros(shape, dtype)
+        small = np.zeros(n_bytes + CACHE_LINE, np.uint8)
+        start = -small.ctypes.data % CACHE_LINE
+        return small[start : start + n_bytes].view(dtype).reshape(shape)
     memory = mmap.mmap(-1, start + n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with suppress(OSError):  # a kernel built without them
         memory.madvise(mmap.MADV_HUGEPAGE)

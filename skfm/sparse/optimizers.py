@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..threads import parallel_for
 from . import kernels
-from .memory import zeros
+from .rows import ColumnRows
 from .table import EmbeddingTable, RowGradient
 
 
@@ -38,7 +38,7 @@ class RowOptimizer:
 
     Attributes
     ----------
-    state : list of Tensor of shape (n_columns, C + k)
+    state : list of ColumnRows of shape (n_columns, C + k)
     n_steps : int
     """
 
@@ -64,10 +64,8 @@ class RowOptimizer:
         self.l1 = l1.to(table.weight.device) if l1_linear or l1_factors else None
         self.state = [self._zeros(i + 1) for i in range(self.n_states)]
 
-    def _zeros(self, place: int) -> Tensor:
-        table = self.table
-        array = zeros(table.host.shape, table.host.dtype, place=place)
-        return torch.from_numpy(array).to(table.weight.device)
+    def _zeros(self, place: int) -> ColumnRows:
+        return self.table.zeros(place=place, device=self.table.weight.device)
 
     def step(self, gradient: RowGradient) -> None:
         """Update the table's rows that ``gradient`` touches."""
@@ -77,13 +75,13 @@ class RowOptimizer:
             self._step_reduced(gradient)
             return
         parts = gradient.parts()
-        scalar = self.table.host.dtype.type
+        scalar = self.table.numpy_dtype.type
         settings = [_cast(setting, scalar) for setting in self._settings()]
         parallel_for(
             self._kernel(),
             len(parts[0]),
             gradient.n_threads,
-            *(self.table.host, parts, *(s.numpy() for s in self.state), *settings),
+            *(self.table.host, parts, *(s.host() for s in self.state), *settings),
         )
 
     def _step_reduced(self, gradient: RowGradient) -> None:

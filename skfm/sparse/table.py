@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..batches import Batch
 from ..threads import parallel_for
 from . import kernels, torch_ops
 from .lookup import Groups, Lookup
-from .memory import zeros
+from .rows import ColumnRows
 
 #: Entries below which a kernel is not worth a second thread.
 _ENTRIES_PER_THREAD = 20_000
@@ -62,12 +62,13 @@ class RowGradient:
         """The arrays as the kernels take them."""
         groups = self.groups or self.table.group(self.batch)
         upstream = self.upstream.numpy()
-        empty = np.empty((0, 0, 0), upstream.dtype)
-        slots = empty if self.slots is None else self.slots.numpy()
+        slots, n_slots = np.empty((0, 0), upstream.dtype), 0
+        if self.slots is not None:
+            slots, n_slots = self.slots.flatten(0, 1).numpy(), self.slots.shape[1]
         return (
             *groups.arrays(),
-            *(self.batch.indptr, self.batch.values, upstream, self.table.n_first),
-            *(slots, self.table.kernel_fields, self.table.n_linear),
+            *(self.batch.indptr, self.batch.values, upstream),
+            *(slots, n_slots, self.table.kernel_fields),
         )
 
     def coalesce(self) -> tuple[Tensor, Tensor]:
@@ -76,16 +77,13 @@ class RowGradient:
         if not table.on_cpu:
             return torch_ops.reduce(
                 table.weight,
-                table.n_linear,
                 *table.device_entries(self.batch),
-                self.upstream,
-                table.n_first,
-                self.slots,
-                table.slot_fields,
+                *(self.upstream, table.n_first, table.n_squares),
+                *(self.slots, table.slot_fields),
             )
         parts = self.parts()
         distinct = parts[0]
-        out = np.empty((len(distinct), table.width), table.host.dtype)
+        out = np.empty((len(distinct), table.width), table.numpy_dtype)
         parallel_for(
             kernels.reduce, len(distinct), self.n_threads, table.host, parts, out
         )
@@ -115,7 +113,7 @@ class EmbeddingTable:
 
     Attributes
     ----------
-    weight : Tensor of shape (n_columns, C + k)
+    weight : ColumnRows of shape (n_columns, C + k)
         Starts at zero.
     """
 
@@ -132,15 +130,15 @@ class EmbeddingTable:
         use_kernels: bool = True,
     ) -> None:
         self.n_linear, self.n_factors, self.lookup = n_linear, n_factors, lookup
-        self.width = n_linear + n_factors
+        self.n_columns, self.width = n_columns, n_linear + n_factors
         self.pooled = lookup in ("pooled", "pooled_total")
-        # What the gradient of a table row is made of: see `kernels`.
-        self.n_first = self.width if self.pooled else n_linear
-        self.n_squares = n_factors if lookup == "pooled" else 1
+        # What comes before the linear part in sums over entries: see `kernels`.
+        self.n_first = n_factors if self.pooled else 0
+        self.n_squares = n_factors if lookup == "pooled" else 0
         device = torch.device(device)
         self.on_cpu = device.type == "cpu" and use_kernels
-        self.host = zeros((n_columns, self.width), torch_to_numpy(dtype))
-        self.weight = torch.from_numpy(self.host).to(device)
+        self.numpy_dtype = torch_to_numpy(dtype)
+        self._use(self.zeros(place=0, device=device))
         by_field = lookup == "by_field"
         self.n_fields = int(fields.max()) + 1 if by_field and fields is not None else 0
         self.kernel_fields = _NO_FIELDS
@@ -150,26 +148,36 @@ class EmbeddingTable:
             self.kernel_fields = np.array(fields, np.int32)
             self.slot_fields = torch.from_numpy(self.kernel_fields).to(device)
 
-    @property
-    def n_columns(self) -> int:
-        return self.weight.shape[0]
-
     def initialize(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
     ) -> None:
         """Draw the factors of ``columns`` (a mask) from N(0, scale^2)."""
         n = int(np.count_nonzero(columns))
-        draws = rng.standard_normal((n, self.n_factors), dtype=self.host.dtype)
+        draws = rng.standard_normal((n, self.n_factors), dtype=self.numpy_dtype)
         draws *= scale
         mask = torch.from_numpy(columns).to(self.weight.device)
-        self.weight[mask, self.n_linear :] = torch.from_numpy(draws).to(
-            self.weight.device
+        self.weight.factors[mask] = torch.from_numpy(draws).to(self.weight.device)
+
+    def zeros(self, *, place: int, device: torch.device | str) -> ColumnRows:
+        """Rows like the table's: see `ColumnRows.zeros`."""
+        return ColumnRows.zeros(
+            (self.n_columns, self.width),
+            self.n_linear,
+            self.numpy_dtype,
+            place=place,
+            device=device,
         )
 
-    def adopt(self, host: np.ndarray) -> None:
-        """Take a writable array of the same shape and dtype for the CPU's weights."""
-        self.host = host
-        self.weight = torch.from_numpy(host)
+    def adopt(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take writable arrays for the CPU's "factors", and "linear" weights."""
+        parts = {"factors": self.weight.factors, "linear": self.weight.linear}
+        parts |= {name: torch.from_numpy(array) for name, array in arrays.items()}
+        self._use(ColumnRows(**parts))
+
+    def _use(self, weight: ColumnRows) -> None:
+        self.weight = weight
+        # What the kernels read.
+        self.host = weight.host() if self.on_cpu else None
 
     def threads_for(self, batch: Batch, n_threads: int) -> int:
         """Threads that pay for a batch."""
@@ -188,7 +196,7 @@ class EmbeddingTable:
         device = self.weight.device
         values = batch.values
         if len(values) == 0:
-            values = np.ones(len(batch.columns), self.host.dtype)
+            values = np.ones(len(batch.columns), self.numpy_dtype)
         return (
             torch.tensor(batch.indptr, device=device),
             torch.tensor(batch.columns, dtype=torch.int64, device=device),
@@ -224,9 +232,9 @@ class EmbeddingTable:
         n_parts = min(_MAX_PARTS, max(1, n_entries // _ENTRIES_PER_PART))
         share = np.arange(n_parts + 1) * n_entries // n_parts
         ends = np.searchsorted(groups.bounds, share)
-        shape = (n_parts, len(batch), self.width + self.n_squares)
-        sums = np.zeros(shape, self.host.dtype)
-        where = (self.host, self.n_linear, groups.arrays(), batch.values)
+        shape = (n_parts, len(batch), self.width + max(1, self.n_squares))
+        sums = np.zeros(shape, self.numpy_dtype)
+        where = (self.host, groups.arrays(), batch.values)
 
         def work(first: int, last: int) -> None:
             for part in range(first, last):
@@ -240,11 +248,11 @@ class EmbeddingTable:
         )
 
     def _read_host(self, batch: Batch, n_threads: int) -> Lookup:
-        n_rows, dtype = len(batch), self.host.dtype
-        where = (self.host, self.n_linear, batch.indptr, batch.columns, batch.values)
+        n_rows, dtype = len(batch), self.numpy_dtype
+        where = (self.host, batch.indptr, batch.columns, batch.values)
         lengths = torch.from_numpy(np.diff(batch.indptr))
         if self.pooled:
-            out = np.empty((n_rows, self.width + self.n_squares), dtype)
+            out = np.empty((n_rows, self.width + max(1, self.n_squares)), dtype)
             parallel_for(kernels.pool, n_rows, n_threads, *where, out)
             return self._pooled(torch.from_numpy(out), lengths)
         linear = np.empty((n_rows, self.n_linear), dtype)
@@ -254,7 +262,7 @@ class EmbeddingTable:
             n_rows,
             n_threads,
             *where,
-            *(self.kernel_fields, linear, slots),
+            *(self.kernel_fields, linear, slots.reshape(-1, self.n_factors)),
         )
         columns = None
         if self.lookup == "by_nonzero":
@@ -275,11 +283,10 @@ class EmbeddingTable:
         indptr, columns, _ = self.device_entries(batch)
         lengths = indptr.diff()
         if self.pooled:
-            out = torch_ops.pool(entries, self.n_linear, indptr)
-            if self.n_squares == 1:
-                total = out[:, self.width :].sum(dim=1, keepdim=True)
-                out = torch.cat([out[:, : self.width], total], dim=1)
-            return self._pooled(out, lengths)
+            linear, total, squares = torch_ops.pool(entries, self.n_linear, indptr)
+            if not self.n_squares:
+                squares = squares.sum(dim=1, keepdim=True)
+            return Lookup(linear, total, squares, None, lengths)
         linear, slots = torch_ops.scatter(
             *(entries, self.n_linear, indptr, columns),
             *(self.slot_fields, self.n_slots(batch)),
@@ -288,9 +295,10 @@ class EmbeddingTable:
         return Lookup(linear, None, None, slots, lengths, told)
 
     def _pooled(self, out: Tensor, lengths: Tensor) -> Lookup:
-        linear = out[:, : self.n_linear]
-        total = out[:, self.n_linear : self.width]
-        return Lookup(linear, total, out[:, self.width :], None, lengths)
+        at = self.n_first + self.n_squares
+        linear = out[:, at : at + self.n_linear]
+        squares = out[:, self.n_first : at] if self.n_squares else out[:, -1:]
+        return Lookup(linear, out[:, : self.n_first], squares, None, lengths)
 
     def gradient(
         self,
@@ -314,22 +322,29 @@ class EmbeddingTable:
             The batch's, if already at hand.
         """
         upstream = torch.cat([self._upstream(lookup) for lookup in lookups])
-        upstream[:, self.n_first] += penalty[:, 0]
-        upstream[:, self.n_first + 1 :] += penalty[:, 1:]
+        at = self.n_first + self.n_squares
+        upstream[:, at + self.n_linear] += penalty[:, 0]
+        second = slice(self.n_first, at) if self.n_squares else slice(-1, None)
+        upstream[:, second] += penalty[:, 1:]
         slots = self._slot_gradient(lookups)
         n_threads = self.threads_for(batch, n_threads)
         return RowGradient(self, batch, upstream, slots, n_threads, groups)
 
     def _upstream(self, lookup: Lookup) -> Tensor:
-        """[dL/d(sum x w) | dL/d(sum x v) | 0 | 2 dL/d(sum (x v)^2)]: see `kernels`."""
-        n_rows = len(lookup.lengths)
-        upstream = lookup.linear.new_zeros(n_rows, self.n_first + 1 + self.n_squares)
+        """[dL/d(sum x v) | 2 dL/d(sum (x v)^2) | dL/d(sum x w) | 0]: see `kernels`.
+
+        Or with the second last, where it is the same for all factors.
+        """
+        n_first, at = self.n_first, self.n_first + self.n_squares
+        n_sums = at + self.n_linear + (1 if self.n_squares else 2)
+        upstream = lookup.linear.new_zeros(len(lookup.lengths), n_sums)
         if lookup.linear.grad is not None:
-            upstream[:, : self.n_linear] = lookup.linear.grad
+            upstream[:, at : at + self.n_linear] = lookup.linear.grad
         if lookup.sum is not None and lookup.sum.grad is not None:
-            upstream[:, self.n_linear : self.n_first] = lookup.sum.grad
+            upstream[:, :n_first] = lookup.sum.grad
         if lookup.sum_squares is not None and lookup.sum_squares.grad is not None:
-            upstream[:, self.n_first + 1 :] = 2 * lookup.sum_squares.grad
+            second = slice(n_first, at) if self.n_squares else slice(-1, None)
+            upstream[:, second] = 2 * lookup.sum_squares.grad
         return upstream
 
     def _slot_gradient(self, lookups: Sequence[Lookup]) -> Tensor | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .rows import ColumnRows
+
 
 def segment_sum(rows: Tensor, lengths: Tensor) -> Tensor:
     """Sum consecutive runs of ``rows`` (nnz, d) into (len(lengths), d)."""
@@ -26,13 +28,18 @@ def slot_of_entries(indptr: Tensor, columns: Tensor, fields: Tensor | None) -> T
     return torch.arange(len(columns), device=columns.device) - starts
 
 
-def pool(entries: Tensor, n_linear: int, indptr: Tensor) -> Tensor:
-    """[sum x w | sum x v | sum (x v)^2] per row, of width D + k.
+def pool(
+    entries: Tensor, n_linear: int, indptr: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum x w, sum x v and sum (x v)^2 per row.
 
     ``entries`` (nnz, D) are the columns' rows of the table times the values.
     """
     squares = entries[:, n_linear:].square()
-    return segment_sum(torch.cat([entries, squares], dim=1), indptr.diff())
+    sums = segment_sum(torch.cat([entries, squares], dim=1), indptr.diff())
+    k = squares.shape[1]
+    linear, total, second = sums.split([n_linear, k, k], 1)
+    return linear, total, second
 
 
 def scatter(
@@ -56,37 +63,41 @@ def scatter(
 
 
 def reduce(
-    weight: Tensor,
-    n_linear: int,
+    weight: ColumnRows,
     indptr: Tensor,
     columns: Tensor,
     values: Tensor,
     upstream: Tensor,
     n_first: int,
+    n_squares: int,
     slots: Tensor | None,
     fields: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Distinct columns (U,) and their gradients (U, D): see `kernels.reduce`."""
-    width = weight.shape[1]
+    n_linear, k = weight.linear.shape[1], weight.factors.shape[1]
     lengths = indptr.diff()
     row = torch.repeat_interleave(
         torch.arange(len(lengths), device=lengths.device), lengths
     )
-    first = weight.new_zeros(len(columns), width)
-    first[:, :n_first] = upstream[row, :n_first] * values[:, None]
+    first, by_factor, linear, a, second = upstream[row].split(
+        [n_first, n_squares, n_linear, 1, 0 if n_squares else 1], dim=1
+    )
+    once, squared = values[:, None], values.square()[:, None]
+    own = first * once if n_first else first.new_zeros(len(columns), k)
     if slots is not None:
         slot = slot_of_entries(indptr, columns, fields)
-        first[:, n_linear:] += slots[row, slot] * values[:, None]
-    second = upstream[row, n_first:] * values.square()[:, None]
+        own = own + slots[row, slot] * once
+    in_proportion = (by_factor if n_squares else second) * squared
     order = torch.argsort(columns, stable=True)
     distinct, counts = torch.unique_consecutive(columns[order], return_counts=True)
-    sums = segment_sum(torch.cat([first, second], dim=1)[order], counts)
-    gradient, linear_part, factor_part = sums.split(
-        [width, 1, sums.shape[1] - width - 1], 1
+    parts = [linear * once, own, a * squared, in_proportion]
+    sums = segment_sum(torch.cat(parts, dim=1)[order], counts)
+    of_linear, of_factors, a, second = sums.split(
+        [n_linear, k, 1, in_proportion.shape[1]], 1
     )
-    gradient[:, :n_linear] += weight[distinct, :n_linear] * linear_part
-    gradient[:, n_linear:] += weight[distinct, n_linear:] * factor_part
-    return distinct, gradient
+    of_linear = of_linear + weight.linear[distinct] * a
+    of_factors = of_factors + weight.factors[distinct] * second
+    return distinct, torch.cat([of_linear, of_factors], dim=1)
 
 
 def absolute_shares(

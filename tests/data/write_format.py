@@ -1,8 +1,8 @@
-"""Writes the files of format version 1 that later versions must read.
+"""Writes the files of the present format version that later versions must read.
 
-Run once, by the version that brought the format, never again:
+Run once, by the version that brings the format, never again:
 
-    python tests/data/write_format_1.py
+    python tests/data/write_format.py
 """
 
 import json
@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 import skfm
+from skfm.persistence.files import FORMAT_VERSION
 
-HERE = Path(__file__).parent / "format_1"
+HERE = Path(__file__).parent / f"format_{FORMAT_VERSION}"
 
 
 def table():
@@ -56,6 +57,7 @@ def write():
             encoder, skfm.AFMClassifier(**cheap | {"categorical_features": None})
         ).fit(known, labels),
     }
+    HERE.mkdir()
     expected = {}
     for name, model in subjects.items():
         skfm.save(model, HERE / f"{name}.skfm")

@@ -1,0 +1,72 @@
+"""One row of numbers per column of X, in the layout that lookups are fastest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .memory import zeros
+
+
+class ColumnRows:
+    """A matrix (n_columns, C + k) whose first C numbers a row are stored apart.
+
+    Factors are powers of two long more often than not: alone they fill whole cache
+    lines, where with the linear weights between them each row would straddle one more.
+    Read and write rows by index, ``rows[columns]``, or through `linear` and `factors`.
+
+    Parameters
+    ----------
+    factors : Tensor of shape (n_columns, k)
+    linear : Tensor of shape (n_columns, C)
+    """
+
+    def __init__(self, factors: Tensor, linear: Tensor) -> None:
+        self.factors, self.linear = factors, linear
+
+    @classmethod
+    def zeros(
+        cls,
+        shape: tuple[int, int],
+        n_linear: int,
+        dtype: np.dtype[Any],
+        *,
+        place: int,
+        device: torch.device | str = "cpu",
+    ) -> ColumnRows:
+        """Zeros; see `skfm.sparse.memory.zeros` for ``place``."""
+        n_columns, width = shape
+        factors = zeros((n_columns, width - n_linear), dtype, place=2 * place)
+        linear = zeros((n_columns, n_linear), dtype, place=2 * place + 1)
+        return cls(*(torch.from_numpy(part).to(device) for part in (factors, linear)))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.factors.shape[0], self.linear.shape[1] + self.factors.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.factors.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.factors.device
+
+    def tensors(self) -> list[Tensor]:
+        """What is stored."""
+        return [self.factors, self.linear]
+
+    def host(self) -> tuple[np.ndarray, np.ndarray]:
+        """What is stored as the kernels take it; on the CPU only."""
+        return self.factors.numpy(), self.linear.numpy()
+
+    def __getitem__(self, columns: Tensor | slice) -> Tensor:
+        return torch.cat([self.linear[columns], self.factors[columns]], dim=1)
+
+    def __setitem__(self, columns: Tensor | slice, rows: Tensor) -> None:
+        n_linear = self.linear.shape[1]
+        self.linear[columns] = rows[:, :n_linear]
+        self.factors[columns] = rows[:, n_linear:]
