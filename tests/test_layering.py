@@ -28,7 +28,7 @@ LEVEL_0 = (
     "encoding",
     "datasets",
 )
-LEVEL_1 = ("jit", "threads", "queries", "structure", "batches")
+LEVEL_1 = ("jit", "vectors", "threads", "queries", "structure", "batches")
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
 LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
@@ -54,12 +54,13 @@ MODULES = {
     "encoding": may_import("_params", "fields", never="torch"),
     "datasets": may_import("_params", never="torch"),
     "jit": may_import(never="torch sklearn"),
+    "vectors": may_import("jit", never="torch sklearn"),
     "threads": may_import(),
     "queries": may_import(never="torch sklearn"),
     "structure": may_import("jit", "threads", never="sklearn"),
     "batches": may_import(*LEVEL_0, "jit", "queries", "structure", "threads"),
     "sparse": may_import(*LEVEL_1, never="sklearn"),
-    "layers": may_import(never="sklearn"),
+    "layers": may_import("jit", "vectors", never="sklearn"),
     "losses": may_import("queries", never="sklearn"),
     "dense": may_import(never="sklearn"),
     "network": may_import(*LEVELS_1_2, never="sklearn"),

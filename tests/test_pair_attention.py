@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from layer_cases import generator, randomize
 
 from skfm.layers import PairAttention, bi_interaction
@@ -119,3 +121,55 @@ def test_pair_attention_gradient_equals_finite_differences():
         2 * h
     )
     assert (leaf.grad * direction).sum().item() == pytest.approx(slope.item(), rel=1e-7)
+
+
+def pooled_with_gradients(pool, layer, embeddings, lengths):
+    """What a way to pool gives, and the gradients of all that goes in."""
+    layer.zero_grad()
+    leaf = embeddings.clone().requires_grad_()
+    pooled = pool(leaf, lengths)
+    direction = torch.randn(pooled.shape, generator=generator(), dtype=pooled.dtype)
+    (pooled * direction).sum().backward()
+    dense = [p.grad for p in layer.parameters()]
+    return [pooled.detach(), leaf.grad, *dense]
+
+
+@given(
+    lengths=st.lists(st.integers(0, 40), min_size=1, max_size=6),
+    padding=st.integers(0, 3),
+    sizes=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_kernels_equal_torch(lengths, padding, sizes, dtype):
+    layer = randomize(PairAttention(*sizes)).to(dtype)
+    embeddings, lengths = padded_rows(padding, lengths, sizes[0])
+    given = layer, embeddings.to(dtype), lengths
+    expected = pooled_with_gradients(lambda *x: layer(*x)[0], *given)
+    found = pooled_with_gradients(layer.pool, *given)
+    tolerance = 1e-9 if dtype == torch.float64 else 1e-3
+    for ours, theirs in zip(found, expected, strict=True):
+        theirs = torch.zeros_like(ours) if theirs is None else theirs
+        scale = theirs.abs().max().item() if theirs.numel() else 0
+        np.testing.assert_allclose(
+            ours, theirs, rtol=tolerance, atol=tolerance * (scale + 1e-3)
+        )
+
+
+def test_kernels_survive_huge_logits_and_show_nan():
+    layer = randomize(PairAttention(4, 3)).float()
+    embeddings, lengths = padded_rows()
+    huge = (1e8 * embeddings).float()
+    for part in pooled_with_gradients(layer.pool, layer, huge, lengths):
+        assert torch.isfinite(part).all()
+    huge[-1, 0, 0] = np.nan
+    pooled = layer.pool(huge, lengths)
+    assert torch.isnan(pooled[-1]).any()
+    assert torch.isfinite(pooled[:-1]).all()
+
+
+def test_kernels_take_rows_that_are_not_contiguous():
+    layer = randomize(PairAttention(4, 3))
+    embeddings, lengths = padded_rows(2)
+    turned = embeddings.transpose(0, 1).contiguous().transpose(0, 1)
+    assert not turned.is_contiguous()
+    assert torch.equal(layer.pool(turned, lengths), layer.pool(embeddings, lengths))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 
+from . import pair_kernels
 from .basic import Linear
 
 
@@ -108,3 +111,51 @@ class PairAttention(nn.Module):
         logits = logits * present - (1 - present) * torch.finfo(logits.dtype).max / 4
         attention = torch.softmax(logits, dim=1) * present
         return (attention[:, None] @ products)[:, 0], attention
+
+    def numbers_per_row(self, n_entries: int) -> int:
+        """Numbers that `pool` keeps of a row on the CPU."""
+        return n_entries * pair_kernels.padded(n_entries)
+
+    def pool(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
+        """The pooled pairs alone, (B, k); on the CPU no pair is written out."""
+        if embeddings.device.type != "cpu" or torch.onnx.is_in_onnx_export():
+            return self(embeddings, lengths)[0]
+        pooled: Tensor = _PairPooling.apply(
+            *(embeddings, lengths, self.hidden.weight, self.hidden.bias),
+            self.projection,
+        )
+        return pooled
+
+
+class _PairPooling(torch.autograd.Function):
+    """`PairAttention.pool` by kernels."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, embeddings: Tensor, lengths: Tensor, *dense: Tensor
+    ) -> Tensor:
+        embeddings = embeddings.contiguous()
+        n_rows, m, k = embeddings.shape
+        attention = embeddings.new_empty(n_rows, m, pair_kernels.padded(m))
+        pooled = embeddings.new_empty(n_rows, k)
+        arrays = _host(embeddings, lengths, *map(torch.atleast_2d, dense))
+        pair_kernels.attend(*arrays, *_host(attention, pooled))
+        ctx.save_for_backward(embeddings, lengths, attention, *dense)
+        return pooled
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        embeddings, lengths, attention, weight, bias, projection = ctx.saved_tensors
+        gradients = [torch.zeros_like(embeddings)]
+        gradients += [torch.empty_like(part) for part in (weight, bias, projection)]
+        arrays = _host(embeddings, lengths, weight, bias[None], projection[None])
+        rest = _host(attention, upstream.contiguous())
+        outs = _host(gradients[0], *map(torch.atleast_2d, gradients[1:]))
+        pair_kernels.attend_backward(*arrays, *rest, *outs)
+        of_embeddings, *of_dense = gradients
+        return of_embeddings, None, *of_dense
+
+
+def _host(*tensors: Tensor) -> list[Any]:
+    return [tensor.detach().numpy() for tensor in tensors]

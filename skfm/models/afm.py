@@ -18,7 +18,7 @@ from ..sparse import Lookup
 from ..tasks import Classifier, Ranker, Regressor
 from ..threads import check_memory
 
-#: Copies of the pairs' products and attention units alive in a backward pass.
+#: Copies of the pairs' products and attention units alive in a backward pass in torch.
 _COPIES = 4
 
 
@@ -36,6 +36,8 @@ class AFMNetwork(PairwiseNetwork):
         self.projection = PairProjection(shape)
 
     def numbers_per_row(self, n_slots: int) -> int:
+        if self.table.on_cpu:
+            return self.attention.numbers_per_row(n_slots)
         pairs = n_slots * (n_slots - 1) // 2
         width = self.shape.n_factors + self.attention.projection.shape[0]
         return pairs * width * _COPIES
@@ -54,7 +56,7 @@ class AFMNetwork(PairwiseNetwork):
 
     def interaction(self, lookup: Lookup) -> Tensor:
         assert lookup.slots is not None
-        pooled, _ = self.attention(lookup.slots, lookup.lengths)  # (B, k)
+        pooled = self.attention.pool(lookup.slots, lookup.lengths)  # (B, k)
         scores: Tensor = self.projection(self.dropout(pooled))
         return scores
 

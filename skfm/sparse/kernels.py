@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from ..jit import JIT, prefetch, prefetch_row
-from .vectors import add_row, add_squares, sum_of_squares
+from ..vectors import add_row, add_squares, sum_of_squares
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16

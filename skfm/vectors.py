@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..jit import CACHE_LINE
+from .jit import CACHE_LINE
 
 _FMA = ("contract",)
 
@@ -36,7 +36,9 @@ def add_squares(typingctx, out, out_row, out_begin, array, row, begin, n, x, kee
 def _adding(out, array, of_term):
     def codegen(context, builder, signature, args):
         starts = [
-            _start_of_row(context, builder, signature.args[i], *args[i : i + 3])
+            Rows(context, builder, signature.args[i], args[i]).place(
+                *args[i + 1 : i + 3]
+            )
             for i in (0, 3)
         ]
         n, x, keep = args[6:]
@@ -62,7 +64,7 @@ def sum_of_squares(typingctx, array, row, n):
     """Sum of array[row, j]^2 over j < n, in vectors."""
 
     def codegen(context, builder, signature, args):
-        start = _start_of_row(context, builder, signature.args[0], *args[:2])
+        start = Rows(context, builder, signature.args[0], args[0]).place(args[1])
         number = start.type.pointee
         vector = ir.VectorType(number, _lanes(number))
         sums = cgutils.alloca_once_value(builder, ir.Constant(vector, None))
@@ -132,10 +134,67 @@ def _store(builder, value, place):
     builder.store(value, place, align=_bytes(number))
 
 
-def _start_of_row(context, builder, array_type, value, row, begin=None):
-    struct = context.make_array(array_type)(context, builder, value)
-    stride = cgutils.unpack_tuple(builder, struct.strides)[0]
-    base = builder.ptrtoint(struct.data, stride.type)
-    address = builder.add(base, builder.mul(row, stride))
-    start = builder.inttoptr(address, struct.data.type)
-    return start if begin is None else builder.gep(start, [begin])
+class Rows:
+    """An argument of an intrinsic that is an array of two dimensions.
+
+    Rows are C-contiguous. All that is read is as wide as a vector.
+
+    Attributes
+    ----------
+    n_rows
+    """
+
+    def __init__(self, context, builder, array_type, value) -> None:
+        struct = context.make_array(array_type)(context, builder, value)
+        self._builder, self._number_pointer = builder, struct.data.type
+        self._stride = cgutils.unpack_tuple(builder, struct.strides)[0]
+        self._base = builder.ptrtoint(struct.data, self._stride.type)
+        self.n_rows = cgutils.unpack_tuple(builder, struct.shape)[0]
+        number = struct.data.type.pointee
+        self._vector = ir.VectorType(number, _lanes(number))
+
+    def place(self, row, column=None):
+        """Pointer to a number; at the start of the row without a column."""
+        builder = self._builder
+        address = builder.add(self._base, builder.mul(row, self._stride))
+        start = builder.inttoptr(address, self._number_pointer)
+        return start if column is None else builder.gep(start, [column])
+
+    def _vector_place(self, row, column):
+        place = self.place(row, column)
+        return self._builder.bitcast(place, self._vector.as_pointer())
+
+    def number(self, row, column):
+        """A number, in every lane."""
+        value = _load(self._builder, self.place(row, column))
+        return _spread(self._builder, value, self._vector)
+
+    def vector(self, row, column=None):
+        """What begins at a column, or at the start of the row."""
+        return _load(self._builder, self._vector_place(row, column))
+
+    def put(self, row, column, value) -> None:
+        """Write a vector."""
+        _store(self._builder, value, self._vector_place(row, column))
+
+    def add(self, row, column, x, y) -> None:
+        """Add the product of two vectors."""
+        total = multiply_add(self._builder, x, y, self.vector(row, column))
+        self.put(row, column, total)
+
+    def register(self, start=None):
+        """A variable that holds a vector, zeros unless told."""
+        place = cgutils.alloca_once(self._builder, self._vector)
+        none = ir.Constant(self._vector, None)
+        self._builder.store(none if start is None else start, place)
+        return place
+
+
+def multiply_add(builder, x, y, z):
+    """x y + z."""
+    return builder.fadd(z, builder.fmul(x, y, _FMA), _FMA)
+
+
+def add_to(builder, register, x, y) -> None:
+    """Add x y to a variable."""
+    builder.store(multiply_add(builder, x, y, builder.load(register)), register)
