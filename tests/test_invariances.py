@@ -149,7 +149,7 @@ class TestFormats:
 
 
 @pytest.mark.parametrize("E", [skfm.AFMClassifier, skfm.AFMRegressor])
-@pytest.mark.parametrize("n_bytes", [1, 3000])
+@pytest.mark.parametrize("n_bytes", [1, 600])
 def test_chunks_of_attention_change_nothing(E, n_bytes, X, y, monkeypatch):
     """Neither the fit nor predictions depend on how many rows' pairs fit in memory."""
 

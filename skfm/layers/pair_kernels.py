@@ -1,12 +1,11 @@
-"""Attention over the pairs of a row, without writing out a pair's product.
+"""Attention over the pairs of a row, a row at a time: what it needs stays in cache.
 
-With E the embeddings of a row (L, k), a pair's hidden units are linear in the second
-embedding: W (e_i * e_j) = (W diag(e_i)) e_j. So for each i, vectors hold 16 (or 8) of
-the j, and all that is kept of a pair is its logit, then its attention. The backward
-pass computes the hidden units again.
+The products of a row's pairs are laid out factor by factor, (k, P), and worked on in
+vectors of pairs. Beyond a row only the pairs' attention is kept; the backward pass
+computes products and hidden units again.
 
-Shapes: embeddings (B, m, k), weight (t, k), bias and projection (1, t), attention
-(B, m, n) with n the m rounded up to whole vectors and zeros where j <= i.
+Shapes: embeddings (B, m, k), weight (t, k), bias and head (1, t), attention (B, n) with
+n the most pairs of a row, rounded up to whole vectors.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
@@ -19,77 +18,77 @@ from numba import njit
 from ..jit import CACHE_LINE, JIT
 from .pair_vectors import (
     dense_gradients,
-    embedding_gradients,
     hidden_units,
-    pooled_pairs,
+    multiply_pairs,
+    pool_products,
+    product_gradients,
     share_gradient,
+    split_gradients,
 )
 
-#: Columns are padded to a multiple of this many.
-LANES = 16
+#: Numbers of a vector, or of two.
+_LANES = 16
 
 
-def padded(m: int) -> int:
-    """Columns that ``m`` take."""
-    return -(-m // LANES) * LANES
-
-
-@njit(forceinline=True, **JIT)
-def _turn(embeddings, length, by_factor):
-    """A row's embeddings (m, k) as (k, n), padded with zeros."""
-    for d in range(by_factor.shape[0]):
-        for j in range(length):
-            by_factor[d, j] = embeddings[j, d]
-        for j in range(length, by_factor.shape[1]):
-            by_factor[d, j] = 0
+def attention_width(m: int) -> int:
+    """n for rows of up to ``m`` entries."""
+    return -(-m * (m - 1) // 2 // _LANES) * _LANES
 
 
 @njit(**JIT)
 def attend(embeddings, lengths, weight, bias, head, attention, pooled):
-    """attention[b, i, j] of each pair and pooled[b] = sum of attention e_i * e_j."""
-    (n_units, k), n = weight.shape, attention.shape[2]
+    """attention[b] of the pairs of a row and pooled[b] = sum of attention e_i * e_j."""
+    (m, k), n = embeddings.shape[1:], attention.shape[1]
     dtype, lanes = weight.dtype, CACHE_LINE // weight.itemsize
-    by_factor = np.empty((k, n), dtype)
-    products, hidden = np.empty((k, lanes), dtype), np.empty((n_units, lanes), dtype)
+    by_factor = np.zeros((k, m + _LANES), dtype)
+    products = np.zeros((k, n + _LANES), dtype)
+    hidden = np.empty((weight.shape[0], lanes), dtype)
     sums = np.empty((k, lanes), dtype)
     for b in range(embeddings.shape[0]):
-        length, rows, shares = lengths[b], embeddings[b], attention[b]
-        _turn(rows, length, by_factor)
-        for i in range(length - 1):
-            for begin in range((i + 1) // LANES * LANES, n, lanes):
-                hidden_units(
-                    *(i, begin, rows, by_factor, weight, bias, head),
-                    *(products, hidden, shares),
-                )
-        _softmax(shares, length)
+        n_pairs = _products(embeddings[b], lengths[b], by_factor, products)
+        shares = attention[b : b + 1]
+        for at in range(0, n_pairs, lanes):
+            hidden_units(at, products, weight, bias, head, hidden, shares)
+        _softmax(shares[0], n_pairs)
         sums[:] = 0
-        for i in range(length - 1):
-            for begin in range((i + 1) // LANES * LANES, n, lanes):
-                pooled_pairs(i, begin, rows, by_factor, shares, sums)
+        for at in range(0, n_pairs, lanes):
+            pool_products(at, products, shares, sums)
         for d in range(k):
             pooled[b, d] = sums[d].sum()
 
 
 @njit(forceinline=True, **JIT)
-def _softmax(logits, length):
-    """Softmax over the pairs i < j < length; zero elsewhere."""
+def _products(rows, length, by_factor, products):
+    """Lay out a row's embeddings and the products of its pairs; how many there are."""
+    lanes = CACHE_LINE // rows.itemsize
+    for d in range(by_factor.shape[0]):
+        for j in range(length):
+            by_factor[d, j] = rows[j, d]
+        for j in range(length, length + lanes):
+            by_factor[d, j] = 0
+    n_pairs = 0
+    for i in range(length - 1):
+        for j in range(i + 1, length, lanes):
+            # What is too much at the end, zeros, the next i writes over.
+            multiply_pairs(i, j, n_pairs + j - i - 1, rows, by_factor, products)
+        n_pairs += length - 1 - i
+    return n_pairs
+
+
+@njit(forceinline=True, **JIT)
+def _softmax(logits, n_pairs):
+    """Softmax over the first ``n_pairs``; zero in what is left."""
     largest = logits.dtype.type(-np.inf)
-    for i in range(length - 1):
-        for j in range(i + 1, length):
-            largest = max(largest, logits[i, j])
+    for p in range(n_pairs):
+        largest = max(largest, logits[p])
     total = logits.dtype.type(0)
-    for i in range(length - 1):
-        for j in range((i + 1) // LANES * LANES, i + 1):
-            logits[i, j] = 0
-        for j in range(i + 1, length):
-            e = np.exp(logits[i, j] - largest)
-            logits[i, j] = e
-            total += e
-        for j in range(length, logits.shape[1]):
-            logits[i, j] = 0
-    for i in range(length - 1):
-        for j in range(i + 1, length):
-            logits[i, j] /= total
+    for p in range(n_pairs):
+        logits[p] = np.exp(logits[p] - largest)
+        total += logits[p]
+    for p in range(n_pairs):
+        logits[p] /= total
+    for p in range(n_pairs, logits.shape[0]):
+        logits[p] = 0
 
 
 @njit(**JIT)
@@ -107,41 +106,27 @@ def attend_backward(
     of_head,
 ):
     """Gradients of what `attend` pooled; ``of_embeddings`` starts at zero."""
-    (n_units, k), (m, n) = weight.shape, attention.shape[1:]
+    (m, k), n, n_units = embeddings.shape[1:], attention.shape[1], weight.shape[0]
     dtype, lanes = weight.dtype, CACHE_LINE // weight.itemsize
-    by_factor, of_by_factor = np.empty((2, k, n), dtype)
-    products, of_first = np.empty((2, k, lanes), dtype)
+    by_factor, of_by_factor = np.zeros((2, k, m + _LANES), dtype)
+    products, of_products = np.zeros((2, k, n + _LANES), dtype)
     hidden, of_hidden = np.empty((2, n_units, lanes), dtype)
-    of_logits, unused = np.zeros((2, m, n), dtype)
+    of_logits, unused = np.zeros((2, 1, n), dtype)
     # Sums over all rows and pairs, lane by lane.
     weights = np.zeros((n_units * k, lanes), dtype)
     biases, heads = np.zeros((2, n_units, lanes), dtype)
     for b in range(embeddings.shape[0]):
-        length, rows, shares = lengths[b], embeddings[b], attention[b]
-        above = upstream[b : b + 1]
-        _turn(rows, length, by_factor)
-        _logits_gradient(rows, by_factor, shares, above, length, of_logits)
-        of_by_factor[:] = 0
-        for i in range(length - 1):
-            of_first[:] = 0
-            for begin in range((i + 1) // LANES * LANES, n, lanes):
-                hidden_units(
-                    *(i, begin, rows, by_factor, weight, bias, head),
-                    *(products, hidden, unused),
-                )
-                dense_gradients(
-                    *(i, begin, of_logits, head, products, hidden, of_hidden),
-                    *(weights, biases, heads),
-                )
-                embedding_gradients(
-                    *(i, begin, rows, by_factor, shares, above, weight, of_hidden),
-                    *(of_by_factor, of_first),
-                )
-            for d in range(k):
-                of_embeddings[b, i, d] = of_first[d].sum()
-        for j in range(length):
-            for d in range(k):
-                of_embeddings[b, j, d] += of_by_factor[d, j]
+        rows, shares, above = embeddings[b], attention[b : b + 1], upstream[b : b + 1]
+        n_pairs = _products(rows, lengths[b], by_factor, products)
+        _logits_gradient(products, shares, above, n_pairs, of_logits)
+        for at in range(0, n_pairs, lanes):
+            hidden_units(at, products, weight, bias, head, hidden, unused)
+            dense_gradients(
+                *(at, products, of_logits, head, hidden, of_hidden),
+                *(weights, biases, heads),
+            )
+            product_gradients(at, shares, above, weight, of_hidden, of_products)
+        _split(rows, lengths[b], by_factor, of_products, of_by_factor, of_embeddings[b])
     for unit in range(n_units):
         of_bias[0, unit] = biases[unit].sum()
         of_head[0, unit] = heads[unit].sum()
@@ -150,14 +135,34 @@ def attend_backward(
 
 
 @njit(forceinline=True, **JIT)
-def _logits_gradient(rows, by_factor, shares, upstream, length, of_logits):
-    """a_ij (c_ij - sum a c) with c_ij = <upstream, e_i * e_j>, into ``of_logits``."""
-    n, lanes = by_factor.shape[1], CACHE_LINE // by_factor.itemsize
-    sums = np.zeros((1, lanes), by_factor.dtype)
-    for i in range(length - 1):
-        for begin in range((i + 1) // LANES * LANES, n, lanes):
-            share_gradient(i, begin, rows, by_factor, shares, upstream, of_logits, sums)
+def _logits_gradient(products, shares, upstream, n_pairs, of_logits):
+    """a_p (c_p - sum a c) with c_p = <upstream, products_p>."""
+    lanes = CACHE_LINE // products.itemsize
+    sums = np.zeros((1, lanes), products.dtype)
+    for at in range(0, n_pairs, lanes):
+        share_gradient(at, products, shares, upstream, of_logits, sums)
     mean = sums.sum()
+    for p in range(shares.shape[1]):
+        of_logits[0, p] = shares[0, p] * (of_logits[0, p] - mean)
+
+
+@njit(forceinline=True, **JIT)
+def _split(rows, length, by_factor, of_products, of_by_factor, of_rows):
+    """From the gradients of a row's products to those of its embeddings."""
+    k, lanes = by_factor.shape[0], CACHE_LINE // rows.itemsize
+    of_first = np.empty((k, lanes), rows.dtype)
+    of_by_factor[:] = 0
+    first = 0
     for i in range(length - 1):
-        for j in range((i + 1) // LANES * LANES, n):
-            of_logits[i, j] = shares[i, j] * (of_logits[i, j] - mean)
+        of_first[:] = 0
+        for j in range(i + 1, length, lanes):
+            split_gradients(
+                *(i, j, first + j - i - 1, rows, by_factor),
+                *(of_products, of_by_factor, of_first),
+            )
+        first += length - 1 - i
+        for d in range(k):
+            of_rows[i, d] = of_first[d].sum()
+    for j in range(length):
+        for d in range(k):
+            of_rows[j, d] += of_by_factor[d, j]

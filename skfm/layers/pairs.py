@@ -114,7 +114,7 @@ class PairAttention(nn.Module):
 
     def numbers_per_row(self, n_entries: int) -> int:
         """Numbers that `pool` keeps of a row on the CPU."""
-        return n_entries * pair_kernels.padded(n_entries)
+        return pair_kernels.attention_width(n_entries)
 
     def pool(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
         """The pooled pairs alone, (B, k); on the CPU no pair is written out."""
@@ -136,7 +136,7 @@ class _PairPooling(torch.autograd.Function):
     ) -> Tensor:
         embeddings = embeddings.contiguous()
         n_rows, m, k = embeddings.shape
-        attention = embeddings.new_empty(n_rows, m, pair_kernels.padded(m))
+        attention = embeddings.new_empty(n_rows, pair_kernels.attention_width(m))
         pooled = embeddings.new_empty(n_rows, k)
         arrays = _host(embeddings, lengths, *map(torch.atleast_2d, dense))
         pair_kernels.attend(*arrays, *_host(attention, pooled))
