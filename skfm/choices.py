@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-#: Rows from which float32 and early stopping pay, as in HistGradientBoosting.
+#: Rows from which early stopping pays, as in HistGradientBoosting.
 MANY_ROWS = 10_000
+#: Rows from which float32 is enough. What double precision is for, that weights are
+#: repetitions and such, holds for single batches; beyond them it only costs time.
+_SINGLE_PRECISION_ROWS = 1_000
 #: At most this many rows make one full batch.
 FULL_BATCH = 256
 MAX_AUTO_BATCH = 8192
@@ -22,7 +25,7 @@ def dtype(asked: str, X: Any) -> str:
     """float32 or float64 for a fit on X."""
     if asked != "auto":
         return asked
-    if X.shape[0] >= MANY_ROWS or X.dtype == np.float32:
+    if X.shape[0] >= _SINGLE_PRECISION_ROWS or X.dtype == np.float32:
         return "float32"
     return "float64"
 

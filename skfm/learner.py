@@ -12,7 +12,7 @@ from .batches import Batch
 from .dense import DenseAdam
 from .losses import Loss, RankingLoss
 from .network import Network
-from .replicas import Replica, merge_norms
+from .replicas import Norms, Replica
 from .sparse import OPTIMIZERS, ColumnRows, Groups, Lookup, RowOptimizer
 from .threads import parallel_for
 
@@ -107,6 +107,13 @@ class Learner:
             Replica(network, gradient, int(rng.integers(2**62)))
             for gradient in gradients
         ]
+        self._norms = Norms(network, self.replicas)
+        self._strengths = gradients[0].new_tensor(
+            [
+                settings.alpha_linear * (1 - settings.l1_ratio_linear),
+                settings.alpha_factors * (1 - settings.l1_ratio_factors),
+            ]
+        )
 
     def _make_table_optimizer(self) -> RowOptimizer:
         settings, name, options = self.settings, self.settings.optimizer, {}
@@ -153,16 +160,10 @@ class Learner:
         loss, lookups = self._backward(batch, groups, share)
         if not np.isfinite(loss):
             return loss
-        strengths = share.new_tensor(
-            [
-                settings.alpha_linear * (1 - settings.l1_ratio_linear),
-                settings.alpha_factors * (1 - settings.l1_ratio_factors),
-            ]
-        )
         gradient = table.gradient(
             batch,
             lookups,
-            share[:, None] * strengths,
+            share[:, None] * self._strengths,
             groups=groups,
             n_threads=settings.n_threads,
         )
@@ -170,8 +171,8 @@ class Learner:
         touched = [table.weight, *self.table_optimizer.state]
         with self.network.keep_fixed(batch.columns, touched):
             self.table_optimizer.step(gradient)
-        self.dense_optimizer.step()
-        merge_norms(self.network, self.replicas)
+        self.dense_optimizer.step(settings.n_threads)
+        self._norms.merge()
         return loss
 
     def _backward(

@@ -167,7 +167,7 @@ class SharedParameters(Parametrized):
         default="auto",
         valid=[StrOptions({"auto", "float32", "float64"})],
         doc="""{"auto", "float32", "float64"}
-            Of all weights and arithmetic. "auto": float32 from 10,000 rows on, below
+            Of all weights and arithmetic. "auto": float32 from 1,000 rows on, below
             that X's own floating type.""",
     )
     device: str = param(

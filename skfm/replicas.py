@@ -21,8 +21,8 @@ Module = TypeVar("Module", bound=nn.Module)
 class Replica:
     """A network's twin: the same weights and table, its own gradients and dropout.
 
-    Batch normalisation sees the rows of one replica; `merge_norms` averages the
-    running statistics.
+    Batch normalisation sees the rows of one replica; `Norms` averages the running
+    statistics.
 
     Parameters
     ----------
@@ -48,12 +48,21 @@ class Replica:
             start = stop
 
 
-def merge_norms(network: Network, replicas: list[Replica]) -> None:
-    """Average the replicas' running statistics, into them and the network."""
-    norms = [_norms(network), *(_norms(replica.network) for replica in replicas)]
-    for same in zip(*norms, strict=True):
-        for name in ("running_mean", "running_var"):
-            buffers: list[Tensor] = [getattr(norm, name) for norm in same]
+class Norms:
+    """The running statistics of a network's batch normalisation, and its replicas'."""
+
+    def __init__(self, network: Network, replicas: list[Replica]) -> None:
+        networks = [network, *(replica.network for replica in replicas)]
+        norms = zip(*map(_norms, networks), strict=True)
+        self._same: list[list[Tensor]] = [
+            [getattr(norm, name) for norm in same]
+            for same in norms
+            for name in ("running_mean", "running_var")
+        ]
+
+    def merge(self) -> None:
+        """Average the replicas' statistics, into them and the network."""
+        for buffers in self._same:
             mean = torch.stack(buffers[1:]).mean(dim=0)
             for buffer in buffers:
                 buffer.copy_(mean)

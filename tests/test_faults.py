@@ -239,17 +239,18 @@ def test_fields_that_cannot_be_inferred(cls, no_training):
 
 @pytest.mark.parametrize("cls", [skfm.AFMClassifier, skfm.AFMRegressor])
 def test_pairs_that_do_not_fit_in_memory(cls, no_training, monkeypatch):
-    wide = make(cls).fit(X, target(cls))
-    # Enough for three tables of 12 columns x 5 numbers.
-    monkeypatch.setattr("skfm.threads.available_memory", lambda: 1500)
-    with pytest.raises(MemoryError, match="3 entries"):
-        wide.predict(X)
+    long = np.ones((N, 60))
+    wide = make(cls).fit(long, target(cls))
+    # Enough for three tables of 60 columns x 5 numbers, not for 1770 pairs.
+    monkeypatch.setattr("skfm.threads.available_memory", lambda: 10_000)
+    with pytest.raises(MemoryError, match="60 entries"):
+        wide.predict(long)
     no_training()
     for model in (make(cls), wide, wide.set_params(warm_start=True)):
-        monkeypatch.setattr("skfm.threads.available_memory", lambda: 1500)
+        monkeypatch.setattr("skfm.threads.available_memory", lambda: 10_000)
         before = dict(vars(model))
-        with pytest.raises(MemoryError, match=r"(?s)3 entries.*Use FM or NFM"):
-            model.fit(X, target(cls))
+        with pytest.raises(MemoryError, match=r"(?s)60 entries.*Use FM or NFM"):
+            model.fit(long, target(cls))
         assert vars(model) == before
 
 

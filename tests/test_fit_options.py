@@ -231,8 +231,8 @@ def test_one_and_two_threads_give_the_same_bits(cls):
 @pytest.mark.parametrize(
     ("asked", "given", "n_rows", "expected"),
     [
-        *(("auto", np.float64, 9_999, "float64"), ("auto", np.float32, 10, "float32")),
-        *(("auto", np.float64, 10_000, "float32"), ("auto", np.int64, 10, "float64")),
+        *(("auto", np.float64, 999, "float64"), ("auto", np.float32, 10, "float32")),
+        *(("auto", np.float64, 1_000, "float32"), ("auto", np.int64, 10, "float64")),
         *(("auto", bool, 10, "float64"), ("float64", np.float32, 10**5, "float64")),
         ("float32", np.float64, 10, "float32"),
     ],

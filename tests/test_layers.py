@@ -114,7 +114,8 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean(rate):
     tolerance = 6 * np.sqrt(rate * (1 - rate) / 200_000)
     assert (out == 0).double().mean().item() == pytest.approx(rate, abs=tolerance)
     assert out.mean().item() == pytest.approx(1, abs=tolerance / (1 - rate))
-    np.testing.assert_allclose(np.unique(out), [0, 1 / (1 - rate)])
+    # Shares are multiples of 2^-16.
+    np.testing.assert_allclose(np.unique(out), [0, 1 / (1 - rate)], rtol=1e-4)
 
 
 def test_dropout_gradient_is_its_mask():

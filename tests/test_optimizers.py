@@ -252,9 +252,11 @@ def learn(network, dense, steps, shares=(1.0,)):
 
 @pytest.mark.parametrize("shares", [(1.0,), (4.0, -2.0, -1.0)])
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
-def test_dense_adam_equals_torch_adam(alpha, shares):
+# A norm that is never reached: the gradient is clipped, if at all, in torch.
+@pytest.mark.parametrize("clip_norm", [None, 1e9], ids=["kernel", "torch"])
+def test_dense_adam_equals_torch_adam(alpha, shares, clip_norm):
     ours, theirs = small_network(), small_network()
-    dense = DenseAdam(ours.parameters(), 0.01, alpha)
+    dense = DenseAdam(ours.parameters(), 0.01, alpha, clip_norm)
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(mine, other)
     learn(ours, dense, range(N_STEPS), shares)
@@ -278,3 +280,18 @@ def test_dense_adam_continues_from_its_state():
     learn(halves, second, range(5, 10))
     for one, other in zip(whole.parameters(), halves.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_dense_adam_gives_the_same_bits_for_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    weights, gradients = rng.normal(size=90_001), rng.normal(size=(3, 90_001))
+    results = []
+    for n_threads in (1, 2, 3):
+        dense = DenseAdam([torch.nn.Parameter(torch.from_numpy(weights))], 0.1, 0.5)
+        for buffer, gradient in zip(dense.gradient_buffers(3), gradients, strict=True):
+            buffer.copy_(torch.from_numpy(gradient))
+        for _ in range(3):
+            dense.step(n_threads)
+        results.append(torch.stack([dense.values, dense.mean, dense.variance]))
+    assert all(torch.equal(results[0], other) for other in results[1:])
+    assert not torch.equal(results[0][0], torch.from_numpy(weights))
