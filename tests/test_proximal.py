@@ -115,8 +115,9 @@ def test_dense_weights_are_clipped_together():
         return adam.mean.numpy()
 
     # 2 and the penalty's 1 for the matrix, 2 for the bias: a norm of sqrt(58).
-    np.testing.assert_allclose(moments(None), 0.1 * np.array([3.0] * 6 + [2.0]), rtol=1e-6)
-    np.testing.assert_allclose(moments(8.0), moments(None))
+    expected = 0.1 * np.array([3.0] * 6 + [2.0])
+    np.testing.assert_allclose(moments(None), expected, rtol=1e-6)
+    np.testing.assert_allclose(moments(8.0), moments(None), rtol=1e-6)
     np.testing.assert_allclose(moments(1.0), moments(None) / np.sqrt(58), rtol=1e-6)
 
 
