@@ -66,30 +66,32 @@ def sum_of_squares(typingctx, array, row, n):
     def codegen(context, builder, signature, args):
         start = Rows(context, builder, signature.args[0], args[0]).place(args[1])
         number = start.type.pointee
-        vector = ir.VectorType(number, _lanes(number))
-        sums = cgutils.alloca_once_value(builder, ir.Constant(vector, None))
-        rest = cgutils.alloca_once_value(builder, ir.Constant(number, None))
+        lanes = _lanes(number)
+        kinds = [number, *(ir.VectorType(number, n) for n in (lanes // 4, lanes))]
+        sums = {
+            str(kind): cgutils.alloca_once_value(builder, ir.Constant(kind, None))
+            for kind in kinds
+        }
 
         def body(places, spread):
             term = _load(builder, places[0])
-            total = sums if isinstance(term.type, ir.VectorType) else rest
-            square = builder.fmul(term, term, _FMA)
-            builder.store(builder.fadd(builder.load(total), square, _FMA), total)
+            add_to(builder, sums[str(term.type)], term, term)
 
         _by_vectors(builder, [start], args[2], body)
-        name = f"llvm.vector.reduce.fadd.v{vector.count}f{8 * _bytes(number)}"
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(number, [number, vector]), name
-        )
-        return builder.call(
-            function, [builder.load(rest), builder.load(sums)], fastmath=("reassoc",)
-        )
+        total, *vectors = map(builder.load, sums.values())
+        for vector in vectors:
+            name = f"llvm.vector.reduce.fadd.v{vector.type.count}f{8 * _bytes(number)}"
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(number, [number, vector.type]), name
+            )
+            total = builder.call(function, [total, vector], fastmath=("reassoc",))
+        return total
 
     return array.dtype(array, types.intp, types.intp), codegen
 
 
 def _by_vectors(builder, starts, n, body):
-    """Run ``body(places, spread)`` for vectors, then for what is left of n numbers.
+    """Run ``body(places, spread)`` for vectors, quarters of one, and what is left of n.
 
     ``places`` are those of a vector, or number, in the rows that begin at ``starts``;
     ``spread`` makes a number as wide.
@@ -104,6 +106,14 @@ def _by_vectors(builder, starts, n, body):
         places = [builder.bitcast(place, vector.as_pointer()) for place in numbers]
         body(places, lambda value: _spread(builder, value, vector))
     rest = builder.mul(whole, size)
+    quarter = ir.VectorType(number, vector.count // 4)
+    size = ir.Constant(index, quarter.count)
+    quarters = builder.mul(builder.sdiv(n, size), size)
+    with cgutils.for_range_slice(builder, rest, quarters, size) as (at, _):
+        numbers = [builder.gep(start, [at]) for start in starts]
+        places = [builder.bitcast(place, quarter.as_pointer()) for place in numbers]
+        body(places, lambda value: _spread(builder, value, quarter))
+    rest = quarters
     with cgutils.for_range_slice(builder, rest, n, ir.Constant(index, 1)) as (at, _):
         body([builder.gep(start, [at]) for start in starts], lambda value: value)
 

@@ -28,6 +28,11 @@ _COLUMNS_AHEAD = 8
 _RADIX_BITS = 11
 
 
+def rounded(width: int) -> int:
+    """Columns of sums over entries: more are added faster than an odd few."""
+    return -(-width // 4) * 4
+
+
 @njit(forceinline=True, **JIT)
 def _request(weights, column):
     """Prefetch a column's numbers."""
@@ -40,14 +45,13 @@ def _request(weights, column):
 
 
 @njit(**JIT)
-def pool(weights, indptr, columns, values, out, start, stop):
-    """out[b] = [sum x v | sum (x v)^2 by factor | sum x w | sum (x v)^2 in all].
+def pool(weights, indptr, columns, values, by_factor, out, start, stop):
+    """out[b] = [sum x v | sum (x v)^2 | sum x w], or [sum x v | sum x w | sum (x v)^2].
 
-    By factor or in all: which, ``out``'s width tells.
+    The squares ``by_factor``, or in all. More columns of ``out`` are left alone.
     """
     factors, linear = weights
     k, n_linear = factors.shape[1], linear.shape[1]
-    by_factor = out.shape[1] == 2 * k + n_linear
     at = 2 * k if by_factor else k
     unit = values.shape[0] == 0
     acc, one = np.zeros((2, k), factors.dtype), factors.dtype.type(1)
@@ -72,19 +76,19 @@ def pool(weights, indptr, columns, values, out, start, stop):
 
 
 @njit(**JIT)
-def pool_by_column(weights, groups, values, out, start, stop):
+def pool_by_column(weights, groups, values, by_factor, out, start, stop):
     """Add to out[b] what `pool` writes, for the distinct columns start..stop alone.
 
     Column by column the table is read in order, each row once; ``out`` fits the cache.
+    Zero is added to what columns it has more.
     """
     factors, linear = weights
     distinct, bounds, order, rows = groups
     k, n_linear, width = factors.shape[1], linear.shape[1], out.shape[1]
-    by_factor = width == 2 * k + n_linear
     at = 2 * k if by_factor else k
     unit = values.shape[0] == 0
     last = rows.shape[0] - 1
-    terms, one = np.empty((1, width), factors.dtype), factors.dtype.type(1)
+    terms, one = np.zeros((1, width), factors.dtype), factors.dtype.type(1)
     for u in range(start, stop):
         _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
         c = distinct[u]
@@ -222,7 +226,9 @@ def _runs(keys, row_of):
 #   upstream (B, F + S + C + 1 + 1) [U1v | U2v | U1w | a | u2]: a column's entries add
 #                                   x U1v + x^2 (U2v or u2) v to its factors, which is
 #                                   F, 0 or k, and S, 0 or k, numbers; x U1w + x^2 a w
-#                                   to its linear weights; u2 is there where U2v is not
+#                                   to its linear weights; u2 is there where U2v is not;
+#                                   zeros follow, up to a `rounded` width
+#   by_factor                       whether there is U2v
 #   slots (B S, k) or (0, 0)        gradient of `scatter`'s slots
 #   n_slots                         S
 #   fields (n_columns,) or (0,)
@@ -231,11 +237,10 @@ def _runs(keys, row_of):
 @njit(forceinline=True, **JIT)
 def _widths(weights, gradient):
     """Where in `_column_gradient`'s row the linear part begins, and its end."""
-    upstream, slots = gradient[6], gradient[7]
-    k, n_linear = weights[0].shape[1], weights[1].shape[1]
+    upstream, by_factor, slots = gradient[6:9]
+    k = weights[0].shape[1]
     width = upstream.shape[1] + (k if slots.shape[0] > 0 else 0)
-    at = 2 * k if width == 2 * k + n_linear + 1 else k
-    return at, width
+    return 2 * k if by_factor else k, width
 
 
 @njit(forceinline=True, **JIT)
@@ -243,7 +248,7 @@ def _column_gradient(weights, gradient, u, acc, at):
     """Gradient of the u-th distinct column, into acc[0, :k] and acc[0, at:at + C]."""
     factors, linear = weights
     distinct, bounds, order, rows, _, values = gradient[:6]
-    upstream, slots = gradient[6:8]
+    upstream, by_factor, slots = gradient[6:9]
     k, n_linear, c = factors.shape[1], linear.shape[1], distinct[u]
     n_sums, skipped = upstream.shape[1], acc.shape[1] - upstream.shape[1]
     for i in range(bounds[u], bounds[u + 1]):
@@ -268,7 +273,7 @@ def _column_gradient(weights, gradient, u, acc, at):
     a = acc[0, at + n_linear]
     for d in range(n_linear):
         acc[0, at + d] += a * linear[c, d]
-    if at > k:
+    if by_factor:
         for j in range(k):
             acc[0, j] += acc[0, k + j] * factors[c, j]
     else:
@@ -282,7 +287,7 @@ def _column_gradient(weights, gradient, u, acc, at):
 def _add_slot_gradient(gradient, u, acc):
     """Add sum x dL/dslots over a column's entries to the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
-    slots, n_slots, fields = gradient[7:]
+    slots, n_slots, fields = gradient[8:]
     by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0
     if by_field:
         ahead = min(u + _COLUMNS_AHEAD, distinct.shape[0] - 1)

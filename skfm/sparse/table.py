@@ -68,6 +68,7 @@ class RowGradient:
         return (
             *groups.arrays(),
             *(self.batch.indptr, self.batch.values, upstream),
+            self.table.n_squares > 0,
             *(slots, n_slots, self.table.kernel_fields),
         )
 
@@ -232,9 +233,9 @@ class EmbeddingTable:
         n_parts = min(_MAX_PARTS, max(1, n_entries // _ENTRIES_PER_PART))
         share = np.arange(n_parts + 1) * n_entries // n_parts
         ends = np.searchsorted(groups.bounds, share)
-        shape = (n_parts, len(batch), self.width + max(1, self.n_squares))
-        sums = np.zeros(shape, self.numpy_dtype)
-        where = (self.host, groups.arrays(), batch.values)
+        width = kernels.rounded(self.width + max(1, self.n_squares))
+        sums = np.zeros((n_parts, len(batch), width), self.numpy_dtype)
+        where = (self.host, groups.arrays(), batch.values, self.n_squares > 0)
 
         def work(first: int, last: int) -> None:
             for part in range(first, last):
@@ -253,7 +254,8 @@ class EmbeddingTable:
         lengths = torch.from_numpy(np.diff(batch.indptr))
         if self.pooled:
             out = np.empty((n_rows, self.width + max(1, self.n_squares)), dtype)
-            parallel_for(kernels.pool, n_rows, n_threads, *where, out)
+            by_factor = self.n_squares > 0
+            parallel_for(kernels.pool, n_rows, n_threads, *where, by_factor, out)
             return self._pooled(torch.from_numpy(out), lengths)
         linear = np.empty((n_rows, self.n_linear), dtype)
         slots = np.zeros((n_rows, self.n_slots(batch), self.n_factors), dtype)
@@ -295,10 +297,10 @@ class EmbeddingTable:
         return Lookup(linear, None, None, slots, lengths, told)
 
     def _pooled(self, out: Tensor, lengths: Tensor) -> Lookup:
-        at = self.n_first + self.n_squares
-        linear = out[:, at : at + self.n_linear]
-        squares = out[:, self.n_first : at] if self.n_squares else out[:, -1:]
-        return Lookup(linear, out[:, : self.n_first], squares, None, lengths)
+        k, at = self.n_factors, self.n_first + self.n_squares
+        end = at + self.n_linear
+        squares = out[:, k:at] if self.n_squares else out[:, end : end + 1]
+        return Lookup(out[:, at:end], out[:, :k], squares, None, lengths)
 
     def gradient(
         self,
@@ -324,8 +326,7 @@ class EmbeddingTable:
         upstream = torch.cat([self._upstream(lookup) for lookup in lookups])
         at = self.n_first + self.n_squares
         upstream[:, at + self.n_linear] += penalty[:, 0]
-        second = slice(self.n_first, at) if self.n_squares else slice(-1, None)
-        upstream[:, second] += penalty[:, 1:]
+        upstream[:, self._second_order()] += penalty[:, 1:]
         slots = self._slot_gradient(lookups)
         n_threads = self.threads_for(batch, n_threads)
         return RowGradient(self, batch, upstream, slots, n_threads, groups)
@@ -336,16 +337,22 @@ class EmbeddingTable:
         Or with the second last, where it is the same for all factors.
         """
         n_first, at = self.n_first, self.n_first + self.n_squares
-        n_sums = at + self.n_linear + (1 if self.n_squares else 2)
-        upstream = lookup.linear.new_zeros(len(lookup.lengths), n_sums)
+        width = kernels.rounded(at + self.n_linear + 2)
+        upstream = lookup.linear.new_zeros(len(lookup.lengths), width)
         if lookup.linear.grad is not None:
             upstream[:, at : at + self.n_linear] = lookup.linear.grad
         if lookup.sum is not None and lookup.sum.grad is not None:
             upstream[:, :n_first] = lookup.sum.grad
         if lookup.sum_squares is not None and lookup.sum_squares.grad is not None:
-            second = slice(n_first, at) if self.n_squares else slice(-1, None)
-            upstream[:, second] = 2 * lookup.sum_squares.grad
+            upstream[:, self._second_order()] = 2 * lookup.sum_squares.grad
         return upstream
+
+    def _second_order(self) -> slice:
+        """Columns of `_upstream` that count the factors themselves."""
+        if self.n_squares:
+            return slice(self.n_first, self.n_first + self.n_squares)
+        last = self.n_first + self.n_linear + 1
+        return slice(last, last + 1)
 
     def _slot_gradient(self, lookups: Sequence[Lookup]) -> Tensor | None:
         """dL/dslots of the whole batch, parts padded to the widest."""

@@ -79,15 +79,15 @@ def reduce(
     row = torch.repeat_interleave(
         torch.arange(len(lengths), device=lengths.device), lengths
     )
-    first, by_factor, linear, a, second = upstream[row].split(
-        [n_first, n_squares, n_linear, 1, 0 if n_squares else 1], dim=1
-    )
+    sizes = [n_first, n_squares, n_linear, 1]
+    sizes.append(upstream.shape[1] - sum(sizes))
+    first, by_factor, linear, a, rest = upstream[row].split(sizes, dim=1)
     once, squared = values[:, None], values.square()[:, None]
     own = first * once if n_first else first.new_zeros(len(columns), k)
     if slots is not None:
         slot = slot_of_entries(indptr, columns, fields)
         own = own + slots[row, slot] * once
-    in_proportion = (by_factor if n_squares else second) * squared
+    in_proportion = (by_factor if n_squares else rest[:, :1]) * squared
     order = torch.argsort(columns, stable=True)
     distinct, counts = torch.unique_consecutive(columns[order], return_counts=True)
     parts = [linear * once, own, a * squared, in_proportion]
