@@ -15,7 +15,9 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import growth
 import memory
 import numpy as np
 import peers
@@ -162,13 +164,33 @@ def threads(data: Data) -> list[Row]:
     return rows
 
 
+def fits(data: Data) -> list[Row]:
+    """Whole fits with default parameters, 100,000 rows."""
+    X, y, cells = data.part(100_000)
+    rows = []
+    for name in ("FM", "DeepFM"):
+        model = getattr(skfm, f"{name}Classifier")(random_state=0)
+        ours = median_seconds(lambda model=model: model.fit(X, y))
+        for library, measure, given in (
+            ("LogisticRegression", peers.linear_seconds, X),
+            ("HistGradientBoosting", peers.boosting_seconds, cells),
+            ("LightGBM", peers.lightgbm_seconds, cells),
+        ):
+            theirs = peers.if_installed(measure, given, y)
+            what = f"{name}, {model.n_iter_} epochs"
+            rows.append(Row(what, ours, "s", library, theirs))
+    return rows
+
+
 SECTIONS: dict[str, Callable[[Data], list[Row]]] = {
     "fm": fm,
     "deep": deep,
+    "fits": fits,
     "predict": predict,
     "threads": threads,
     "small": lambda data: small.measure(),
     "memory": lambda data: memory.measure(),
+    "growth": lambda data: growth.measure(),
 }
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -96,26 +98,16 @@ def _by_vectors(builder, starts, n, body):
     ``places`` are those of a vector, or number, in the rows that begin at ``starts``;
     ``spread`` makes a number as wide.
     """
-    index, number = n.type, starts[0].type.pointee
-    vector = ir.VectorType(number, _lanes(number))
-    size = ir.Constant(index, vector.count)
-    whole = builder.sdiv(n, size)
-    with cgutils.for_range(builder, whole) as loop:
-        at = builder.mul(loop.index, size)
-        numbers = [builder.gep(start, [at]) for start in starts]
-        places = [builder.bitcast(place, vector.as_pointer()) for place in numbers]
-        body(places, lambda value: _spread(builder, value, vector))
-    rest = builder.mul(whole, size)
-    quarter = ir.VectorType(number, vector.count // 4)
-    size = ir.Constant(index, quarter.count)
-    quarters = builder.mul(builder.sdiv(n, size), size)
-    with cgutils.for_range_slice(builder, rest, quarters, size) as (at, _):
-        numbers = [builder.gep(start, [at]) for start in starts]
-        places = [builder.bitcast(place, quarter.as_pointer()) for place in numbers]
-        body(places, lambda value: _spread(builder, value, quarter))
-    rest = quarters
-    with cgutils.for_range_slice(builder, rest, n, ir.Constant(index, 1)) as (at, _):
-        body([builder.gep(start, [at]) for start in starts], lambda value: value)
+    number, done = starts[0].type.pointee, ir.Constant(n.type, 0)
+    for lanes in (_lanes(number), _lanes(number) // 4, 1):
+        kind = ir.VectorType(number, lanes) if lanes > 1 else number
+        size = ir.Constant(n.type, lanes)
+        end = builder.mul(builder.sdiv(n, size), size)
+        with cgutils.for_range_slice(builder, done, end, size) as (at, _):
+            numbers = [builder.gep(start, [at]) for start in starts]
+            places = [builder.bitcast(place, kind.as_pointer()) for place in numbers]
+            body(places, functools.partial(_spread, builder, kind))
+        done = end
 
 
 def _bytes(number):
@@ -126,10 +118,13 @@ def _lanes(number):
     return CACHE_LINE // _bytes(number)
 
 
-def _spread(builder, value, vector):
-    empty = ir.Constant(vector, ir.Undefined)
+def _spread(builder, kind, value):
+    """A number in every lane of a vector; itself where numbers are asked for."""
+    if not isinstance(kind, ir.VectorType):
+        return value
+    empty = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
-    lanes = ir.VectorType(ir.IntType(32), vector.count)
+    lanes = ir.VectorType(ir.IntType(32), kind.count)
     return builder.shuffle_vector(first, empty, ir.Constant(lanes, None))
 
 
@@ -177,7 +172,7 @@ class Rows:
     def number(self, row, column):
         """A number, in every lane."""
         value = _load(self._builder, self.place(row, column))
-        return _spread(self._builder, value, self._vector)
+        return _spread(self._builder, self._vector, value)
 
     def vector(self, row, column=None):
         """What begins at a column, or at the start of the row."""

@@ -64,7 +64,8 @@ class RowGradient:
         upstream = self.upstream.numpy()
         slots, n_slots = np.empty((0, 0), upstream.dtype), 0
         if self.slots is not None:
-            slots, n_slots = self.slots.flatten(0, 1).numpy(), self.slots.shape[1]
+            n_slots = self.slots.shape[1]
+            slots = self.slots.flatten(0, 1).contiguous().numpy()
         return (
             *groups.arrays(),
             *(self.batch.indptr, self.batch.values, upstream),
