@@ -35,6 +35,33 @@ def add_squares(typingctx, out, out_row, out_begin, array, row, begin, n, x, kee
     return _adding(out, array, lambda builder, term: builder.fmul(term, term, _FMA))
 
 
+@intrinsic
+def add_powers(typingctx, out, out_row, out_begin, array, row, squared, n, x, keep):
+    """`add_row` with x^2 in the place of x where ``squared`` (1, n) is 1 and not 0."""
+
+    def codegen(context, builder, signature, args):
+        target, source, mask = (
+            Rows(context, builder, signature.args[i], args[i]) for i in (0, 3, 5)
+        )
+        n, x, keep = args[6:]
+        zero = ir.Constant(n.type, 0)
+        starts = [target.place(*args[1:3]), source.place(args[4]), mask.place(zero)]
+        more = builder.fsub(builder.fmul(x, x, _FMA), x, _FMA)
+
+        def body(places, spread):
+            old, term, chosen = (_load(builder, place) for place in places)
+            power = multiply_add(builder, chosen, spread(more), spread(x))
+            old = builder.select(keep, old, ir.Constant(old.type, None))
+            _store(builder, multiply_add(builder, power, term, old), places[0])
+
+        _by_vectors(builder, starts, n, body)
+        return context.get_dummy_value()
+
+    whole = types.intp
+    arguments = out, whole, whole, array, whole, squared, whole, array.dtype
+    return types.void(*arguments, types.boolean), codegen
+
+
 def _adding(out, array, of_term):
     def codegen(context, builder, signature, args):
         starts = [

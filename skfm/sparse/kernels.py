@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from ..jit import JIT, prefetch, prefetch_row
-from ..vectors import add_row, add_squares, sum_of_squares
+from ..vectors import add_powers, add_row, add_squares, sum_of_squares
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16
@@ -72,15 +72,19 @@ def pool(weights, indptr, columns, values, by_factor, out, start, stop):
         if by_factor:
             add_row(out, b, k, acc, 1, 0, k, one, False)
         else:
-            out[b, at + n_linear] = acc[1].sum()
+            total = factors.dtype.type(0)
+            for j in range(k):
+                total += acc[1, j]
+            out[b, at + n_linear] = total
 
 
 @njit(**JIT)
-def pool_by_column(weights, groups, values, by_factor, out, start, stop):
+def pool_by_column(weights, groups, values, by_factor, squared, out, start, stop):
     """Add to out[b] what `pool` writes, for the distinct columns start..stop alone.
 
     Column by column the table is read in order, each row once; ``out`` fits the cache.
-    Zero is added to what columns it has more.
+    Zero is added to what columns it has more. ``squared`` (1, width) is 1 for columns
+    of squares, else 0.
     """
     factors, linear = weights
     distinct, bounds, order, rows = groups
@@ -105,16 +109,7 @@ def pool_by_column(weights, groups, values, by_factor, out, start, stop):
                 add_row(out, rows[i], 0, terms, 0, 0, width, one, True)
             else:
                 x = values[order[i]]
-                _add_powers(out, rows[i], terms, 0, k, at, at + n_linear, x, True)
-
-
-@njit(forceinline=True, **JIT)
-def _add_powers(out, out_row, terms, row, k, at, end, x, keep):
-    """Add x terms[row], but x^2 terms[row] from k to ``at`` and from ``end`` on."""
-    add_row(out, out_row, 0, terms, row, 0, k, x, keep)
-    add_row(out, out_row, k, terms, row, k, at - k, x * x, keep)
-    add_row(out, out_row, at, terms, row, at, end - at, x, keep)
-    add_row(out, out_row, end, terms, row, end, out.shape[1] - end, x * x, keep)
+                add_powers(out, rows[i], 0, terms, 0, squared, width, x, True)
 
 
 @njit(**JIT)
@@ -229,6 +224,7 @@ def _runs(keys, row_of):
 #                                   to its linear weights; u2 is there where U2v is not;
 #                                   zeros follow, up to a `rounded` width
 #   by_factor                       whether there is U2v
+#   squared (1, width of upstream)  1 for the columns that count by x^2, else 0
 #   slots (B S, k) or (0, 0)        gradient of `scatter`'s slots
 #   n_slots                         S
 #   fields (n_columns,) or (0,)
@@ -237,7 +233,7 @@ def _runs(keys, row_of):
 @njit(forceinline=True, **JIT)
 def _widths(weights, gradient):
     """Where in `_column_gradient`'s row the linear part begins, and its end."""
-    upstream, by_factor, slots = gradient[6:9]
+    upstream, by_factor, _, slots = gradient[6:10]
     k = weights[0].shape[1]
     width = upstream.shape[1] + (k if slots.shape[0] > 0 else 0)
     return 2 * k if by_factor else k, width
@@ -248,7 +244,7 @@ def _column_gradient(weights, gradient, u, acc, at):
     """Gradient of the u-th distinct column, into acc[0, :k] and acc[0, at:at + C]."""
     factors, linear = weights
     distinct, bounds, order, rows, _, values = gradient[:6]
-    upstream, by_factor, slots = gradient[6:9]
+    upstream, by_factor, squared, slots = gradient[6:10]
     k, n_linear, c = factors.shape[1], linear.shape[1], distinct[u]
     n_sums, skipped = upstream.shape[1], acc.shape[1] - upstream.shape[1]
     for i in range(bounds[u], bounds[u + 1]):
@@ -258,17 +254,7 @@ def _column_gradient(weights, gradient, u, acc, at):
             add_row(acc, 0, skipped, upstream, rows[i], 0, n_sums, one, again)
         else:
             x = values[order[i]]
-            _add_powers(
-                acc[:, skipped:],
-                0,
-                upstream,
-                rows[i],
-                k - skipped,
-                at - skipped,
-                at - skipped + n_linear,
-                x,
-                again,
-            )
+            add_powers(acc, 0, skipped, upstream, rows[i], squared, n_sums, x, again)
     # What is in proportion to the weights.
     a = acc[0, at + n_linear]
     for d in range(n_linear):
@@ -287,7 +273,7 @@ def _column_gradient(weights, gradient, u, acc, at):
 def _add_slot_gradient(gradient, u, acc):
     """Add sum x dL/dslots over a column's entries to the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
-    slots, n_slots, fields = gradient[8:]
+    slots, n_slots, fields = gradient[9:]
     by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0
     if by_field:
         ahead = min(u + _COLUMNS_AHEAD, distinct.shape[0] - 1)

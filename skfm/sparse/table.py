@@ -69,7 +69,7 @@ class RowGradient:
         return (
             *groups.arrays(),
             *(self.batch.indptr, self.batch.values, upstream),
-            self.table.n_squares > 0,
+            *(self.table.n_squares > 0, self.table.squared_upstream),
             *(slots, n_slots, self.table.kernel_fields),
         )
 
@@ -140,6 +140,8 @@ class EmbeddingTable:
         device = torch.device(device)
         self.on_cpu = device.type == "cpu" and use_kernels
         self.numpy_dtype = torch_to_numpy(dtype)
+        self._squared_sums = self._squared(1)
+        self.squared_upstream = self._squared(2)
         self._use(self.zeros(place=0, device=device))
         by_field = lookup == "by_field"
         self.n_fields = int(fields.max()) + 1 if by_field and fields is not None else 0
@@ -149,6 +151,17 @@ class EmbeddingTable:
             assert fields is not None
             self.kernel_fields = np.array(fields, np.int32)
             self.slot_fields = torch.from_numpy(self.kernel_fields).to(device)
+
+    def _squared(self, n_last: int) -> np.ndarray:
+        """1 for the columns of sums over entries that count by x^2: see `kernels`.
+
+        ``n_last`` columns, at most, follow the linear part.
+        """
+        at = self.n_first + self.n_squares
+        width = kernels.rounded(at + self.n_linear + n_last)
+        squared = np.zeros((1, width), self.numpy_dtype)
+        squared[:, self.n_first : at] = squared[:, at + self.n_linear :] = 1
+        return squared
 
     def initialize(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
@@ -234,9 +247,9 @@ class EmbeddingTable:
         n_parts = min(_MAX_PARTS, max(1, n_entries // _ENTRIES_PER_PART))
         share = np.arange(n_parts + 1) * n_entries // n_parts
         ends = np.searchsorted(groups.bounds, share)
-        width = kernels.rounded(self.width + max(1, self.n_squares))
-        sums = np.zeros((n_parts, len(batch), width), self.numpy_dtype)
-        where = (self.host, groups.arrays(), batch.values, self.n_squares > 0)
+        squared, by_factor = self._squared_sums, self.n_squares > 0
+        sums = np.zeros((n_parts, len(batch), squared.shape[1]), self.numpy_dtype)
+        where = (self.host, groups.arrays(), batch.values, by_factor, squared)
 
         def work(first: int, last: int) -> None:
             for part in range(first, last):
@@ -338,7 +351,7 @@ class EmbeddingTable:
         Or with the second last, where it is the same for all factors.
         """
         n_first, at = self.n_first, self.n_first + self.n_squares
-        width = kernels.rounded(at + self.n_linear + 2)
+        width = self.squared_upstream.shape[1]
         upstream = lookup.linear.new_zeros(len(lookup.lengths), width)
         if lookup.linear.grad is not None:
             upstream[:, at : at + self.n_linear] = lookup.linear.grad
