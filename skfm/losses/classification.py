@@ -19,7 +19,10 @@ _PROBABILITY_FLOOR = np.finfo(np.float64).eps
 
 
 def _clip(probability: np.ndarray) -> np.ndarray:
-    return np.clip(probability, _PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
+    # np.clip takes five times as long for a single row.
+    above = np.maximum(probability, _PROBABILITY_FLOOR)
+    clipped: np.ndarray = np.minimum(above, 1 - _PROBABILITY_FLOOR)
+    return clipped
 
 
 class MultilabelLogLoss(ElementwiseLoss):
@@ -44,7 +47,9 @@ class BinaryLogLoss(MultilabelLogLoss):
 
     def link(self, scores: np.ndarray) -> np.ndarray:
         positive = super().link(scores[:, 0])
-        return np.column_stack([1 - positive, positive])
+        proba = np.empty((len(positive), 2), positive.dtype)
+        proba[:, 0], proba[:, 1] = 1 - positive, positive
+        return proba
 
 
 class MultinomialLogLoss(Loss):

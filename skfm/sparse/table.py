@@ -265,7 +265,7 @@ class EmbeddingTable:
     def _read_host(self, batch: Batch, n_threads: int) -> Lookup:
         n_rows, dtype = len(batch), self.numpy_dtype
         where = (self.host, batch.indptr, batch.columns, batch.values)
-        lengths = torch.from_numpy(np.diff(batch.indptr))
+        lengths = torch.from_numpy(batch.indptr[1:] - batch.indptr[:-1])
         if self.pooled:
             out = np.empty((n_rows, self.width + max(1, self.n_squares)), dtype)
             by_factor = self.n_squares > 0
