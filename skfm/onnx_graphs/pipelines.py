@@ -7,7 +7,8 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
 
-from .export import OPSET, import_onnx, model_bytes
+from .estimators import import_onnx, model_bytes
+from .tracing import OPSET
 
 
 def pipeline_model(pipeline: Pipeline, X: Any) -> bytes:
