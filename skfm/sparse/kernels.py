@@ -23,7 +23,7 @@ from ..vectors import add_powers, add_row, add_squares, sum_of_squares
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16
 #: Distinct columns ahead of the current one.
-_COLUMNS_AHEAD = 8
+_COLUMNS_AHEAD = 12
 #: Bits of a column sorted by one pass of the radix sort: 2048 counters fit in L1.
 _RADIX_BITS = 11
 
@@ -247,7 +247,9 @@ def _column_gradient(weights, gradient, u, acc, at):
     upstream, by_factor, squared, slots = gradient[6:10]
     k, n_linear, c = factors.shape[1], linear.shape[1], distinct[u]
     n_sums, skipped = upstream.shape[1], acc.shape[1] - upstream.shape[1]
+    end = rows.shape[0] - 1
     for i in range(bounds[u], bounds[u + 1]):
+        prefetch_row(upstream, rows[min(i + _COLUMNS_AHEAD, end)], n_sums)
         again = i > bounds[u]
         if values.shape[0] == 0:
             one = factors.dtype.type(1)
