@@ -152,8 +152,8 @@ class Rows:
             indptr,
             columns,
             self._pooled(indptr, columns, values, n_threads),
-            None if self.target is None else self.target[picked],
-            None if self.weight is None else self.weight[picked],
+            None if self.target is None else self.target.index_select(0, picked),
+            None if self.weight is None else self.weight.index_select(0, picked),
         )
 
     def _pooled(
