@@ -49,12 +49,12 @@ def add_powers(typingctx, out, out_row, out_begin, array, row, squared, n, x, ke
         more = builder.fsub(builder.fmul(x, x, _FMA), x, _FMA)
 
         def body(places, spread):
-            old, term, chosen = (_load(builder, place) for place in places)
+            old, term, chosen = (load(builder, place) for place in places)
             power = multiply_add(builder, chosen, spread(more), spread(x))
             old = builder.select(keep, old, ir.Constant(old.type, None))
-            _store(builder, multiply_add(builder, power, term, old), places[0])
+            store(builder, multiply_add(builder, power, term, old), places[0])
 
-        _by_vectors(builder, starts, n, body)
+        by_vectors(builder, starts, n, body)
         return context.get_dummy_value()
 
     whole = types.intp
@@ -74,13 +74,13 @@ def _adding(out, array, of_term):
 
         def body(places, spread):
             target, source = places
-            term = builder.fmul(spread(x), _load(builder, source), _FMA)
-            old = _load(builder, target)
+            term = builder.fmul(spread(x), load(builder, source), _FMA)
+            old = load(builder, target)
             old = builder.select(keep, old, ir.Constant(old.type, None))
             term = of_term(builder, term)
-            _store(builder, builder.fadd(old, term, _FMA), target)
+            store(builder, builder.fadd(old, term, _FMA), target)
 
-        _by_vectors(builder, starts, n, body)
+        by_vectors(builder, starts, n, body)
         return context.get_dummy_value()
 
     whole = types.intp
@@ -103,10 +103,10 @@ def sum_of_squares(typingctx, array, row, n):
         }
 
         def body(places, spread):
-            term = _load(builder, places[0])
+            term = load(builder, places[0])
             add_to(builder, sums[str(term.type)], term, term)
 
-        _by_vectors(builder, [start], args[2], body)
+        by_vectors(builder, [start], args[2], body)
         total, *vectors = map(builder.load, sums.values())
         for vector in vectors:
             name = f"llvm.vector.reduce.fadd.v{vector.type.count}f{8 * _bytes(number)}"
@@ -119,7 +119,7 @@ def sum_of_squares(typingctx, array, row, n):
     return array.dtype(array, types.intp, types.intp), codegen
 
 
-def _by_vectors(builder, starts, n, body):
+def by_vectors(builder, starts, n, body):
     """Run ``body(places, spread)`` for vectors, quarters of one, and what is left of n.
 
     ``places`` are those of a vector, or number, in the rows that begin at ``starts``;
@@ -135,6 +135,14 @@ def _by_vectors(builder, starts, n, body):
             places = [builder.bitcast(place, kind.as_pointer()) for place in numbers]
             body(places, functools.partial(_spread, builder, kind))
         done = end
+
+
+def places_of(context, builder, signature, wanted):
+    """Where rows begin, for `by_vectors`: (argument's number, array, row, column)."""
+    return [
+        Rows(context, builder, signature.args[number], array).place(row, column)
+        for number, array, row, column in wanted
+    ]
 
 
 def _bytes(number):
@@ -155,13 +163,13 @@ def _spread(builder, kind, value):
     return builder.shuffle_vector(first, empty, ir.Constant(lanes, None))
 
 
-def _load(builder, place):
+def load(builder, place):
     pointee = place.type.pointee
     number = getattr(pointee, "element", pointee)
     return builder.load(place, align=_bytes(number))
 
 
-def _store(builder, value, place):
+def store(builder, value, place):
     number = getattr(value.type, "element", value.type)
     builder.store(value, place, align=_bytes(number))
 
@@ -198,16 +206,16 @@ class Rows:
 
     def number(self, row, column):
         """A number, in every lane."""
-        value = _load(self._builder, self.place(row, column))
+        value = load(self._builder, self.place(row, column))
         return _spread(self._builder, self._vector, value)
 
     def vector(self, row, column=None):
         """What begins at a column, or at the start of the row."""
-        return _load(self._builder, self._vector_place(row, column))
+        return load(self._builder, self._vector_place(row, column))
 
     def put(self, row, column, value) -> None:
         """Write a vector."""
-        _store(self._builder, value, self._vector_place(row, column))
+        store(self._builder, value, self._vector_place(row, column))
 
     def add(self, row, column, x, y) -> None:
         """Add the product of two vectors."""

@@ -19,6 +19,7 @@ from numba import njit
 
 from ..jit import JIT, prefetch, prefetch_row
 from ..vectors import add_powers, add_row, add_squares, sum_of_squares
+from .steps import adagrad_row, adam_row
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16
@@ -110,6 +111,15 @@ def pool_by_column(weights, groups, values, by_factor, squared, out, start, stop
             else:
                 x = values[order[i]]
                 add_powers(out, rows[i], 0, terms, 0, squared, width, x, True)
+
+
+@njit(**JIT)
+def add_parts(sums, n_rows, start, stop):
+    """Add rows b + n_rows, b + 2 n_rows, ... of ``sums`` to row b, in that order."""
+    one, width = sums.dtype.type(1), sums.shape[1]
+    for b in range(start, stop):
+        for further in range(b + n_rows, sums.shape[0], n_rows):
+            add_row(sums, b, 0, sums, further, 0, width, one, True)
 
 
 @njit(**JIT)
@@ -232,20 +242,26 @@ def _runs(keys, row_of):
 
 @njit(forceinline=True, **JIT)
 def _widths(weights, gradient):
-    """Where in `_column_gradient`'s row the linear part begins, and its end."""
+    """Where in `_column_gradient`'s row the linear part begins and ends; its width."""
     upstream, by_factor, _, slots = gradient[6:10]
     k = weights[0].shape[1]
+    at = 2 * k if by_factor else k
     width = upstream.shape[1] + (k if slots.shape[0] > 0 else 0)
-    return 2 * k if by_factor else k, width
+    return at, at + weights[1].shape[1], width
 
 
 @njit(forceinline=True, **JIT)
 def _column_gradient(weights, gradient, u, acc, at):
-    """Gradient of the u-th distinct column, into acc[0, :k] and acc[0, at:at + C]."""
-    factors, linear = weights
+    """Gradient of the u-th distinct column, but for multiples of its weights.
+
+    Into acc[0, :k] and acc[0, at:at + C]; by how much the linear weights, and the
+    factors, are to be multiplied and added comes next. Nothing is returned: references
+    would be counted for each column.
+    """
+    factors = weights[0]
     distinct, bounds, order, rows, _, values = gradient[:6]
     upstream, by_factor, squared, slots = gradient[6:10]
-    k, n_linear, c = factors.shape[1], linear.shape[1], distinct[u]
+    k, c = factors.shape[1], distinct[u]
     n_sums, skipped = upstream.shape[1], acc.shape[1] - upstream.shape[1]
     end = rows.shape[0] - 1
     for i in range(bounds[u], bounds[u + 1]):
@@ -257,23 +273,16 @@ def _column_gradient(weights, gradient, u, acc, at):
         else:
             x = values[order[i]]
             add_powers(acc, 0, skipped, upstream, rows[i], squared, n_sums, x, again)
-    # What is in proportion to the weights.
-    a = acc[0, at + n_linear]
-    for d in range(n_linear):
-        acc[0, at + d] += a * linear[c, d]
     if by_factor:
         for j in range(k):
             acc[0, j] += acc[0, k + j] * factors[c, j]
-    else:
-        second = acc[0, at + n_linear + 1]
-        add_row(acc, 0, 0, factors, c, 0, k, second, skipped == 0)
     if slots.shape[0] > 0:
-        _add_slot_gradient(gradient, u, acc)
+        _set_slot_gradient(gradient, u, acc)
 
 
 @njit(forceinline=True, **JIT)
-def _add_slot_gradient(gradient, u, acc):
-    """Add sum x dL/dslots over a column's entries to the factors' part of ``acc``."""
+def _set_slot_gradient(gradient, u, acc):
+    """Sum of x dL/dslots over a column's entries, into the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
     slots, n_slots, fields = gradient[9:]
     by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0
@@ -285,59 +294,58 @@ def _add_slot_gradient(gradient, u, acc):
         p, b = np.int64(order[i]) if ordered else np.int64(0), np.int64(rows[i])
         x = slots.dtype.type(1) if values.shape[0] == 0 else values[p]
         slot = np.int64(fields[distinct[u]]) if by_field else p - indptr[b]
-        add_row(acc, 0, 0, slots, b * n_slots + slot, 0, slots.shape[1], x, True)
+        again = i > bounds[u]
+        add_row(acc, 0, 0, slots, b * n_slots + slot, 0, slots.shape[1], x, again)
 
 
 @njit(**JIT)
 def reduce(weights, gradient, out, start, stop):
     """out[u] = gradient of the u-th distinct column: [linear weights | factors]."""
-    distinct, (at, width) = gradient[0], _widths(weights, gradient)
+    distinct, (at, end, width) = gradient[0], _widths(weights, gradient)
     acc = np.empty((1, width), weights[0].dtype)
     k, n_linear, one = weights[0].shape[1], weights[1].shape[1], acc.dtype.type(1)
     for u in range(start, stop):
         _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
         _column_gradient(weights, gradient, u, acc, at)
+        c, a, second = distinct[u], acc[0, end], acc[0, end + 1]
         add_row(out, u, 0, acc, 0, at, n_linear, one, False)
+        add_row(out, u, 0, weights[1], c, 0, n_linear, a, True)
         add_row(out, u, n_linear, acc, 0, 0, k, one, False)
+        add_row(out, u, n_linear, weights[0], c, 0, k, second, True)
 
 
 @njit(**JIT)
 def sgd(weights, gradient, learning_rate, start, stop):
     """Reduce and step: w -= lr g."""
     factors, linear = weights
-    distinct, (at, width) = gradient[0], _widths(weights, gradient)
+    distinct, (at, end, width) = gradient[0], _widths(weights, gradient)
     acc = np.empty((1, width), factors.dtype)
+    k, n_linear = factors.shape[1], linear.shape[1]
     for u in range(start, stop):
         _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
         _column_gradient(weights, gradient, u, acc, at)
-        c = distinct[u]
-        add_row(factors, c, 0, acc, 0, 0, factors.shape[1], -learning_rate, True)
-        add_row(linear, c, 0, acc, 0, at, linear.shape[1], -learning_rate, True)
+        c, a, second = distinct[u], acc[0, end], acc[0, end + 1]
+        add_row(factors, c, 0, factors, c, 0, k, -learning_rate * second, True)
+        add_row(factors, c, 0, acc, 0, 0, k, -learning_rate, True)
+        add_row(linear, c, 0, linear, c, 0, n_linear, -learning_rate * a, True)
+        add_row(linear, c, 0, acc, 0, at, n_linear, -learning_rate, True)
 
 
 @njit(**JIT)
 def adagrad(weights, gradient, squares, learning_rate, epsilon, start, stop):
     """Reduce and step: s += g^2; w -= lr g / (sqrt(s) + eps)."""
-    distinct, (at, width) = gradient[0], _widths(weights, gradient)
+    distinct, (at, end, width) = gradient[0], _widths(weights, gradient)
     acc = np.empty((1, width), weights[0].dtype)
     settings = learning_rate, epsilon
+    k, n_linear = weights[0].shape[1], weights[1].shape[1]
     for u in range(start, stop):
         ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
         _request(weights, ahead)
         _request(squares, ahead)
         _column_gradient(weights, gradient, u, acc, at)
-        _adagrad_row(weights[0], squares[0], distinct[u], acc, 0, settings)
-        _adagrad_row(weights[1], squares[1], distinct[u], acc, at, settings)
-
-
-@njit(forceinline=True, **JIT)
-def _adagrad_row(weight, squares, c, acc, begin, settings):
-    learning_rate, epsilon = settings
-    for d in range(weight.shape[1]):
-        g = acc[0, begin + d]
-        s = squares[c, d] + g * g
-        squares[c, d] = s
-        weight[c, d] -= learning_rate * g / (np.sqrt(s) + epsilon)
+        c, a, second = distinct[u], acc[0, end], acc[0, end + 1]
+        adagrad_row(weights[0], squares[0], c, acc, 0, k, second, settings)
+        adagrad_row(weights[1], squares[1], c, acc, at, n_linear, a, settings)
 
 
 @njit(**JIT)
@@ -346,26 +354,15 @@ def adam(weights, gradient, mean, variance, settings, start, stop):
 
     settings = (step size lr / (1 - beta1^t), beta1, beta2, sqrt(1 - beta2^t), eps)
     """
-    distinct, (at, width) = gradient[0], _widths(weights, gradient)
+    distinct, (at, end, width) = gradient[0], _widths(weights, gradient)
     acc = np.empty((1, width), weights[0].dtype)
+    k, n_linear = weights[0].shape[1], weights[1].shape[1]
     for u in range(start, stop):
         ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
         _request(weights, ahead)
         _request(mean, ahead)
         _request(variance, ahead)
         _column_gradient(weights, gradient, u, acc, at)
-        c = distinct[u]
-        _adam_row(weights[0], mean[0], variance[0], c, acc, 0, settings)
-        _adam_row(weights[1], mean[1], variance[1], c, acc, at, settings)
-
-
-@njit(forceinline=True, **JIT)
-def _adam_row(weight, mean, variance, c, acc, begin, settings):
-    step_size, beta1, beta2, correction, epsilon = settings
-    one = weight.dtype.type(1)
-    for d in range(weight.shape[1]):
-        g = acc[0, begin + d]
-        m = beta1 * mean[c, d] + (one - beta1) * g
-        v = beta2 * variance[c, d] + (one - beta2) * g * g
-        mean[c, d], variance[c, d] = m, v
-        weight[c, d] -= step_size * m / (np.sqrt(v) / correction + epsilon)
+        c, a, second = distinct[u], acc[0, end], acc[0, end + 1]
+        adam_row(weights[0], mean[0], variance[0], c, acc, 0, k, second, settings)
+        adam_row(weights[1], mean[1], variance[1], c, acc, at, n_linear, a, settings)

@@ -248,16 +248,18 @@ class EmbeddingTable:
         share = np.arange(n_parts + 1) * n_entries // n_parts
         ends = np.searchsorted(groups.bounds, share)
         squared, by_factor = self._squared_sums, self.n_squares > 0
-        sums = np.zeros((n_parts, len(batch), squared.shape[1]), self.numpy_dtype)
+        n_rows, n_threads = len(batch), self.threads_for(batch, n_threads)
+        sums = np.empty((n_parts, n_rows, squared.shape[1]), self.numpy_dtype)
         where = (self.host, groups.arrays(), batch.values, by_factor, squared)
 
         def work(first: int, last: int) -> None:
             for part in range(first, last):
+                sums[part] = 0
                 kernels.pool_by_column(*where, sums[part], ends[part], ends[part + 1])
 
-        parallel_for(work, n_parts, self.threads_for(batch, n_threads))
-        for further in sums[1:]:
-            sums[0] += further
+        parallel_for(work, n_parts, n_threads)
+        flat = sums.reshape(-1, squared.shape[1])
+        parallel_for(kernels.add_parts, n_rows, n_threads, flat, n_rows)
         return self._pooled(
             torch.from_numpy(sums[0]), torch.from_numpy(np.diff(batch.indptr))
         )
