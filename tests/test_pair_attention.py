@@ -146,13 +146,11 @@ def test_kernels_equal_torch(lengths, padding, sizes, dtype):
     given = layer, embeddings.to(dtype), lengths
     expected = pooled_with_gradients(lambda *x: layer(*x)[0], *given)
     found = pooled_with_gradients(layer.pool, *given)
-    tolerance = 1e-9 if dtype == torch.float64 else 1e-3
+    # Gradients of biases are sums that cancel: their error is that of the terms.
+    rtol, atol = (1e-9, 1e-10) if dtype == torch.float64 else (1e-3, 1e-4)
     for ours, theirs in zip(found, expected, strict=True):
         theirs = torch.zeros_like(ours) if theirs is None else theirs
-        scale = theirs.abs().max().item() if theirs.numel() else 0
-        np.testing.assert_allclose(
-            ours, theirs, rtol=tolerance, atol=tolerance * (scale + 1e-3)
-        )
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
 
 
 def test_kernels_survive_huge_logits_and_show_nan():
