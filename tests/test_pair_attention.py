@@ -146,8 +146,8 @@ def test_kernels_equal_torch(lengths, padding, sizes, dtype):
     given = layer, embeddings.to(dtype), lengths
     expected = pooled_with_gradients(lambda *x: layer(*x)[0], *given)
     found = pooled_with_gradients(layer.pool, *given)
-    # Gradients of biases are sums that cancel: their error is that of the terms.
-    rtol, atol = (1e-9, 1e-10) if dtype == torch.float64 else (1e-3, 1e-4)
+    # In float32 both are off, most where large terms of a sum cancel.
+    rtol, atol = (1e-9, 1e-10) if dtype == torch.float64 else (1e-2, 2e-3)
     for ours, theirs in zip(found, expected, strict=True):
         theirs = torch.zeros_like(ours) if theirs is None else theirs
         np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
