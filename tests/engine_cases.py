@@ -31,11 +31,13 @@ def batch_of(X, dtype="float64"):
     return Rows(X, dtype).span(0, X.shape[0])
 
 
-def random_table(lookup, n_linear=1, dtype="float64", use_kernels=True, seed=1):
+def random_table(
+    lookup, n_linear=1, dtype="float64", use_kernels=True, seed=1, n_factors=N_FACTORS
+):
     table = EmbeddingTable(
         N_COLUMNS,
         n_linear,
-        N_FACTORS,
+        n_factors,
         lookup=lookup,
         fields=FIELDS if lookup == "by_field" else None,
         dtype=DTYPES[dtype],

@@ -283,3 +283,27 @@ def test_rows_are_read_and_written_by_index():
     assert torch.equal(
         rows[torch.tensor([2, 3])], torch.stack([numbers[2], -numbers[0]])
     )
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "adam"])
+@pytest.mark.parametrize("unit", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("lookup", LOOKUPS)
+def test_rows_of_vectors_and_a_rest(lookup, dtype, unit, optimizer):
+    """37 factors are two vectors or four, a quarter of one, and a number over."""
+    X = random_csr(3, unit=unit)
+    batch, results = batch_of(X, dtype), []
+    penalty = random_penalty(len(batch), dtype)
+    for use_kernels in (True, False):
+        table = random_table(lookup, 2, dtype, use_kernels, n_factors=37)
+        gradient = engine_gradient(table, batch, penalty)
+        stepper = OPTIMIZERS[optimizer](table, 0.1)
+        reduced = gradient.coalesce()[1]
+        stepper.step(gradient)
+        read = table.look_up(batch).leaves()
+        results.append(
+            [*read, reduced, table.weight[:], *(s[:] for s in stepper.state)]
+        )
+    tolerance = 100 * TOLERANCE[dtype]
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
