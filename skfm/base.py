@@ -207,25 +207,10 @@ class BaseModel(CallbackSupportMixin, Inputs):
             train, rest = choices.hold_out(
                 data.weight, self.validation_fraction, labels, rng, data.query
             )
-        settings = Settings(
-            max_iter=run.max_iter,
-            batch_size=choices.batch_size(self.batch_size, len(train)),
-            early_stopping=stop,
-            learning_rate=choices.learning_rate(
-                *(self.learning_rate, self.optimizer, n_rows),
-                ranked=data.query is not None,
-            ),
-            n_threads=resolve_n_jobs(self.n_jobs),
-            learning_rate_schedule=(
-                self.learning_rate_schedule if run.scheduled else "constant"
-            ),
-            warmup_epochs=self.warmup_epochs if run.scheduled else 0.0,
-            **{name: getattr(self, name) for name in _SETTINGS},
-        )
+        settings = self._settings(data, len(train), run, stop)
         loss = self._make_loss()
-        dtype = choices.dtype(self.dtype, data.X)
-        if resume:
-            dtype = self.network_.shape.dtype
+        before = self.network_.shape.dtype if resume else None
+        dtype = before or choices.dtype(self.dtype, data.X)
         rows = self._rows(data, loss, dtype)
         if resume:
             network = self.network_
@@ -251,6 +236,22 @@ class BaseModel(CallbackSupportMixin, Inputs):
         if resume:
             self._draw_new_columns(rows, train, rng)
         return trainer
+
+    def _settings(self, data: Data, n_train: int, run: Run, stop: bool) -> Settings:
+        schedule = self.learning_rate_schedule if run.scheduled else "constant"
+        return Settings(
+            max_iter=run.max_iter,
+            batch_size=choices.batch_size(self.batch_size, n_train),
+            early_stopping=stop,
+            learning_rate=choices.learning_rate(
+                *(self.learning_rate, self.optimizer, data.X.shape[0]),
+                ranked=data.query is not None,
+            ),
+            n_threads=resolve_n_jobs(self.n_jobs),
+            learning_rate_schedule=schedule,
+            warmup_epochs=self.warmup_epochs if run.scheduled else 0.0,
+            **{name: getattr(self, name) for name in _SETTINGS},
+        )
 
     def _rows(self, data: Data, loss: Loss, dtype: str) -> Rows:
         return Rows(
