@@ -21,8 +21,8 @@ def add_row(typingctx, out, out_row, out_begin, array, row, begin, n, x, keep):
     """out[out_row, out_begin + j] += x * array[row, begin + j] for j < n.
 
     For C-contiguous arrays of two dimensions that do not overlap; unless ``keep``, what
-    ``out`` held before counts as zero. Written out in vectors, always of the same
-    lanes: short rows cost the compiler's loops more time for questions about overlap
+    ``out`` held before counts as zero. Written out in vectors, always at the same
+    places: short rows cost the compiler's loops more time for questions about overlap
     than for the sums, and a load that straddles two stores of a moment ago waits until
     both have reached the cache.
     """
