@@ -101,9 +101,9 @@ class PairAttention(nn.Module):
         """
         m = embeddings.shape[1]
         first, second = torch.triu_indices(m, m, 1, device=embeddings.device)
-        # Indexing with [:, first] takes a quarter longer, backward pass included.
-        one, other = (embeddings.index_select(1, i) for i in (first, second))
-        products = one * other  # (B, P, k)
+        # `index_select` would have a backward pass whose sums run in no fixed order on
+        # a GPU.
+        products = embeddings[:, first] * embeddings[:, second]  # (B, P, k)
         logits = torch.relu(self.hidden(products)) @ self.projection  # (B, P)
         present = (second < lengths[:, None]).to(logits.dtype)
         # A finite mask, and a product: softmax over an all-masked row would be NaN,

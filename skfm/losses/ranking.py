@@ -84,7 +84,7 @@ class RankingLoss(Loss):
         assert queries is not None
         assert weight is not None
         per_query = self.per_query(scores[:, 0], target, queries, weight)
-        return torch.repeat_interleave(per_query, _tensor(queries.lengths(), scores))
+        return _by_row(per_query, _tensor(queries.lengths(), scores))
 
     def per_query(
         self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
@@ -179,10 +179,10 @@ class ListwiseLoss(RankingLoss):
     ) -> Tensor:
         lengths = _tensor(queries.lengths(), scores)
         highest = torch.segment_reduce(scores.detach(), "max", lengths=lengths)
-        centred = scores - torch.repeat_interleave(highest, lengths)
+        centred = scores - _by_row(highest, lengths)
         total = _sum_by_run(weight * centred.exp(), lengths)
         gain = weight * target
-        log_total = torch.repeat_interleave(total.log(), lengths)
+        log_total = _by_row(total.log(), lengths)
         return _mean_by_run((log_total - centred) * gain, gain, lengths)
 
 
@@ -220,6 +220,14 @@ def draw_pairs(relevance: np.ndarray, queries: Queries, n_pairs: int) -> Pairs:
 
 def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(like.device)
+
+
+def _by_row(per_query: Tensor, lengths: Tensor) -> Tensor:
+    """Each query's number for all of its rows."""
+    queries = torch.arange(len(lengths), device=lengths.device)
+    # `repeat_interleave` of the numbers would have a backward pass whose sums run in
+    # no fixed order on a GPU.
+    return per_query[torch.repeat_interleave(queries, lengths)]
 
 
 def _sum_by_run(values: Tensor, lengths: Tensor) -> Tensor:
