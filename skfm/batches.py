@@ -58,6 +58,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    def longest(self) -> int:
+        """Entries of the longest row."""
+        return int(np.diff(self.indptr).max(initial=0))
+
     def slice(self, start: int, stop: int) -> Batch:
         """Rows ``start`` to ``stop`` of this batch, as views; no query is cut."""
         lo, hi = int(self.indptr[start]), int(self.indptr[stop])

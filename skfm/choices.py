@@ -103,15 +103,18 @@ def hold_out(
 
 
 def device(asked: str) -> str:
-    """A device that exists.
+    """A device that exists and has what training needs.
 
     Raises
     ------
     ValueError
-        If torch does not know it or this machine does not have it.
+        If torch does not know it, this machine does not have it, or torch cannot sum
+        runs of rows on it.
     """
     try:
-        (torch.ones(1, device=asked) + 1).cpu()
+        rows = torch.ones(2, 1, device=asked)
+        lengths = torch.tensor([2], device=asked)
+        torch.segment_reduce(rows, "sum", lengths=lengths, axis=0).cpu()
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .batches import Batch
 from .dense import DenseAdam
+from .devices import DeviceBatch
 from .losses import Loss, RankingLoss
 from .network import Network
 from .replicas import Norms, Replica
@@ -100,12 +101,13 @@ class Learner:
         # By the work alone, so that the bits do not depend on the number of threads.
         n_parts = min(work / _WORK_PER_PART, settings.batch_size / _ROWS_PER_PART)
         n_replicas = min(_MAX_PARTS, max(1, int(n_parts)))
-        if not network.table.on_cpu:
+        if not network.table.uses_kernels:
             n_replicas = 1
         gradients = self.dense_optimizer.gradient_buffers(n_replicas)
+        # One draw, so that rows are shuffled alike on all devices.
+        seed = int(rng.integers(2**62))
         self.replicas = [
-            Replica(network, gradient, int(rng.integers(2**62)))
-            for gradient in gradients
+            Replica(network, gradient, seed + i) for i, gradient in enumerate(gradients)
         ]
         self._norms = Norms(network, self.replicas)
         self._strengths = gradients[0].new_tensor(
@@ -134,12 +136,14 @@ class Learner:
         self.table_optimizer.learning_rate = factor * settings.learning_rate
         self.dense_optimizer.learning_rate = factor * settings.network_learning_rate
 
-    def step(self, batch: Batch, groups: Groups | None, mean_weight: float) -> float:
+    def step(
+        self, batch: Batch | DeviceBatch, groups: Groups | None, mean_weight: float
+    ) -> float:
         """Learn from one batch.
 
         Parameters
         ----------
-        batch : Batch
+        batch : Batch or DeviceBatch
             With target and weight.
         groups : Groups or None
             Its entries by column, if already at hand.
@@ -153,10 +157,13 @@ class Learner:
             nothing is updated.
         """
         table, settings = self.network.table, self.settings
-        assert batch.weight is not None
-        share = batch.weight.to(table.weight.device) / (mean_weight * len(batch))
-        if table.on_cpu and groups is None:
+        if not table.uses_kernels:
+            batch = table.place(batch)
+        elif groups is None:
+            assert isinstance(batch, Batch)
             groups = table.group(batch)
+        assert batch.weight is not None
+        share = batch.weight / (mean_weight * len(batch))
         loss, lookups = self._backward(batch, groups, share)
         if not np.isfinite(loss):
             return loss
@@ -169,19 +176,19 @@ class Learner:
         )
         gradient.share = share
         touched = [table.weight, *self.table_optimizer.state]
-        with self.network.keep_fixed(batch.columns, touched):
+        with self.network.keep_fixed(gradient, touched):
             self.table_optimizer.step(gradient)
         self.dense_optimizer.step(settings.n_threads)
         self._norms.merge()
         return loss
 
     def _backward(
-        self, batch: Batch, groups: Groups | None, share: Tensor
+        self, batch: Batch | DeviceBatch, groups: Groups | None, share: Tensor
     ) -> tuple[float, list[Lookup]]:
         """Gradients of the weighted loss: replica i takes every n-th part from i on."""
         settings, n = self.settings, len(self.replicas)
         table, pooled = self.network.table, None
-        if table.pooled and groups is not None:
+        if table.pooled and groups is not None and isinstance(batch, Batch):
             pooled = table.pool_by_column(batch, groups, n_threads=settings.n_threads)
         parts = self.network.parts(batch, n)
         if batch.queries is not None:
@@ -209,17 +216,20 @@ class Learner:
         return sum(losses), [lookup for lookup in lookups if lookup is not None]
 
     def _part(
-        self, network: Network, rows: Batch, lookup: Lookup, weight: Tensor
+        self,
+        network: Network,
+        rows: Batch | DeviceBatch,
+        lookup: Lookup,
+        weight: Tensor,
     ) -> float:
         """Weighted loss of some rows; its gradients arrive where they belong."""
         assert rows.target is not None
-        target = rows.target.to(weight.device)
         with torch.enable_grad():
             scores = network(lookup)
             if isinstance(self.loss, RankingLoss):
-                per_row = self.loss.per_row(scores, target, rows.queries, weight)
+                per_row = self.loss.per_row(scores, rows.target, rows.queries, weight)
             else:
-                per_row = self.loss.per_row(scores, target)
+                per_row = self.loss.per_row(scores, rows.target)
             loss = (per_row * weight).sum()
             loss.backward()
         return loss.item()

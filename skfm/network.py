@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,12 +14,15 @@ from torch import Generator, Tensor, nn
 
 from .batches import Batch
 from .dense import flatten
-from .sparse import OPTIMIZERS, ColumnRows, EmbeddingTable, Lookup
+from .devices import DeviceBatch, free_memory, move
+from .sparse import OPTIMIZERS, ColumnRows, EmbeddingTable, Lookup, RowGradient
 from .threads import check_memory, parallel_for
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 #: Bytes that one chunk of rows may take: about what stays in cache.
 CHUNK_BYTES = 1 << 24
+#: On other devices, whose cores a chunk that stays in cache would not keep busy.
+DEVICE_CHUNK_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class Network(nn.Module):
             f"columns x {width} {shape.dtype} numbers need",
             "hash the categories into fewer columns, lower n_factors, or set "
             'dtype="float32".',
+            free_memory(torch.device(shape.device)),
         )
 
     @classmethod
@@ -201,31 +206,47 @@ class Network(nn.Module):
 
     @contextmanager
     def keep_fixed(
-        self, columns: np.ndarray, rows: Sequence[ColumnRows]
+        self, gradient: RowGradient, rows: Sequence[ColumnRows]
     ) -> Iterator[None]:
-        """Put what no step may change of ``columns`` back at the end.
+        """Put what no step may change back at the end.
 
         Parameters
         ----------
-        columns : ndarray of int
-            The columns that may change meanwhile.
+        gradient : RowGradient
+            Of the step: no other columns change meanwhile.
         rows : sequence of ColumnRows
             The table, and what is laid out as it is.
         """
-        linear = _among(columns, self.without_linear)
-        factors = columns if self.frozen else _among(columns, self.without_factors)
+        linear, factors = self._fixed_columns(gradient)
         kept = []
-        for parts, numbers in (
-            ([part.linear for part in rows], linear),
-            ([part.factors for part in rows], factors),
-        ):
-            if len(numbers):
-                index = torch.from_numpy(np.unique(numbers).astype(np.int64))
-                index = index.to(self.table.weight.device)
-                kept += [(part, index, part[index]) for part in parts]
+        if linear is not None:
+            kept += [(part.linear, linear, part.linear[linear]) for part in rows]
+        if factors is not None:
+            kept += [(part.factors, factors, part.factors[factors]) for part in rows]
         yield
         for part, index, values in kept:
             part[index] = values
+
+    def _fixed_columns(
+        self, gradient: RowGradient
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The columns of a step whose linear weights, and whose factors, stay."""
+        linear, factors = self._masks
+        if linear is None and factors is None and not self.frozen:
+            return None, None
+        columns = gradient.columns()
+        without_linear = None if linear is None else columns[linear[columns]]
+        if self.frozen:
+            return without_linear, columns
+        return without_linear, None if factors is None else columns[factors[columns]]
+
+    @cached_property
+    def _masks(self) -> tuple[Tensor | None, Tensor | None]:
+        """`without_linear` and `without_factors` where the table is."""
+        device = self.table.weight.device
+        masks = self.without_linear, self.without_factors
+        linear, factors = (m if m is None else move(m, device) for m in masks)
+        return linear, factors
 
     def prepare(self, batch: Batch) -> Batch:
         """What the network reads of rows of X: the rows as they are, or scaled."""
@@ -255,7 +276,8 @@ class Network(nn.Module):
     def chunk_rows(self, n_slots: int) -> int | None:
         """Rows of ``n_slots`` entries that fit the memory budget; None: any."""
         needed = self.numbers_per_row(n_slots) * self.bias.element_size()
-        return max(1, CHUNK_BYTES // needed) if needed else None
+        budget = CHUNK_BYTES if self.table.uses_kernels else DEVICE_CHUNK_BYTES
+        return max(1, budget // needed) if needed else None
 
     def work_per_row(self) -> float:
         """Multiplications that the dense layers spend on a row, roughly."""
@@ -272,7 +294,7 @@ class Network(nn.Module):
             scores = scores + lookup.linear
         return scores + (self.bias.detach() if self.fixed_bias else self.bias)
 
-    def parts(self, batch: Batch, n: int) -> list[tuple[int, int]]:
+    def parts(self, batch: Batch | DeviceBatch, n: int) -> list[tuple[int, int]]:
         """Rows of a batch in ``n`` equal parts, or more where memory asks for it."""
         rows = -(-len(batch) // n)
         budget = self.chunk_rows(self.table.n_slots(batch))
@@ -283,7 +305,12 @@ class Network(nn.Module):
 
     def score(self, batch: Batch, n_threads: int = 1) -> Tensor:
         """Raw scores of a batch, without a graph; call `eval` first."""
-        batch = self.prepare(batch)
+        return self.score_prepared(self.prepare(batch), n_threads)
+
+    def score_prepared(self, batch: Batch | DeviceBatch, n_threads: int = 1) -> Tensor:
+        """The same of a batch that `prepare` has returned."""
+        if not self.table.uses_kernels:
+            batch = self.table.place(batch)
         n_threads = self.table.threads_for(batch, n_threads)
         parts = self.parts(batch, n_threads)
         scores = self.bias.new_empty(len(batch), self.shape.n_outputs)
@@ -327,10 +354,6 @@ class Network(nn.Module):
         # A pickle may travel to a machine without the device: it lands on the CPU.
         config["shape"] = replace(self.shape, device="cpu")
         return _rebuild, (type(self), config, self.arrays())
-
-
-def _among(columns: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    return columns[:0] if mask is None else columns[mask[columns]]
 
 
 def _own_array(tensor: Tensor) -> np.ndarray:

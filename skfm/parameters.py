@@ -174,8 +174,7 @@ class SharedParameters(Parametrized):
         default="cpu",
         valid=[str],
         doc="""str
-            torch device to train and predict on, such as "cpu", "cuda", "cuda:1" or
-            "mps".""",
+            torch device to train and predict on, such as "cpu", "cuda" or "cuda:1".""",
     )
     n_jobs: int | None = param(
         default=None,

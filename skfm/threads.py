@@ -183,15 +183,17 @@ def available_memory() -> int:
     return 1 << 62
 
 
-def check_memory(needed: float, what: str, advice: str) -> None:
-    """Refuse what takes more bytes than there are.
+def check_memory(
+    needed: float, what: str, advice: str, available: int | None = None
+) -> None:
+    """Refuse what takes more bytes than ``available``, by default on the host.
 
     Raises
     ------
     MemoryError
         Saying what needs how much, and the advice.
     """
-    available = available_memory()
+    available = available_memory() if available is None else available
     if needed > available:
         raise MemoryError(
             f"{what} {needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB "

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from .batches import PREDICTION_BATCH, Batch, Rows, batch_bounds
+from .devices import DeviceBatch
+from .feeding import Feed
 from .learner import Learner, OptimizerState, Settings
 from .losses import Loss, RankingLoss
 from .network import Network
 from .schedules import Schedule
-from .shuffling import Draw, QueryShuffle, RowShuffle, Shuffle
-from .sparse import Groups
-from .threads import run_in_background, team, torch_threads
+from .shuffling import QueryShuffle, RowShuffle, Shuffle
+from .threads import team, torch_threads
 
 
 class Monitor(Protocol):
@@ -172,6 +173,9 @@ class Trainer:
         self._snapshot = Snapshot(self.learner, with_optimizers=keep_optimizers)
         if resume:
             self._snapshot.take()
+        self._feed = self._validation_feed = Feed(network, rows)
+        if validation is not None and validation[0] is not rows:
+            self._validation_feed = Feed(network, validation[0])
         assert rows.weight is not None
         self._shuffle = self._make_shuffle()
         self._schedule = Schedule(
@@ -249,9 +253,9 @@ class Trainer:
         self._check_finite(sum(_total(weight) for weight in weights))
         scores = [] if self.validation is None else [-self.evaluate()]
         if last and not scores:
-            few = self.rows.take(self.train[:PREDICTION_BATCH])
+            few = self._feed.take(self.train[:PREDICTION_BATCH])
             self.network.eval()
-            scored = self.network.score(few, self.settings.n_threads)
+            scored = self.network.score_prepared(few, self.settings.n_threads)
             self._check_finite(float(scored.sum()))
         for score in scores:
             self._check_finite(score)
@@ -289,7 +293,8 @@ class Trainer:
         self.learner.train()
         total, n_rows = 0.0, 0
         draws = self._shuffle.epoch(self.rng)
-        for i, (batch, groups) in enumerate(self._batches(draws)):
+        batches = self._feed.batches(draws, self.settings.n_threads)
+        for i, (batch, groups) in enumerate(batches):
             done = number + (i + 0.5) / len(draws)
             self.learner.scale_rates(self._schedule.factor(done))
             loss = self.learner.step(batch, groups, self._mean_weight)
@@ -297,24 +302,6 @@ class Trainer:
             total += loss * len(batch)
             n_rows += len(batch)
         return total / n_rows
-
-    def _batches(self, draws: list[Draw]) -> Iterator[tuple[Batch, Groups | None]]:
-        """The batches; with several threads, the next is made ready early."""
-        if self.settings.n_threads == 1 or len(draws) == 1:
-            yield from map(self._prepare, draws)
-            return
-        ahead = run_in_background(self._prepare, draws[0])
-        for draw in draws[1:]:
-            ready = ahead.result()
-            ahead = run_in_background(self._prepare, draw)
-            yield ready
-        yield ahead.result()
-
-    def _prepare(self, draw: Draw) -> tuple[Batch, Groups | None]:
-        batch = self.network.prepare(self.rows.take(draw.rows))
-        batch.queries = draw.queries
-        table = self.network.table
-        return batch, table.group(batch) if table.on_cpu else None
 
     def evaluate(self) -> float:
         """Mean weighted loss on the validation rows; if ranked, minus their NDCG."""
@@ -324,35 +311,37 @@ class Trainer:
         if isinstance(self.loss, RankingLoss):
             return -self._validation_ndcg(self.loss, rows, chosen)
         total, weight = 0.0, 0.0
-        for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
-            batch = rows.take(chosen[lo:hi], self.settings.n_threads)
+        for batch, scores in self._scored(chosen):
             assert batch.target is not None
             assert batch.weight is not None
-            scores = self.network.score(batch, self.settings.n_threads).cpu()
             per_row = self.loss.per_row(scores, batch.target).double()
             total += float((per_row * batch.weight).sum())
             weight += float(batch.weight.sum())
         return total / weight
 
+    def _scored(
+        self, chosen: np.ndarray
+    ) -> Iterator[tuple[Batch | DeviceBatch, Tensor]]:
+        """Validation rows and their scores, batch by batch."""
+        n_threads = self.settings.n_threads
+        for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
+            batch = self._validation_feed.take(chosen[lo:hi], n_threads)
+            yield batch, self.network.score_prepared(batch, n_threads)
+
     def _validation_ndcg(
         self, loss: RankingLoss, rows: Rows, chosen: np.ndarray
     ) -> float:
         assert rows.query is not None
-        scores, target, weight = [], [], []
-        for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
-            batch = rows.take(chosen[lo:hi], self.settings.n_threads)
-            assert batch.target is not None
-            assert batch.weight is not None
-            scored = self.network.score(batch, self.settings.n_threads)
-            self._check_finite(float(scored.sum()))
-            scores.append(scored.cpu().double().numpy())
-            target.append(batch.target.numpy())
-            weight.append(batch.weight.numpy())
+        assert rows.target is not None
+        assert rows.weight is not None
+        scores = torch.cat([scores for _, scores in self._scored(chosen)])
+        self._check_finite(float(scores.sum()))
+        picked = torch.from_numpy(chosen)
         return loss.validation_score(
-            np.concatenate(scores),
-            np.concatenate(target),
+            scores.cpu().double().numpy(),
+            rows.target[picked].numpy(),
             rows.query[chosen],
-            np.concatenate(weight),
+            rows.weight[picked].numpy(),
         )
 
     def _make_shuffle(self) -> Shuffle:

@@ -28,12 +28,12 @@ LEVEL_0 = (
     "encoding",
     "datasets",
 )
-LEVEL_1 = ("jit", "vectors", "threads", "queries", "structure", "batches")
+LEVEL_1 = ("jit", "vectors", "threads", "queries", "structure", "batches", "devices")
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
 LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
-LEVEL_3 += ("factorization", "pairwise", "pretraining", "serving", "shuffling")
-LEVEL_3 += ("checkpoints", "frequencies", "persistence")
+LEVEL_3 += ("factorization", "feeding", "pairwise", "pretraining", "serving")
+LEVEL_3 += ("checkpoints", "frequencies", "persistence", "shuffling")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
 LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
@@ -59,6 +59,7 @@ MODULES = {
     "queries": may_import(never="torch sklearn"),
     "structure": may_import("jit", "threads", never="sklearn"),
     "batches": may_import(*LEVEL_0, "jit", "queries", "structure", "threads"),
+    "devices": may_import("batches", "queries", never="sklearn"),
     "sparse": may_import(*LEVEL_1, never="sklearn"),
     "layers": may_import("jit", "vectors", never="sklearn"),
     "losses": may_import("queries", never="sklearn"),
@@ -68,8 +69,10 @@ MODULES = {
     "learner": may_import(*LEVELS_1_2, "network", "replicas", never="sklearn"),
     "schedules": may_import(never="torch sklearn"),
     "shuffling": may_import("batches", "queries", never="torch sklearn"),
+    "feeding": may_import(*LEVELS_1_2, "network", "shuffling", never="sklearn"),
     "training": may_import(
-        *LEVELS_1_2, "network", "learner", "schedules", "shuffling", never="sklearn"
+        *(*LEVELS_1_2, "feeding", "network", "learner", "schedules", "shuffling"),
+        never="sklearn",
     ),
     "choices": may_import(),
     "callbacks": may_import("training"),

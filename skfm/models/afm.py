@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from .._params import Interval, StrOptions, param
 from ..base import BaseModel
+from ..devices import free_memory
 from ..layers import Dropout, PairAttention
 from ..network import Shape
 from ..pairwise import Entries, PairwiseNetwork
@@ -36,7 +37,7 @@ class AFMNetwork(PairwiseNetwork):
         self.projection = PairProjection(shape)
 
     def numbers_per_row(self, n_slots: int) -> int:
-        if self.table.on_cpu:
+        if self.table.uses_kernels:
             return self.attention.numbers_per_row(n_slots)
         pairs = n_slots * (n_slots - 1) // 2
         width = self.shape.n_factors + self.attention.projection.shape[0]
@@ -48,6 +49,7 @@ class AFMNetwork(PairwiseNetwork):
             f"a row of X has {longest} entries, whose pairs need",
             "AFM is for rows with few entries. Use FM or NFM, lower n_factors or "
             "attention_size, or drop frequent columns.",
+            free_memory(self.table.weight.device),
         )
 
     def work_per_row(self) -> float:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from ..threads import parallel_for
 from . import kernels
+from .gradients import RowGradient
 from .rows import ColumnRows
-from .table import EmbeddingTable, RowGradient
+from .table import EmbeddingTable
 
 
 class RowOptimizer:
@@ -71,7 +72,7 @@ class RowOptimizer:
         """Update the table's rows that ``gradient`` touches."""
         self.n_steps += 1
         plain = self.fused and self.l1 is None and self.clip_norm is None
-        if not (plain and self.table.on_cpu):
+        if not (plain and self.table.uses_kernels):
             self._step_reduced(gradient)
             return
         parts = gradient.parts()

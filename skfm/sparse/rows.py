@@ -39,9 +39,12 @@ class ColumnRows:
     ) -> ColumnRows:
         """Zeros; see `skfm.sparse.memory.zeros` for ``place``."""
         n_columns, width = shape
-        factors = zeros((n_columns, width - n_linear), dtype, place=2 * place)
-        linear = zeros((n_columns, n_linear), dtype, place=2 * place + 1)
-        return cls(*(torch.from_numpy(part).to(device) for part in (factors, linear)))
+        shapes = [(n_columns, width - n_linear), (n_columns, n_linear)]
+        if torch.device(device).type != "cpu":
+            kind = torch.from_numpy(np.empty(0, dtype)).dtype
+            return cls(*(torch.zeros(s, dtype=kind, device=device) for s in shapes))
+        arrays = (zeros(s, dtype, place=2 * place + i) for i, s in enumerate(shapes))
+        return cls(*map(torch.from_numpy, arrays))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,10 @@ import torch
 from torch import Tensor
 
 from ..batches import Batch
+from ..devices import DeviceBatch, place
 from ..threads import parallel_for
 from . import kernels, torch_ops
+from .gradients import RowGradient
 from .lookup import Groups, Lookup
 from .rows import ColumnRows
 
@@ -23,73 +24,6 @@ _ENTRIES_PER_PART = 50_000
 _MAX_PARTS = 16
 
 _NO_FIELDS = np.empty(0, np.int32)
-
-
-@dataclass(slots=True)
-class RowGradient:
-    """Gradient of a table, zero but for the rows of a batch's columns.
-
-    Unreduced: the kernels reduce a column's entries, in row order, right where the
-    gradient is used, so it is never written to memory. `coalesce` writes it out.
-    """
-
-    table: EmbeddingTable
-    batch: Batch
-    upstream: Tensor
-    slots: Tensor | None
-    n_threads: int = 1
-    groups: Groups | None = None
-    share: Tensor | None = None
-
-    def absolute_shares(self) -> Tensor:
-        """Sum of ``share * abs(x)`` over each distinct column's entries, (U,).
-
-        ``share`` (B,) is how much each row counts in the batch's loss.
-        """
-        assert self.share is not None
-        if not self.table.on_cpu:
-            return torch_ops.absolute_shares(
-                *self.table.device_entries(self.batch), self.share
-            )
-        if self.groups is None:
-            self.groups = self.table.group(self.batch)
-        shares = self.share.numpy()[self.groups.rows]
-        if len(self.batch.values):
-            shares = shares * np.abs(self.batch.values[self.groups.order])
-        return torch.from_numpy(np.add.reduceat(shares, self.groups.bounds[:-1]))
-
-    def parts(self) -> tuple[Any, ...]:
-        """The arrays as the kernels take them."""
-        groups = self.groups or self.table.group(self.batch)
-        upstream = self.upstream.numpy()
-        slots, n_slots = np.empty((0, 0), upstream.dtype), 0
-        if self.slots is not None:
-            n_slots = self.slots.shape[1]
-            slots = self.slots.flatten(0, 1).contiguous().numpy()
-        return (
-            *groups.arrays(),
-            *(self.batch.indptr, self.batch.values, upstream),
-            *(self.table.n_squares > 0, self.table.squared_upstream),
-            *(slots, n_slots, self.table.kernel_fields),
-        )
-
-    def coalesce(self) -> tuple[Tensor, Tensor]:
-        """Distinct columns (U,), sorted, and their gradients (U, D)."""
-        table = self.table
-        if not table.on_cpu:
-            return torch_ops.reduce(
-                table.weight,
-                *table.device_entries(self.batch),
-                *(self.upstream, table.n_first, table.n_squares),
-                *(self.slots, table.slot_fields),
-            )
-        parts = self.parts()
-        distinct = parts[0]
-        out = np.empty((len(distinct), table.width), table.numpy_dtype)
-        parallel_for(
-            kernels.reduce, len(distinct), self.n_threads, table.host, parts, out
-        )
-        return torch.from_numpy(distinct.astype(np.int64)), torch.from_numpy(out)
 
 
 class EmbeddingTable:
@@ -138,7 +72,7 @@ class EmbeddingTable:
         self.n_first = n_factors if self.pooled else 0
         self.n_squares = n_factors if lookup == "pooled" else 0
         device = torch.device(device)
-        self.on_cpu = device.type == "cpu" and use_kernels
+        self.uses_kernels = device.type == "cpu" and use_kernels
         self.numpy_dtype = torch_to_numpy(dtype)
         self._squared_sums = self._squared(1)
         self.squared_upstream = self._squared(2)
@@ -192,10 +126,12 @@ class EmbeddingTable:
     def _use(self, weight: ColumnRows) -> None:
         self.weight = weight
         # What the kernels read.
-        self.host = weight.host() if self.on_cpu else None
+        self.host = weight.host() if self.uses_kernels else None
 
-    def threads_for(self, batch: Batch, n_threads: int) -> int:
+    def threads_for(self, batch: Batch | DeviceBatch, n_threads: int) -> int:
         """Threads that pay for a batch."""
+        if not self.uses_kernels:
+            return 1
         return max(1, min(n_threads, len(batch.columns) // _ENTRIES_PER_THREAD))
 
     def group(self, batch: Batch) -> Groups:
@@ -206,31 +142,29 @@ class EmbeddingTable:
         )
         return Groups(order, rows, distinct, bounds)
 
-    def device_entries(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """indptr, columns and values of a batch on the table's device."""
-        device = self.weight.device
-        values = batch.values
-        if len(values) == 0:
-            values = np.ones(len(batch.columns), self.numpy_dtype)
-        return (
-            torch.tensor(batch.indptr, device=device),
-            torch.tensor(batch.columns, dtype=torch.int64, device=device),
-            torch.tensor(values, device=device),
-        )
+    def place(self, batch: Batch | DeviceBatch) -> DeviceBatch:
+        """A batch on the table's device, moved there if it is not."""
+        if isinstance(batch, DeviceBatch):
+            return batch
+        return place(batch, self.weight.device)
 
-    def n_slots(self, batch: Batch) -> int:
+    def n_slots(self, batch: Batch | DeviceBatch) -> int:
         """Slots of the by-field or by-non-zero lookup of a batch."""
-        if self.lookup == "by_field":
-            return self.n_fields
-        return int(np.diff(batch.indptr).max(initial=0))
+        return self.n_fields if self.lookup == "by_field" else batch.longest()
 
     def look_up(
-        self, batch: Batch, *, n_threads: int = 1, training: bool = False
+        self,
+        batch: Batch | DeviceBatch,
+        *,
+        n_threads: int = 1,
+        training: bool = False,
     ) -> Lookup:
         """Read a batch; with ``training`` the results collect gradients."""
-        if self.on_cpu:
+        if self.uses_kernels:
+            assert isinstance(batch, Batch)
             lookup = self._read_host(batch, self.threads_for(batch, n_threads))
         else:
+            batch = self.place(batch)
             lookup = self.read_entries(self.entries(batch), batch)
         return lookup.collect_gradients() if training else lookup
 
@@ -288,28 +222,28 @@ class EmbeddingTable:
         parts = torch.from_numpy(linear), None, None, torch.from_numpy(slots)
         return Lookup(*parts, lengths, columns)
 
-    def entries(self, batch: Batch) -> Tensor:
+    def entries(self, batch: Batch | DeviceBatch) -> Tensor:
         """[x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""
-        _, columns, values = self.device_entries(batch)
-        return self.weight[columns] * values[:, None]
+        batch = self.place(batch)
+        return torch_ops.scale(self.weight[batch.columns], batch.values)
 
-    def read_entries(self, entries: Tensor, batch: Batch) -> Lookup:
+    def read_entries(self, entries: Tensor, batch: Batch | DeviceBatch) -> Lookup:
         """What `look_up` returns of ``entries`` in the place of the batch's own.
 
         In torch operations, through which gradients flow back to ``entries``.
         """
-        indptr, columns, _ = self.device_entries(batch)
-        lengths = indptr.diff()
+        batch = self.place(batch)
+        lengths = batch.indptr.diff()
         if self.pooled:
-            linear, total, squares = torch_ops.pool(entries, self.n_linear, indptr)
+            linear, total, squares = torch_ops.pool(entries, self.n_linear, lengths)
             if not self.n_squares:
                 squares = squares.sum(dim=1, keepdim=True)
             return Lookup(linear, total, squares, None, lengths)
         linear, slots = torch_ops.scatter(
-            *(entries, self.n_linear, indptr, columns),
+            *(entries, self.n_linear, batch),
             *(self.slot_fields, self.n_slots(batch)),
         )
-        told = columns if self.lookup == "by_nonzero" else None
+        told = batch.columns if self.lookup == "by_nonzero" else None
         return Lookup(linear, None, None, slots, lengths, told)
 
     def _pooled(self, out: Tensor, lengths: Tensor) -> Lookup:
@@ -320,7 +254,7 @@ class EmbeddingTable:
 
     def gradient(
         self,
-        batch: Batch,
+        batch: Batch | DeviceBatch,
         lookups: Sequence[Lookup],
         penalty: Tensor,
         *,
@@ -331,7 +265,7 @@ class EmbeddingTable:
 
         Parameters
         ----------
-        batch : Batch
+        batch : Batch or DeviceBatch
         lookups : sequence of Lookup
             Of consecutive parts of the batch, with gradients.
         penalty : Tensor of shape (B, 2)

@@ -9,7 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..devices import DeviceBatch
 from .rows import ColumnRows
+
+#: Entries that are added one after another when a column's are.
+_PIECE = 256
 
 
 def segment_sum(rows: Tensor, lengths: Tensor) -> Tensor:
@@ -19,24 +23,59 @@ def segment_sum(rows: Tensor, lengths: Tensor) -> Tensor:
     return torch.segment_reduce(rows, "sum", lengths=lengths, axis=0)
 
 
-def slot_of_entries(indptr: Tensor, columns: Tensor, fields: Tensor | None) -> Tensor:
+def sum_by_column(columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct columns (U,), sorted, and the sums of their ``rows`` (nnz, d).
+
+    By pieces, then over each column's: one thread of a GPU adds up a segment, and a
+    column that half of the rows have would keep it busy long after all others.
+    """
+    columns, order = torch.sort(columns, stable=True)
+    n_pieces = 1 + len(columns) // _PIECE
+    number = torch.arange(len(columns), device=columns.device) // _PIECE
+    keys, counts = torch.unique_consecutive(
+        columns * n_pieces + number, return_counts=True
+    )
+    pieces = segment_sum(rows[order], counts)
+    distinct, counts = torch.unique_consecutive(keys // n_pieces, return_counts=True)
+    return distinct, segment_sum(pieces, counts)
+
+
+def scale(rows: Tensor, values: Tensor) -> Tensor:
+    """Rows (nnz, d) times ``values`` (nnz,), which are all one where there are none."""
+    return rows * values[:, None] if len(values) else rows
+
+
+def row_of_entries(batch: DeviceBatch) -> Tensor:
+    """Each entry's row, (nnz,)."""
+    rows = torch.arange(len(batch), device=batch.indptr.device)
+    return _by_entry(rows, batch)
+
+
+def _by_entry(per_row: Tensor, batch: DeviceBatch) -> Tensor:
+    # Told the size of its result, torch need not ask the device for it.
+    n_entries = len(batch.columns)
+    lengths = batch.indptr.diff()
+    return torch.repeat_interleave(per_row, lengths, output_size=n_entries)
+
+
+def slot_of_entries(batch: DeviceBatch, fields: Tensor | None) -> Tensor:
     """Each entry's slot: its column's field, or its position in the row."""
+    columns = batch.columns
     if fields is not None:
         return fields[columns].long()
-    lengths = indptr.diff()
-    starts = torch.repeat_interleave(indptr[:-1], lengths)
+    starts = _by_entry(batch.indptr[:-1], batch)
     return torch.arange(len(columns), device=columns.device) - starts
 
 
 def pool(
-    entries: Tensor, n_linear: int, indptr: Tensor
+    entries: Tensor, n_linear: int, lengths: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Sum x w, sum x v and sum (x v)^2 per row.
 
     ``entries`` (nnz, D) are the columns' rows of the table times the values.
     """
     squares = entries[:, n_linear:].square()
-    sums = segment_sum(torch.cat([entries, squares], dim=1), indptr.diff())
+    sums = segment_sum(torch.cat([entries, squares], dim=1), lengths)
     k = squares.shape[1]
     linear, total, second = sums.split([n_linear, k, k], 1)
     return linear, total, second
@@ -45,28 +84,22 @@ def pool(
 def scatter(
     entries: Tensor,
     n_linear: int,
-    indptr: Tensor,
-    columns: Tensor,
+    batch: DeviceBatch,
     fields: Tensor | None,
     n_slots: int,
 ) -> tuple[Tensor, Tensor]:
     """Linear sums (B, C) and sums by slot (B, n_slots, k); ``entries`` as in `pool`."""
-    n_rows = len(indptr) - 1
-    lengths = indptr.diff()
-    linear = segment_sum(entries[:, :n_linear], lengths)
-    row = torch.repeat_interleave(torch.arange(n_rows, device=lengths.device), lengths)
-    slot = row * n_slots + slot_of_entries(indptr, columns, fields)
+    linear = segment_sum(entries[:, :n_linear], batch.indptr.diff())
+    slot = row_of_entries(batch) * n_slots + slot_of_entries(batch, fields)
     order = torch.argsort(slot, stable=True)
-    counts = torch.bincount(slot, minlength=n_rows * n_slots)
+    counts = torch.bincount(slot, minlength=len(batch) * n_slots)
     sums = segment_sum(entries[order, n_linear:], counts)
-    return linear, sums.view(n_rows, n_slots, entries.shape[1] - n_linear)
+    return linear, sums.view(len(batch), n_slots, entries.shape[1] - n_linear)
 
 
 def reduce(
     weight: ColumnRows,
-    indptr: Tensor,
-    columns: Tensor,
-    values: Tensor,
+    batch: DeviceBatch,
     upstream: Tensor,
     n_first: int,
     n_squares: int,
@@ -75,23 +108,17 @@ def reduce(
 ) -> tuple[Tensor, Tensor]:
     """Distinct columns (U,) and their gradients (U, D): see `kernels.reduce`."""
     n_linear, k = weight.linear.shape[1], weight.factors.shape[1]
-    lengths = indptr.diff()
-    row = torch.repeat_interleave(
-        torch.arange(len(lengths), device=lengths.device), lengths
-    )
+    values, squared = batch.values, batch.values.square()
+    row = row_of_entries(batch)
     sizes = [n_first, n_squares, n_linear, 1]
     sizes.append(upstream.shape[1] - sum(sizes))
     first, by_factor, linear, a, rest = upstream[row].split(sizes, dim=1)
-    once, squared = values[:, None], values.square()[:, None]
-    own = first * once if n_first else first.new_zeros(len(columns), k)
+    own = scale(first, values) if n_first else first.new_zeros(len(row), k)
     if slots is not None:
-        slot = slot_of_entries(indptr, columns, fields)
-        own = own + slots[row, slot] * once
-    in_proportion = (by_factor if n_squares else rest[:, :1]) * squared
-    order = torch.argsort(columns, stable=True)
-    distinct, counts = torch.unique_consecutive(columns[order], return_counts=True)
-    parts = [linear * once, own, a * squared, in_proportion]
-    sums = segment_sum(torch.cat(parts, dim=1)[order], counts)
+        own = own + scale(slots[row, slot_of_entries(batch, fields)], values)
+    in_proportion = scale(by_factor if n_squares else rest[:, :1], squared)
+    parts = [scale(linear, values), own, scale(a, squared), in_proportion]
+    distinct, sums = sum_by_column(batch.columns, torch.cat(parts, dim=1))
     of_linear, of_factors, a, second = sums.split(
         [n_linear, k, 1, in_proportion.shape[1]], 1
     )
@@ -100,12 +127,7 @@ def reduce(
     return distinct, torch.cat([of_linear, of_factors], dim=1)
 
 
-def absolute_shares(
-    indptr: Tensor, columns: Tensor, values: Tensor, share: Tensor
-) -> Tensor:
+def absolute_shares(batch: DeviceBatch, share: Tensor) -> Tensor:
     """Sum of ``share * abs(x)`` by distinct column: see `RowGradient`."""
-    lengths = indptr.diff()
-    entries = torch.repeat_interleave(share, lengths) * values.abs()
-    order = torch.argsort(columns, stable=True)
-    _, counts = torch.unique_consecutive(columns[order], return_counts=True)
-    return segment_sum(entries[order, None], counts)[:, 0]
+    entries = scale(_by_entry(share, batch)[:, None], batch.values.abs())
+    return sum_by_column(batch.columns, entries)[1][:, 0]
