@@ -213,7 +213,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
         dtype = before or choices.dtype(self.dtype, data.X)
         rows = self._rows(data, loss, dtype)
         if resume:
-            network = self.network_
+            network = self.network_.on(choices.device(self.device))
             network.check_memory(rows.longest())
         else:
             full_batch = settings.batch_size >= len(train)
@@ -234,7 +234,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
             checkpoint=open_checkpoint(self, run.max_iter),
         )
         if resume:
-            self._draw_new_columns(rows, train, rng)
+            self._draw_new_columns(trainer)
         return trainer
 
     def _settings(self, data: Data, n_train: int, run: Run, stop: bool) -> Settings:
@@ -308,13 +308,12 @@ class BaseModel(CallbackSupportMixin, Inputs):
         network.inherit(source.network_, known.seen, same_target=same)
         self._column_statistics += known
 
-    def _draw_new_columns(
-        self, rows: Rows, train: np.ndarray, rng: np.random.Generator
-    ) -> None:
+    def _draw_new_columns(self, trainer: Trainer) -> None:
         """Starting weights for columns that earlier fits have not seen."""
-        found = column_statistics(self.network_, rows, train)
+        network = trainer.network
+        found = column_statistics(network, trainer.rows, trainer.train)
         new = found.seen & ~self._column_statistics.seen
-        self.network_.draw_factors(new, rng, self.init_scale)
+        network.draw_factors(new, trainer.rng, self.init_scale)
         self._column_statistics += found
 
     def _check_same_network(self, X: Any) -> None:

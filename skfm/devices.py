@@ -86,9 +86,15 @@ def move(array: np.ndarray, device: torch.device) -> Tensor:
     To a GPU by way of pinned memory, which it reads while the host goes on; torch
     keeps that memory until it has been read.
     """
-    if device.type != "cuda":
-        return torch.tensor(array, device=device)
-    return torch.tensor(array, pin_memory=True).to(device, non_blocking=True)
+    pinned = device.type == "cuda"
+    staged = torch.empty(array.shape, dtype=torch_dtype(array.dtype), pin_memory=pinned)
+    staged.numpy()[...] = array
+    return staged.to(device, non_blocking=pinned)
+
+
+def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    """What torch calls it."""
+    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def free_memory(device: torch.device) -> int | None:

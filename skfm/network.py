@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -137,12 +138,20 @@ class Network(nn.Module):
     ) -> None:
         """Draw the dense weights, and the factors of ``columns`` (a mask)."""
         self.draw_factors(columns, rng, scale)
-        generator = Generator(device=self.shape.device)
-        generator.manual_seed(int(rng.integers(2**62)))
+        generator = Generator().manual_seed(int(rng.integers(2**62)))
         with torch.no_grad():
             for module in self.modules():
                 if module is not self and hasattr(module, "initialize"):
-                    module.initialize(generator)  # type: ignore[operator]
+                    self._initialize(module, generator)
+
+    def _initialize(self, module: Any, generator: Generator) -> None:
+        """Draw a layer's weights, on the host: the same ones for every device."""
+        if self.table.uses_kernels:
+            module.initialize(generator)
+            return
+        twin = copy.deepcopy(module).cpu()
+        twin.initialize(generator)
+        module.load_state_dict(twin.state_dict())
 
     def draw_factors(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
@@ -349,11 +358,18 @@ class Network(nn.Module):
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         self.load_state_dict(tensors)
 
+    def on(self, device: str) -> Network:
+        """This network, or a copy of it, on a device."""
+        if self.shape.device == device:
+            return self
+        return _rebuild(type(self), self._config_on(device), self.arrays())
+
     def __reduce__(self) -> tuple[Any, ...]:
-        config = dict(self.config)
         # A pickle may travel to a machine without the device: it lands on the CPU.
-        config["shape"] = replace(self.shape, device="cpu")
-        return _rebuild, (type(self), config, self.arrays())
+        return _rebuild, (type(self), self._config_on("cpu"), self.arrays())
+
+    def _config_on(self, device: str) -> dict[str, Any]:
+        return {**self.config, "shape": replace(self.shape, device=device)}
 
 
 def _own_array(tensor: Tensor) -> np.ndarray:

@@ -174,7 +174,8 @@ class SharedParameters(Parametrized):
         default="cpu",
         valid=[str],
         doc="""str
-            torch device to train and predict on, such as "cpu", "cuda" or "cuda:1".""",
+            torch device to train on, such as "cpu", "cuda" or "cuda:1"; predictions run
+            where the last training ran, and those of a loaded model on the CPU.""",
     )
     n_jobs: int | None = param(
         default=None,

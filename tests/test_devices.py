@@ -1,5 +1,7 @@
 """What runs on a device other than the CPU, run in torch on the CPU."""
 
+import copy
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -136,6 +138,30 @@ def test_a_table_moves_no_batch_that_is_there():
     placed = table.place(rows_of(random_csr(), dtype="float64").span(0, 17))
     assert isinstance(placed, DeviceBatch)
     assert table.place(placed) is placed
+
+
+class Staged:
+    """Stands for an int32 tensor of the host, and says how it was moved."""
+
+    def __init__(self, shape, dtype, pin_memory):
+        assert dtype == torch.int32
+        self.array, self.pinned = np.zeros(shape, np.int32), pin_memory
+
+    def numpy(self):
+        return self.array
+
+    def to(self, device, non_blocking):
+        return str(device), self.array, self.pinned, non_blocking
+
+
+@pytest.mark.parametrize(("name", "is_gpu"), [("cuda:1", True), ("xpu", False)])
+def test_the_way_to_a_gpu_is_pinned_memory(name, is_gpu, monkeypatch):
+    array, device = np.arange(3, dtype=np.int32), torch.device(name)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "empty", Staged)
+        where, moved, pinned, early = devices.move(array, device)
+    assert (where, pinned, early) == (name, is_gpu, is_gpu)
+    assert_array_equal(moved, array)
 
 
 @given(
@@ -276,6 +302,25 @@ def test_rows_are_shuffled_alike_whatever_the_parts(cls, in_torch, monkeypatch):
     in_parts = fitted(cls, **options)
     assert made["replicas"] == 8
     assert_allclose(scores(in_parts), scores(whole), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("cls", ALL_ESTIMATORS)
+def test_going_on_at_another_device(cls):
+    model = partial_fit(make(cls, fields=list(SIZES)))
+    stays, before = copy.deepcopy(model), model.network_
+    # By another name a device is another one.
+    partial_fit(model.set_params(device="cpu:0"))
+    assert model.network_ is not before
+    assert model.network_.shape.device == "cpu:0"
+    assert_array_equal(scores(model), scores(partial_fit(stays)))
+
+
+def test_a_device_that_is_gone_changes_nothing():
+    model = partial_fit(make(skfm.FMClassifier)).set_params(device="cuda:77")
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="device='cuda:77' is not available here"):
+        partial_fit(model)
+    assert vars(model) == before
 
 
 # Memory.

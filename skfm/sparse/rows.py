@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..devices import torch_dtype
 from .memory import zeros
 
 
@@ -41,7 +42,7 @@ class ColumnRows:
         n_columns, width = shape
         shapes = [(n_columns, width - n_linear), (n_columns, n_linear)]
         if torch.device(device).type != "cpu":
-            kind = torch.from_numpy(np.empty(0, dtype)).dtype
+            kind = torch_dtype(dtype)
             return cls(*(torch.zeros(s, dtype=kind, device=device) for s in shapes))
         arrays = (zeros(s, dtype, place=2 * place + i) for i, s in enumerate(shapes))
         return cls(*map(torch.from_numpy, arrays))
