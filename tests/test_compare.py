@@ -295,8 +295,9 @@ def test_failures_are_tried_again(tmp_path):
     options = {"scoring": "accuracy", "journal": tmp_path / "cells.jsonl"}
     fussy = Fussy(tmp_path, patience=2)
     (tmp_path / "fail").touch()
-    with pytest.warns(FitFailedWarning, match="RuntimeError: fussy today"):
+    with pytest.warns(FitFailedWarning, match="RuntimeError: fussy today") as warned:
         run({"fussy": fussy}, **options)
+    assert warned[0].filename == __file__
     (tmp_path / "fail").unlink()
     assert (run({"fussy": fussy}, **options).frame["n_failed"] == 0).all()
     assert fussy.n_fits() == 6

@@ -233,8 +233,9 @@ def test_terms_add_up_for_rankers_and_labels():
 
 def test_an_incomplete_explanation_warns():
     model = fitted(skfm.DCNClassifier, max_iter=60)
-    with pytest.warns(ConvergenceWarning, match=r"raise n_points \(=1\)"):
+    with pytest.warns(ConvergenceWarning, match=r"raise n_points \(=1\)") as warned:
         terms = explain(model, X, n_points=1)
+    assert warned[0].filename == __file__
     assert_allclose(sums(terms, 120), scores(model), atol=1e-9)
 
 

@@ -40,7 +40,7 @@ LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting"
 LEVELS_4_7 += ("onnx_graphs",)
 
 INSPECTED = ("_params", "batches", "fields", "frequencies", "layers", "network")
-INSPECTED += ("pairwise", "threads")
+INSPECTED += ("pairwise", "threads", "warn")
 
 # What each module may import of skfm, and which third parties it never may.
 # A module may always import its own submodules; a new module needs a line here.
@@ -51,7 +51,8 @@ MODULES = {
     "parameters": may_import("_params", never="torch"),
     "optimization": may_import("_params", "parameters", never="torch"),
     "fields": may_import("_params", never="torch"),
-    "encoding": may_import("_params", "fields", never="torch"),
+    "warn": may_import(never="torch"),
+    "encoding": may_import("_params", "fields", "warn", never="torch"),
     "datasets": may_import("_params", never="torch"),
     "jit": may_import(never="torch sklearn"),
     "vectors": may_import("jit", never="torch sklearn"),
@@ -95,7 +96,7 @@ MODULES = {
     ),
     "onnx_graphs": may_import("fitted", "network", "persistence", "sparse"),
     "plotting": may_import("inspection", never="torch numba"),
-    "model_selection": may_import("_params", "plotting", never="torch numba"),
+    "model_selection": may_import("_params", "plotting", "warn", never="torch numba"),
     "pipeline": may_import("fields", never="torch"),
     "skfm": may_import(*LEVELS_0_3, *LEVELS_4_7, "pipeline"),
 }

@@ -15,6 +15,7 @@ from estimator_cases import make, partial_fit, scores
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier
 from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
 
 from skfm import (
     DeepFMClassifier,
@@ -150,8 +151,10 @@ def test_counting_is_asked_for():
         model.predict(new)
     model.set_params(warn_unknown=True)
     counted = "who: 2 unknown, 1 missing; n: 0 unknown, 1 missing"
-    with pytest.warns(UserWarning, match=counted):
-        model.predict(new)
+    for asked in (model, make_pipeline("passthrough", model)):
+        with pytest.warns(UserWarning, match=counted) as warned:
+            asked.predict(new)
+        assert [warning.filename for warning in warned] == [__file__]
 
 
 def test_the_order_of_categories_may_change():

@@ -8,7 +8,6 @@ An estimator that takes tables itself holds a `TableCodec` and needs nothing els
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from skfm.encoding.categories import CategoryBlock
 from skfm.encoding.layout import assemble, make_blocks
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.tables import object_array
+from skfm.warn import warn
 
 __all__ = ["TableCodec"]
 
@@ -105,7 +105,7 @@ class TableCodec:
             if unknown or tally[-1]:
                 counts.append(f"{block.name}: {unknown} unknown, {tally[-1]} missing")
         if counts:
-            warnings.warn("Cells by column: " + "; ".join(counts), stacklevel=4)
+            warn("Cells by column: " + "; ".join(counts))
 
     def decode(self, X: sp.csr_matrix) -> NDArray[Any]:
         """Return the table of an encoded matrix, one object per cell."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from ..batches import Batch
 from ..network import Network
 from ..pairwise import PairwiseNetwork
 from ..threads import torch_threads
+from ..warn import warn
 from .gradients import TOLERANCE, integrated_gradients
 from .reading import Model, batches, rows_of_entries, to_float64
 
@@ -147,12 +147,11 @@ def _terms(
             scaled = part.contributions * model.scale
             yield part._replace(rows=start + part.rows, contributions=scaled)
     if n_incomplete:
-        warnings.warn(
+        warn(
             f"The terms of {n_incomplete} rows miss more than {TOLERANCE:.0%} of the "
             'interaction: see the terms "residual", or raise '
             f"n_points (={n_points}).",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from numbers import Integral
@@ -19,6 +18,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from ..warn import warn
 from .cells import Cell, run_cell
 from .comparison import Comparison
 from .journal import Journal, keys_of
@@ -247,11 +247,10 @@ def _warn_of_failures(folds: pd.DataFrame) -> None:
     if failed.empty:
         return
     first = failed.iloc[0]
-    warnings.warn(
+    warn(
         f"{len(failed)} of {len(folds)} fits failed, the first of {first['model']!r} "
         f"on {first['features']!r}: {first['error']}. See errors of the comparison.",
         FitFailedWarning,
-        stacklevel=3,
     )
 
 
