@@ -213,7 +213,8 @@ class BaseModel(CallbackSupportMixin, Inputs):
         dtype = before or choices.dtype(self.dtype, data.X)
         rows = self._rows(data, loss, dtype)
         if resume:
-            network = self.network_.on(choices.device(self.device))
+            device = choices.device(self.device)
+            network = self.network_.on(device, self.optimizer, run.max_iter)
             network.check_memory(rows.longest())
         else:
             full_batch = settings.batch_size >= len(train)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -31,16 +31,19 @@ _KERNEL_FLOATS = (np.dtype(np.float32).str, np.dtype(np.float64).str)
 MAX_COLUMNS = np.iinfo(np.int32).max
 
 
+Array = TypeVar("Array", np.ndarray, Tensor)
+
+
 @dataclass(slots=True)
-class Batch:
-    """Rows of X as the engine reads them.
+class AnyBatch(Generic[Array]):
+    """Rows of X, wherever their entries are.
 
     Attributes
     ----------
     indptr : ndarray of shape (B + 1,), int64
         Where each row's entries start, the first at 0.
-    columns : ndarray of shape (nnz,), int32
-    values : ndarray of shape (nnz,) or (0,)
+    columns : ndarray or Tensor of shape (nnz,)
+    values : ndarray or Tensor of shape (nnz,) or (0,)
         Empty when every value is one.
     target : Tensor of shape (B,) or (B, n_outputs), or None
     weight : Tensor of shape (B,), or None
@@ -49,8 +52,8 @@ class Batch:
     """
 
     indptr: np.ndarray
-    columns: np.ndarray
-    values: np.ndarray
+    columns: Array
+    values: Array
     target: Tensor | None = None
     weight: Tensor | None = None
     queries: Queries | None = None
@@ -62,17 +65,23 @@ class Batch:
         """Entries of the longest row."""
         return int(np.diff(self.indptr).max(initial=0))
 
-    def slice(self, start: int, stop: int) -> Batch:
+    def slice(self, start: int, stop: int) -> Self:
         """Rows ``start`` to ``stop`` of this batch, as views; no query is cut."""
         lo, hi = int(self.indptr[start]), int(self.indptr[stop])
-        return Batch(
-            self.indptr[start : stop + 1] - lo,
-            self.columns[lo:hi],
-            self.values[lo:hi],
-            None if self.target is None else self.target[start:stop],
-            None if self.weight is None else self.weight[start:stop],
-            None if self.queries is None else self.queries.slice(start, stop),
+        return replace(
+            self,
+            indptr=self.indptr[start : stop + 1] - lo,
+            columns=self.columns[lo:hi],
+            values=self.values[lo:hi],
+            target=None if self.target is None else self.target[start:stop],
+            weight=None if self.weight is None else self.weight[start:stop],
+            queries=None if self.queries is None else self.queries.slice(start, stop),
         )
+
+
+@dataclass(slots=True)
+class Batch(AnyBatch[np.ndarray]):
+    """Rows of X as the kernels read them: int32 ``columns``, floating ``values``."""
 
     def of_unit_length(self, dtype: np.dtype[Any]) -> Batch:
         """The same rows, each divided by its Euclidean norm; empty rows stay empty."""

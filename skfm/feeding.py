@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
+import torch
 
 from .batches import Batch, Rows
 from .devices import DeviceBatch, ResidentRows
 from .network import Network
 from .shuffling import Draw
 from .sparse import Groups
-from .threads import run_in_background
+from .threads import ahead_of_time
 
 
 class Feed:
@@ -24,44 +26,51 @@ class Feed:
     ----------
     network : Network
     rows : Rows
+    reserved : int, default=0
+        Bytes of the device's free memory that the run will need for something else.
     """
 
-    def __init__(self, network: Network, rows: Rows) -> None:
+    def __init__(self, network: Network, rows: Rows, reserved: int = 0) -> None:
         self._network, self._rows = network, rows
         self._resident: ResidentRows | None = None
-        table = network.table
-        if not table.uses_kernels and ResidentRows.fits(rows, table.weight.device):
-            place = table.weight.device
-            self._resident = ResidentRows(rows, network.prepare, place)
+        device = network.table.weight.device
+        if network.table.uses_kernels or not ResidentRows.fits(rows, device, reserved):
+            return
+        # Others may take memory at the same time.
+        with suppress(torch.OutOfMemoryError):
+            self._resident = ResidentRows(rows, network.prepare, device)
 
     def take(self, rows: np.ndarray, n_threads: int = 1) -> Batch | DeviceBatch:
         """Any rows, as `Network.score_prepared` and a learner take them."""
         if self._resident is not None:
             return self._resident.take(rows)
-        batch = self._network.prepare(self._rows.take(rows, n_threads))
-        table = self._network.table
-        return batch if table.uses_kernels else table.place(batch)
+        return self._place(self._network.prepare(self._rows.take(rows, n_threads)))
 
     def batches(
         self, draws: list[Draw], n_threads: int
     ) -> Iterator[tuple[Batch | DeviceBatch, Groups | None]]:
         """The batches, and their entries by column where kernels read them.
 
-        With several threads, the next is made ready early.
+        With several threads, the next is gathered early.
         """
-        if n_threads == 1 or len(draws) == 1:
-            yield from map(self._draw, draws)
+        if self._resident is not None:
+            for draw in draws:
+                batch = self._resident.take(draw.rows)
+                batch.queries = draw.queries
+                yield batch, None
             return
-        ahead = run_in_background(self._draw, draws[0])
-        for draw in draws[1:]:
-            ready = ahead.result()
-            ahead = run_in_background(self._draw, draw)
-            yield ready
-        yield ahead.result()
+        early = n_threads > 1 and len(draws) > 1
+        gathered = (ahead_of_time if early else map)(self._gather, draws)
+        # This thread alone speaks to the device: it may have a stream of its own there.
+        for on_host, groups in gathered:
+            yield self._place(on_host), groups
 
-    def _draw(self, draw: Draw) -> tuple[Batch | DeviceBatch, Groups | None]:
-        batch = self.take(draw.rows)
+    def _gather(self, draw: Draw) -> tuple[Batch, Groups | None]:
+        batch = self._network.prepare(self._rows.take(draw.rows))
         batch.queries = draw.queries
-        if isinstance(batch, Batch):
-            return batch, self._network.table.group(batch)
-        return batch, None
+        table = self._network.table
+        return batch, table.group(batch) if table.uses_kernels else None
+
+    def _place(self, batch: Batch) -> Batch | DeviceBatch:
+        table = self._network.table
+        return batch if table.uses_kernels else table.place(batch)

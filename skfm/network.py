@@ -23,7 +23,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 #: Bytes that one chunk of rows may take: about what stays in cache.
 CHUNK_BYTES = 1 << 24
 #: On other devices, whose cores a chunk that stays in cache would not keep busy.
-DEVICE_CHUNK_BYTES = 1 << 30
+DEVICE_CHUNK_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -358,11 +358,24 @@ class Network(nn.Module):
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         self.load_state_dict(tensors)
 
-    def on(self, device: str) -> Network:
-        """This network, or a copy of it, on a device."""
+    def on(self, device: str, optimizer: str, max_iter: int) -> Network:
+        """This network, or a copy of it, on a device, to be trained there.
+
+        Raises
+        ------
+        MemoryError
+            As `check_table`.
+        """
         if self.shape.device == device:
             return self
-        return _rebuild(type(self), self._config_on(device), self.arrays())
+        config = self._config_on(device)
+        self.check_table(config["shape"], optimizer, max_iter)
+        moved = self.build(**config)
+        for own, copied in zip(
+            self.tensors().values(), moved.tensors().values(), strict=True
+        ):
+            copied.copy_(own)
+        return moved
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle may travel to a machine without the device: it lands on the CPU.

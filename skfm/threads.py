@@ -11,13 +11,16 @@ import functools
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 #: Chunks per thread: enough to even out a slow core, few enough to cost nothing.
 _CHUNKS_PER_THREAD = 8
@@ -93,6 +96,18 @@ if hasattr(os, "register_at_fork"):
 def run_in_background(task: Callable[..., Any], *args: Any) -> Future[Any]:
     """Start ``task`` on the pool."""
     return _executor().submit(task, *args)
+
+
+def ahead_of_time(
+    task: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[Result]:
+    """``task(item)`` of each item in order, the next begun before it is asked for."""
+    ahead = run_in_background(task, items[0])
+    for item in items[1:]:
+        ready = ahead.result()
+        ahead = run_in_background(task, item)
+        yield ready
+    yield ahead.result()
 
 
 def parallel_for(

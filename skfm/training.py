@@ -87,6 +87,10 @@ class Snapshot:
         self._saved: list[Tensor] | None = None
         self.n_steps = learner.n_steps
 
+    def n_bytes(self) -> int:
+        """Memory that remembering takes."""
+        return sum(tensor.nbytes for tensor in self._live)
+
     def tensors(self) -> list[Tensor]:
         """What is remembered; nothing at first."""
         return self._saved or []
@@ -173,9 +177,10 @@ class Trainer:
         self._snapshot = Snapshot(self.learner, with_optimizers=keep_optimizers)
         if resume:
             self._snapshot.take()
-        self._feed = self._validation_feed = Feed(network, rows)
+        reserved = self._snapshot.n_bytes() if settings.max_iter > 1 else 0
+        self._feed = self._validation_feed = Feed(network, rows, reserved)
         if validation is not None and validation[0] is not rows:
-            self._validation_feed = Feed(network, validation[0])
+            self._validation_feed = Feed(network, validation[0], reserved)
         assert rows.weight is not None
         self._shuffle = self._make_shuffle()
         self._schedule = Schedule(
@@ -314,8 +319,8 @@ class Trainer:
         for batch, scores in self._scored(chosen):
             assert batch.target is not None
             assert batch.weight is not None
-            per_row = self.loss.per_row(scores, batch.target).double()
-            total += float((per_row * batch.weight).sum())
+            per_row = self.loss.per_row(scores, batch.target).cpu().double()
+            total += float((per_row * batch.weight.cpu()).sum())
             weight += float(batch.weight.sum())
         return total / weight
 

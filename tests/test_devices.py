@@ -56,8 +56,8 @@ def _count(monkeypatch, owner, name, counts, key):
 
 
 def same_batch(one, other):
-    assert_array_equal(one.bounds, other.bounds)
-    for name in ("indptr", "columns", "values", "target", "weight"):
+    assert_array_equal(one.indptr, other.indptr)
+    for name in ("lengths", "columns", "values", "target", "weight"):
         mine, its = getattr(one, name), getattr(other, name)
         assert (mine is None) == (its is None)
         if mine is not None:
@@ -71,14 +71,14 @@ def rows_of(matrix, mean_fields=None, dtype="float32"):
     return Rows(matrix, dtype, target, weight, mean_fields=mean_fields)
 
 
-@pytest.mark.parametrize("rows_at_once", [1, 4, 100])
+@pytest.mark.parametrize("entries_at_once", [1, 20, 1000])
 @pytest.mark.parametrize("mean_fields", [None, FIELDS])
 @pytest.mark.parametrize("unit", [True, False])
 @pytest.mark.parametrize("index_type", [np.int32, np.int64])
 def test_resident_rows_are_those_that_would_be_moved(
-    index_type, unit, mean_fields, rows_at_once, monkeypatch
+    index_type, unit, mean_fields, entries_at_once, monkeypatch
 ):
-    monkeypatch.setattr(devices, "_ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(devices, "_ENTRIES_AT_ONCE", entries_at_once)
     matrix = random_csr(unit=unit)
     matrix.indptr, matrix.indices = (
         part.astype(index_type) for part in (matrix.indptr, matrix.indices)
@@ -90,7 +90,7 @@ def test_resident_rows_are_those_that_would_be_moved(
         chosen = np.array(chosen, np.int64)
         expected = devices.place(rows.take(chosen), CPU)
         same_batch(resident.take(chosen), expected)
-        assert expected.columns.dtype == expected.indptr.dtype == torch.int64
+        assert expected.columns.dtype == expected.lengths.dtype == torch.int64
     assert expected.longest() == rows.longest() > 5
 
 
@@ -143,8 +143,8 @@ def test_a_table_moves_no_batch_that_is_there():
 class Staged:
     """Stands for an int32 tensor of the host, and says how it was moved."""
 
-    def __init__(self, shape, dtype, pin_memory):
-        assert dtype == torch.int32
+    def __init__(self, shape, dtype, device, pin_memory):
+        assert (dtype, device) == (torch.int32, "cpu")
         self.array, self.pinned = np.zeros(shape, np.int32), pin_memory
 
     def numpy(self):
@@ -348,12 +348,57 @@ def test_free_memory_counts_what_torch_holds_back(monkeypatch):
     assert devices.free_memory(CPU) == 1000 + 300 - 100
 
 
-def test_rows_stay_where_they_take_a_share_of_the_free_memory(monkeypatch):
-    rows = rows_of(random_csr())
-    needed = rows.indptr[-1] * 8 + len(rows) * 24
+def test_free_memory_of_a_device_that_does_not_tell(monkeypatch):
+    def refuse(device):
+        raise RuntimeError("not supported")
+
+    monkeypatch.setattr(torch, "cpu", Pretended)
+    monkeypatch.setattr(Pretended, "mem_get_info", refuse)
+    assert devices.free_memory(CPU) is None
+
+
+@pytest.mark.parametrize("n_outputs", [1, 1000])
+def test_rows_stay_where_they_take_a_share_of_the_free_memory(n_outputs, monkeypatch):
+    matrix = random_csr()
+    target = torch.zeros(matrix.shape[0], n_outputs)
+    rows = Rows(matrix, "float32", target, torch.ones(matrix.shape[0]))
+    needed = matrix.nnz * 8 + len(rows) * (8 + 4 * n_outputs + 4)
     for free, fits in [(None, False), (4 * needed, True), (4 * needed - 1, False)]:
         monkeypatch.setattr(devices, "free_memory", lambda device, free=free: free)
         assert ResidentRows.fits(rows, CPU) == fits
+    monkeypatch.setattr(devices, "free_memory", lambda device: 4 * needed + 500)
+    assert ResidentRows.fits(rows, CPU, 500)
+    assert not ResidentRows.fits(rows, CPU, 501)
+
+
+def test_the_best_epoch_has_room_of_its_own(in_torch, monkeypatch):
+    asked = []
+
+    def fits(rows, device, reserved):
+        asked.append(reserved)
+        return False
+
+    monkeypatch.setattr(ResidentRows, "fits", fits)
+    model = fitted(skfm.FMClassifier, max_iter=2, dtype="float64")
+    fitted(skfm.FMClassifier, max_iter=1)
+    assert asked == [8 * (X.shape[1] * (1 + model.n_factors) + 1), 0]
+
+
+def test_rows_are_streamed_if_the_memory_is_gone_after_all(in_torch, monkeypatch):
+    expected = scores(fitted(skfm.FMClassifier))
+    monkeypatch.setattr(devices, "free_memory", lambda device: PLENTY)
+
+    def no_room(*args):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(ResidentRows, "__init__", no_room)
+    assert_array_equal(scores(fitted(skfm.FMClassifier)), expected)
+
+
+def test_another_default_device_changes_nothing():
+    with torch.device("meta"):
+        moved = devices.move(np.arange(3), CPU)
+    assert_array_equal(moved, [0, 1, 2])
 
 
 def test_tables_that_do_not_fit_the_device(monkeypatch):
@@ -362,6 +407,15 @@ def test_tables_that_do_not_fit_the_device(monkeypatch):
     with pytest.raises(MemoryError, match=r"tables .* GiB available: hash"):
         model.fit(X, LABELS)
     assert not hasattr(model, "network_")
+
+
+def test_going_on_where_tables_do_not_fit(monkeypatch):
+    model = partial_fit(make(skfm.FMClassifier)).set_params(device="cpu:0")
+    before = dict(vars(model))
+    monkeypatch.setattr(skfm.network, "free_memory", lambda device: 100)
+    with pytest.raises(MemoryError, match="tables"):
+        partial_fit(model)
+    assert vars(model) == before
 
 
 def test_pairs_that_do_not_fit_the_device(monkeypatch):

@@ -84,7 +84,7 @@ class RankingLoss(Loss):
         assert queries is not None
         assert weight is not None
         per_query = self.per_query(scores[:, 0], target, queries, weight)
-        return _by_row(per_query, _tensor(queries.lengths(), scores))
+        return _by_row(per_query, _tensor(queries.lengths(), scores), len(scores))
 
     def per_query(
         self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
@@ -178,11 +178,12 @@ class ListwiseLoss(RankingLoss):
         self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
     ) -> Tensor:
         lengths = _tensor(queries.lengths(), scores)
-        highest = torch.segment_reduce(scores.detach(), "max", lengths=lengths)
-        centred = scores - _by_row(highest, lengths)
+        n_rows, plain = len(scores), scores.detach()
+        highest = torch.segment_reduce(plain, "max", lengths=lengths, unsafe=True)
+        centred = scores - _by_row(highest, lengths, n_rows)
         total = _sum_by_run(weight * centred.exp(), lengths)
         gain = weight * target
-        log_total = _by_row(total.log(), lengths)
+        log_total = _by_row(total.log(), lengths, n_rows)
         return _mean_by_run((log_total - centred) * gain, gain, lengths)
 
 
@@ -222,19 +223,19 @@ def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(like.device)
 
 
-def _by_row(per_query: Tensor, lengths: Tensor) -> Tensor:
+def _by_row(per_query: Tensor, lengths: Tensor, n_rows: int) -> Tensor:
     """Each query's number for all of its rows."""
     queries = torch.arange(len(lengths), device=lengths.device)
     # `repeat_interleave` of the numbers would have a backward pass whose sums run in
     # no fixed order on a GPU.
-    return per_query[torch.repeat_interleave(queries, lengths)]
+    return per_query[torch.repeat_interleave(queries, lengths, output_size=n_rows)]
 
 
 def _sum_by_run(values: Tensor, lengths: Tensor) -> Tensor:
     if len(values) == 0:
         # A sum of nothing, so that a batch without pairs has gradients: zero.
         return values.sum() + values.new_zeros(len(lengths))
-    return torch.segment_reduce(values, "sum", lengths=lengths)
+    return torch.segment_reduce(values, "sum", lengths=lengths, unsafe=True)
 
 
 def _mean_by_run(weighted: Tensor, weight: Tensor, lengths: Tensor) -> Tensor:

@@ -233,7 +233,7 @@ class EmbeddingTable:
         In torch operations, through which gradients flow back to ``entries``.
         """
         batch = self.place(batch)
-        lengths = batch.indptr.diff()
+        lengths = batch.lengths
         if self.pooled:
             linear, total, squares = torch_ops.pool(entries, self.n_linear, lengths)
             if not self.n_squares:

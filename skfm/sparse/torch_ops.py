@@ -20,7 +20,8 @@ def segment_sum(rows: Tensor, lengths: Tensor) -> Tensor:
     """Sum consecutive runs of ``rows`` (nnz, d) into (len(lengths), d)."""
     if rows.shape[1] == 0 or rows.shape[0] == 0:
         return rows.new_zeros(len(lengths), rows.shape[1])
-    return torch.segment_reduce(rows, "sum", lengths=lengths, axis=0)
+    # Unchecked, as a check of the lengths would wait for the device.
+    return torch.segment_reduce(rows, "sum", lengths=lengths, axis=0, unsafe=True)
 
 
 def sum_by_column(columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,15 +48,14 @@ def scale(rows: Tensor, values: Tensor) -> Tensor:
 
 def row_of_entries(batch: DeviceBatch) -> Tensor:
     """Each entry's row, (nnz,)."""
-    rows = torch.arange(len(batch), device=batch.indptr.device)
+    rows = torch.arange(len(batch), device=batch.lengths.device)
     return _by_entry(rows, batch)
 
 
 def _by_entry(per_row: Tensor, batch: DeviceBatch) -> Tensor:
     # Told the size of its result, torch need not ask the device for it.
     n_entries = len(batch.columns)
-    lengths = batch.indptr.diff()
-    return torch.repeat_interleave(per_row, lengths, output_size=n_entries)
+    return torch.repeat_interleave(per_row, batch.lengths, output_size=n_entries)
 
 
 def slot_of_entries(batch: DeviceBatch, fields: Tensor | None) -> Tensor:
@@ -63,7 +63,7 @@ def slot_of_entries(batch: DeviceBatch, fields: Tensor | None) -> Tensor:
     columns = batch.columns
     if fields is not None:
         return fields[columns].long()
-    starts = _by_entry(batch.indptr[:-1], batch)
+    starts = _by_entry(batch.lengths.cumsum(0) - batch.lengths, batch)
     return torch.arange(len(columns), device=columns.device) - starts
 
 
@@ -89,10 +89,12 @@ def scatter(
     n_slots: int,
 ) -> tuple[Tensor, Tensor]:
     """Linear sums (B, C) and sums by slot (B, n_slots, k); ``entries`` as in `pool`."""
-    linear = segment_sum(entries[:, :n_linear], batch.indptr.diff())
+    linear = segment_sum(entries[:, :n_linear], batch.lengths)
     slot = row_of_entries(batch) * n_slots + slot_of_entries(batch, fields)
     order = torch.argsort(slot, stable=True)
-    counts = torch.bincount(slot, minlength=len(batch) * n_slots)
+    # Not by `bincount`, which would wait for the device.
+    counts = slot.new_zeros(len(batch) * n_slots)
+    counts.index_add_(0, slot, torch.ones_like(slot))
     sums = segment_sum(entries[order, n_linear:], counts)
     return linear, sums.view(len(batch), n_slots, entries.shape[1] - n_linear)
 
