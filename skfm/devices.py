@@ -34,6 +34,7 @@ class DeviceBatch(AnyBatch[Tensor]):
     lengths: Tensor = field(kw_only=True)
 
     def slice(self, start: int, stop: int) -> DeviceBatch:
+        # Classes with slots have no `super()` of no arguments.
         part = AnyBatch.slice(self, start, stop)
         part.lengths = self.lengths[start:stop]
         return part
@@ -110,7 +111,7 @@ class ResidentRows:
         self._weight = None if rows.weight is None else rows.weight.to(device)
         low = at = 0
         while low < len(rows):
-            end = rows.indptr[low] + _ENTRIES_AT_ONCE
+            end = int(rows.indptr[low]) + _ENTRIES_AT_ONCE
             last = int(np.searchsorted(rows.indptr, end, side="right")) - 1
             batch = prepare(rows.span(low, max(last, low + 1)))
             self._fill(at, batch)

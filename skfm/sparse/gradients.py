@@ -39,9 +39,13 @@ class RowGradient:
         """The distinct columns (U,), sorted."""
         if isinstance(self.batch, DeviceBatch):
             return torch.unique(self.batch.columns)
+        distinct = self._by_column(self.batch).distinct
+        return torch.from_numpy(distinct.astype(np.int64))
+
+    def _by_column(self, batch: Batch) -> Groups:
         if self.groups is None:
-            self.groups = self.table.group(self.batch)
-        return torch.from_numpy(self.groups.distinct.astype(np.int64))
+            self.groups = self.table.group(batch)
+        return self.groups
 
     def absolute_shares(self) -> Tensor:
         """Sum of ``share * abs(x)`` over each distinct column's entries, (U,).
@@ -53,17 +57,16 @@ class RowGradient:
         if not self.table.uses_kernels:
             return torch_ops.absolute_shares(self.table.place(batch), self.share)
         assert isinstance(batch, Batch)
-        if self.groups is None:
-            self.groups = self.table.group(batch)
-        shares = self.share.numpy()[self.groups.rows]
+        groups = self._by_column(batch)
+        shares = self.share.numpy()[groups.rows]
         if len(batch.values):
-            shares = shares * np.abs(batch.values[self.groups.order])
-        return torch.from_numpy(np.add.reduceat(shares, self.groups.bounds[:-1]))
+            shares = shares * np.abs(batch.values[groups.order])
+        return torch.from_numpy(np.add.reduceat(shares, groups.bounds[:-1]))
 
     def parts(self) -> tuple[Any, ...]:
         """The arrays as the kernels take them."""
         assert isinstance(self.batch, Batch)
-        groups = self.groups or self.table.group(self.batch)
+        groups = self._by_column(self.batch)
         upstream = self.upstream.numpy()
         slots, n_slots = np.empty((0, 0), upstream.dtype), 0
         if self.slots is not None:
