@@ -90,6 +90,8 @@ class Learner:
     ) -> None:
         self.network, self.loss, self.settings = network, loss, settings
         self.table_optimizer = self._make_table_optimizer()
+        table = network.table
+        self._trained = table.linear_part() if network.frozen else table
         self.dense_optimizer = DenseAdam(
             network.parameters(),
             settings.network_learning_rate,
@@ -156,7 +158,7 @@ class Learner:
             Mean weighted loss of the batch before the step. If it is not finite,
             nothing is updated.
         """
-        table, settings = self.network.table, self.settings
+        table = self.network.table
         if not table.uses_kernels:
             batch = table.place(batch)
         elif groups is None:
@@ -167,20 +169,34 @@ class Learner:
         loss, lookups = self._backward(batch, groups, share)
         if not np.isfinite(loss):
             return loss
+        self._step_table(batch, groups, lookups, share)
+        self.dense_optimizer.step(self.settings.n_threads)
+        self._norms.merge()
+        return loss
+
+    def _step_table(
+        self,
+        batch: Batch | DeviceBatch,
+        groups: Groups | None,
+        lookups: list[Lookup],
+        share: Tensor,
+    ) -> None:
+        table, optimizer = self.network.table, self.table_optimizer
+        if self._trained is not table:
+            table, optimizer = self._trained, optimizer.of_linear_part(self._trained)
+        if not table.width:
+            return
         gradient = table.gradient(
             batch,
             lookups,
             share[:, None] * self._strengths,
             groups=groups,
-            n_threads=settings.n_threads,
+            n_threads=self.settings.n_threads,
         )
         gradient.share = share
-        touched = [table.weight, *self.table_optimizer.state]
-        with self.network.keep_fixed(gradient, touched):
-            self.table_optimizer.step(gradient)
-        self.dense_optimizer.step(settings.n_threads)
-        self._norms.merge()
-        return loss
+        with self.network.keep_fixed(gradient, [table.weight, *optimizer.state]):
+            optimizer.step(gradient)
+        self.table_optimizer.n_steps = optimizer.n_steps
 
     def _backward(
         self, batch: Batch | DeviceBatch, groups: Groups | None, share: Tensor
@@ -207,7 +223,7 @@ class Learner:
                         lookup = table.look_up(rows, n_threads=threads)
                     else:
                         lookup = pooled.pooled_rows(*parts[i])
-                    lookups[i] = lookup.collect_gradients()
+                    lookups[i] = lookup.collect_gradients(frozen=network.frozen)
                     losses[i] = self._part(
                         network, rows, lookup, share[slice(*parts[i])]
                     )

@@ -241,12 +241,12 @@ class Network(nn.Module):
     ) -> tuple[Tensor | None, Tensor | None]:
         """The columns of a step whose linear weights, and whose factors, stay."""
         linear, factors = self._masks
-        if linear is None and factors is None and not self.frozen:
+        if self.frozen:
+            factors = None  # no step is made on any
+        if linear is None and factors is None:
             return None, None
         columns = gradient.columns()
         without_linear = None if linear is None else columns[linear[columns]]
-        if self.frozen:
-            return without_linear, columns
         return without_linear, None if factors is None else columns[factors[columns]]
 
     @cached_property

@@ -65,6 +65,29 @@ def test_frozen_embeddings_stay_to_the_bit(family, fm):
     assert np.all(thawed.factors_ != expected)
 
 
+@pytest.mark.parametrize("penalties", [(0.0, 0.0), (0.01, 0.1)])
+def test_a_frozen_step_is_that_of_a_linear_model(fm, penalties):
+    alpha, ratio = penalties
+    settings = {
+        "optimizer": "sgd",
+        "learning_rate": 0.5,
+        "batch_size": len(Y),
+        "max_iter": 1,
+        "alpha_linear": alpha,
+        "alpha_factors": 1.0,
+        "l1_ratio_linear": ratio,
+        "dtype": "float64",
+    }
+    model = make("FM", init_from=fm, freeze=True, **settings).fit(X, Y)
+    residual = 1 / (1 + np.exp(-fm.decision_function(X))) - Y
+    occurrences = X.sum(axis=0) / len(Y)
+    gradient = X.T @ residual / len(Y) + alpha * (1 - ratio) * occurrences * fm.coef_
+    expected = fm.coef_ - 0.5 * gradient
+    pull = 0.5 * alpha * ratio * occurrences
+    expected = np.sign(expected) * np.maximum(np.abs(expected) - pull, 0)
+    assert_allclose(model.coef_, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam", "sgd"])
 def test_thawed_embeddings_move_as_if_their_optimizer_were_new(fm, optimizer):
     model = make("DeepFM", init_from=fm, freeze=True, optimizer=optimizer)

@@ -50,9 +50,9 @@ class Lookup:
             *(None, self.lengths[rows]),
         )
 
-    def collect_gradients(self) -> Lookup:
-        """Make the leaves collect gradients."""
-        for leaf in self.leaves():
+    def collect_gradients(self, *, frozen: bool = False) -> Lookup:
+        """Make the leaves collect gradients; ``frozen``, the linear part alone."""
+        for leaf in [self.linear] if frozen else self.leaves():
             leaf.requires_grad_()
         return self
 

@@ -10,6 +10,7 @@ hands out lazily, so columns that never occur cost nothing.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, ClassVar
 
@@ -67,6 +68,14 @@ class RowOptimizer:
 
     def _zeros(self, place: int) -> ColumnRows:
         return self.table.zeros(place=place, device=self.table.weight.device)
+
+    def of_linear_part(self, table: EmbeddingTable) -> RowOptimizer:
+        """This optimizer, to step on the table's `linear_part` alone."""
+        part = copy.copy(self)
+        part.table = table
+        part.state = [rows.linear_part() for rows in self.state]
+        part.l1 = None if self.l1 is None else self.l1[: table.width]
+        return part
 
     def step(self, gradient: RowGradient) -> None:
         """Update the table's rows that ``gradient`` touches."""

@@ -63,6 +63,10 @@ class ColumnRows:
         """What is stored."""
         return [self.factors, self.linear]
 
+    def linear_part(self) -> ColumnRows:
+        """The linear weights with no factors, in the same memory."""
+        return ColumnRows(self.factors[:, :0], self.linear)
+
     def host(self) -> tuple[np.ndarray, np.ndarray]:
         """What is stored as the kernels take it; on the CPU only."""
         return self.factors.numpy(), self.linear.numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,6 +123,15 @@ class EmbeddingTable:
         parts = {"factors": self.weight.factors, "linear": self.weight.linear}
         parts |= {name: torch.from_numpy(array) for name, array in arrays.items()}
         self._use(ColumnRows(**parts))
+
+    def linear_part(self) -> EmbeddingTable:
+        """What a step takes for the table where its factors are not to change."""
+        part = copy.copy(self)
+        part.n_factors = part.n_first = part.n_squares = 0
+        part.width, part.kernel_fields = self.n_linear, _NO_FIELDS
+        part.squared_upstream = part._squared(2)
+        part._use(self.weight.linear_part())
+        return part
 
     def _use(self, weight: ColumnRows) -> None:
         self.weight = weight
@@ -307,7 +317,7 @@ class EmbeddingTable:
     def _slot_gradient(self, lookups: Sequence[Lookup]) -> Tensor | None:
         """dL/dslots of the whole batch, parts padded to the widest."""
         parts = [lookup.slots for lookup in lookups if lookup.slots is not None]
-        if not parts:
+        if not parts or not self.n_factors:
             return None
         width = max(part.shape[1] for part in parts)
         grads = [_gradient_of(part) for part in parts]
