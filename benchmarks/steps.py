@@ -13,13 +13,13 @@ from workloads import FACTORS
 
 import skfm
 from skfm.dense import DenseAdam
+from skfm.feeding import Feed
 from skfm.learner import Learner
 from skfm.sparse import EmbeddingTable, RowOptimizer
-from skfm.training import Trainer
 
 #: The methods that make up a step, and what to call them.
 PARTS = [
-    (Trainer, "_prepare", "gather rows and group by column (in the background)"),
+    (Feed, "_gather", "gather rows and group by column (in the background)"),
     (EmbeddingTable, "pool_by_column", "look up"),
     (EmbeddingTable, "look_up", "look up"),
     (Learner, "_backward", "forward and backward, look-up included"),
