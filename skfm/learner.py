@@ -14,7 +14,7 @@ from .devices import DeviceBatch
 from .losses import Loss, RankingLoss
 from .network import Network
 from .replicas import Norms, Replica
-from .sparse import OPTIMIZERS, ColumnRows, Groups, Lookup, RowOptimizer
+from .sparse import OPTIMIZERS, ColumnRows, Groups, Lookup, RowGradient, RowOptimizer
 from .threads import parallel_for
 
 #: Work of a part of a batch (multiplications of the dense layers, plus the numbers
@@ -186,7 +186,8 @@ class Learner:
             table, optimizer = self._trained, optimizer.of_linear_part(self._trained)
         if not table.width:
             return
-        gradient = table.gradient(
+        gradient = RowGradient.of(
+            table,
             batch,
             lookups,
             share[:, None] * self._strengths,

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skfm.batches import Batch
-from skfm.sparse import OPTIMIZERS, ColumnRows, kernels
+from skfm.sparse import OPTIMIZERS, ColumnRows, RowGradient, kernels
 from skfm.sparse import table as table_module
 
 PATHS = [pytest.param(True, id="kernels"), pytest.param(False, id="torch")]
@@ -61,7 +61,7 @@ def test_batches_without_entries(lookup, use_kernels, n_rows):
     for leaf, reference in zip(result.leaves(), expected, strict=True):
         np.testing.assert_array_equal(leaf.detach(), reference)
     scalar_of(result.leaves()).backward()
-    gradient = table.gradient(batch, [result], torch.ones(n_rows, 2).double())
+    gradient = RowGradient.of(table, batch, [result], torch.ones(n_rows, 2).double())
     columns, rows = gradient.coalesce()
     assert columns.shape == (0,)
     assert rows.shape == (0, 1 + N_FACTORS)
@@ -81,7 +81,7 @@ def engine_gradient(table, batch, penalty, cuts=(), n_threads=1):
         part = batch.slice(start, stop)
         lookups.append(table.look_up(part, n_threads=n_threads, training=True))
         scalar_of(lookups[-1].leaves(), start).backward()
-    return table.gradient(batch, lookups, penalty, n_threads=n_threads)
+    return RowGradient.of(table, batch, lookups, penalty, n_threads=n_threads)
 
 
 def autograd_gradient(X, weight, n_linear, lookup, penalty):
@@ -128,7 +128,7 @@ def test_penalty_weighs_each_occurrence(lookup, use_kernels):
     batch = batch_of(X)
     result = table.look_up(batch, training=True)
     penalty = torch.tensor([[0.1, 0.7]], dtype=torch.float64).expand(4, 2)
-    columns, rows = table.gradient(batch, [result], penalty).coalesce()
+    columns, rows = RowGradient.of(table, batch, [result], penalty).coalesce()
     strength = torch.tensor([0.1] + [0.7] * N_FACTORS).double()
     times = torch.tensor([[1.0], [4.0 + 9.0 + 16.0]])
     assert columns.tolist() == [2, 5]

@@ -21,6 +21,7 @@ from numpy.testing import assert_allclose
 from sklearn.preprocessing import PolynomialFeatures
 
 from skfm import layers
+from skfm.sparse import RowGradient
 
 FAMILIES = list(NETWORKS)
 N_COLUMNS = 9
@@ -117,7 +118,7 @@ class TestBiInteraction:
         pooled = layers.bi_interaction(lookup.sum, lookup.sum_squares)
         (pooled * torch.from_numpy(weights)).sum().backward()
         no_penalty = torch.zeros(len(X), 2, dtype=torch.float64)
-        gradient = network.table.gradient(batch, [lookup], no_penalty)
+        gradient = RowGradient.of(network.table, batch, [lookup], no_penalty)
         columns, values = (part.numpy() for part in gradient.coalesce())
 
         _, V = linear_and_factors(network)
@@ -296,7 +297,9 @@ class TestDeepFM:
             lookup = network.table.look_up(batch, training=True)
             network(lookup).sum().backward()
             no_penalty = torch.zeros(len(X), 2, dtype=torch.float64)
-            return network.table.gradient(batch, [lookup], no_penalty).coalesce()[1]
+            return RowGradient.of(
+                network.table, batch, [lookup], no_penalty
+            ).coalesce()[1]
 
         assert "factors" in network.arrays()
         both = gradient()

@@ -11,7 +11,7 @@ from engine_cases import DTYPES, N_COLUMNS, N_FACTORS, batch_of, random_table
 
 from skfm.dense import DenseAdam
 from skfm.layers import MLP
-from skfm.sparse import OPTIMIZERS
+from skfm.sparse import OPTIMIZERS, RowGradient
 from skfm.sparse.optimizers import Adam
 from skfm.threads import torch_threads
 
@@ -51,7 +51,7 @@ def step_once(table, optimizer, dense, slope=None):
         loss = slope * result.linear.sum()
     loss.backward()
     penalty = torch.zeros(len(batch), 2, dtype=table.weight.dtype)
-    optimizer.step(table.gradient(batch, [result], penalty))
+    optimizer.step(RowGradient.of(table, batch, [result], penalty))
 
 
 @pytest.mark.parametrize("use_kernels", PATHS)
@@ -139,7 +139,7 @@ def test_rows_that_come_and_go_have_states_of_their_own(name, use_kernels):
         result = table.look_up(batch, training=True)
         (sum(leaf.square().sum() for leaf in result.leaves()) / 100).backward()
         penalty = torch.full((len(batch), 2), 0.1, dtype=torch.float64)
-        gradient = table.gradient(batch, [result], penalty)
+        gradient = RowGradient.of(table, batch, [result], penalty)
         columns, rows = (part.numpy() for part in gradient.coalesce())
         touched = state[:, columns]
         weight[columns] = naive_rows(name, weight[columns], rows, touched, t)

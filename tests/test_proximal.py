@@ -11,7 +11,7 @@ from test_optimizers import PATHS, naive_ftrl
 
 import skfm
 from skfm.dense import DenseAdam
-from skfm.sparse import OPTIMIZERS
+from skfm.sparse import OPTIMIZERS, RowGradient
 
 L1 = {"l1_linear": 0.3, "l1_factors": 0.1}
 BY_COLUMN = np.array([0.3] + [0.1] * N_FACTORS)
@@ -22,7 +22,7 @@ def reduced(table, X, share):
     batch = batch_of(X)
     result = table.look_up(batch, training=True)
     (sum(leaf.square().sum() for leaf in result.leaves()) / 100).backward()
-    gradient = table.gradient(batch, [result], torch.zeros(len(batch), 2))
+    gradient = RowGradient.of(table, batch, [result], torch.zeros(len(batch), 2))
     gradient.share = torch.from_numpy(share)
     columns, rows = (part.numpy().copy() for part in gradient.coalesce())
     return gradient, columns, rows

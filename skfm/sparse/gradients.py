@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +14,8 @@ from ..batches import Batch
 from ..devices import DeviceBatch
 from ..threads import parallel_for
 from . import kernels, torch_ops
-from .lookup import Groups
-
-if TYPE_CHECKING:
-    from .table import EmbeddingTable
+from .lookup import Groups, Lookup
+from .table import EmbeddingTable
 
 
 @dataclass(slots=True)
@@ -34,6 +33,38 @@ class RowGradient:
     n_threads: int = 1
     groups: Groups | None = None
     share: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls,
+        table: EmbeddingTable,
+        batch: Batch | DeviceBatch,
+        lookups: Sequence[Lookup],
+        penalty: Tensor,
+        *,
+        groups: Groups | None = None,
+        n_threads: int = 1,
+    ) -> RowGradient:
+        """Gradient of loss and penalty, after the loss's backward pass.
+
+        Parameters
+        ----------
+        table : EmbeddingTable
+        batch : Batch or DeviceBatch
+        lookups : sequence of Lookup
+            Of consecutive parts of the batch, with gradients.
+        penalty : Tensor of shape (B, 2)
+            Each row's L2 strength on x w and on x v.
+        groups : Groups or None
+            The batch's, if already at hand.
+        """
+        upstream = torch.cat([_upstream(table, lookup) for lookup in lookups])
+        at = table.n_first + table.n_squares
+        upstream[:, at + table.n_linear] += penalty[:, 0]
+        upstream[:, _second_order(table)] += penalty[:, 1:]
+        slots = _slot_gradient(lookups) if table.n_factors else None
+        n_threads = table.threads_for(batch, n_threads)
+        return cls(table, batch, upstream, slots, n_threads, groups)
 
     def columns(self) -> Tensor:
         """The distinct columns (U,), sorted."""
@@ -97,3 +128,44 @@ class RowGradient:
             kernels.reduce, len(distinct), self.n_threads, table.host, parts, out
         )
         return torch.from_numpy(distinct.astype(np.int64)), torch.from_numpy(out)
+
+
+def _upstream(table: EmbeddingTable, lookup: Lookup) -> Tensor:
+    """[dL/d(sum x v) | 2 dL/d(sum (x v)^2) | dL/d(sum x w) | 0]: see `kernels`.
+
+    Or with the second last, where it is the same for all factors.
+    """
+    at, width = table.n_first + table.n_squares, table.squared_upstream.shape[1]
+    upstream = lookup.linear.new_zeros(len(lookup.lengths), width)
+    if lookup.linear.grad is not None:
+        upstream[:, at : at + table.n_linear] = lookup.linear.grad
+    if lookup.sum is not None and lookup.sum.grad is not None:
+        upstream[:, : table.n_first] = lookup.sum.grad
+    if lookup.sum_squares is not None and lookup.sum_squares.grad is not None:
+        upstream[:, _second_order(table)] = 2 * lookup.sum_squares.grad
+    return upstream
+
+
+def _second_order(table: EmbeddingTable) -> slice:
+    """Columns of `_upstream` that count the factors themselves."""
+    if table.n_squares:
+        return slice(table.n_first, table.n_first + table.n_squares)
+    last = table.n_first + table.n_linear + 1
+    return slice(last, last + 1)
+
+
+def _slot_gradient(lookups: Sequence[Lookup]) -> Tensor | None:
+    """dL/dslots of the whole batch, parts padded to the widest."""
+    parts = [lookup.slots for lookup in lookups if lookup.slots is not None]
+    if not parts:
+        return None
+    width = max(part.shape[1] for part in parts)
+    grads = [_gradient_of(part) for part in parts]
+    if all(grad.shape[1] == width for grad in grads):
+        return grads[0] if len(grads) == 1 else torch.cat(grads)
+    pad = torch.nn.functional.pad
+    return torch.cat([pad(g, (0, 0, 0, width - g.shape[1])) for g in grads])
+
+
+def _gradient_of(leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from ..batches import Batch
 from ..devices import DeviceBatch, place
 from ..threads import parallel_for
 from . import kernels, torch_ops
-from .gradients import RowGradient
 from .lookup import Groups, Lookup
 from .rows import ColumnRows
 
@@ -261,74 +260,6 @@ class EmbeddingTable:
         end = at + self.n_linear
         squares = out[:, k:at] if self.n_squares else out[:, end : end + 1]
         return Lookup(out[:, at:end], out[:, :k], squares, None, lengths)
-
-    def gradient(
-        self,
-        batch: Batch | DeviceBatch,
-        lookups: Sequence[Lookup],
-        penalty: Tensor,
-        *,
-        groups: Groups | None = None,
-        n_threads: int = 1,
-    ) -> RowGradient:
-        """Gradient of loss and penalty, after the loss's backward pass.
-
-        Parameters
-        ----------
-        batch : Batch or DeviceBatch
-        lookups : sequence of Lookup
-            Of consecutive parts of the batch, with gradients.
-        penalty : Tensor of shape (B, 2)
-            Each row's L2 strength on x w and on x v.
-        groups : Groups or None
-            The batch's, if already at hand.
-        """
-        upstream = torch.cat([self._upstream(lookup) for lookup in lookups])
-        at = self.n_first + self.n_squares
-        upstream[:, at + self.n_linear] += penalty[:, 0]
-        upstream[:, self._second_order()] += penalty[:, 1:]
-        slots = self._slot_gradient(lookups)
-        n_threads = self.threads_for(batch, n_threads)
-        return RowGradient(self, batch, upstream, slots, n_threads, groups)
-
-    def _upstream(self, lookup: Lookup) -> Tensor:
-        """[dL/d(sum x v) | 2 dL/d(sum (x v)^2) | dL/d(sum x w) | 0]: see `kernels`.
-
-        Or with the second last, where it is the same for all factors.
-        """
-        n_first, at = self.n_first, self.n_first + self.n_squares
-        width = self.squared_upstream.shape[1]
-        upstream = lookup.linear.new_zeros(len(lookup.lengths), width)
-        if lookup.linear.grad is not None:
-            upstream[:, at : at + self.n_linear] = lookup.linear.grad
-        if lookup.sum is not None and lookup.sum.grad is not None:
-            upstream[:, :n_first] = lookup.sum.grad
-        if lookup.sum_squares is not None and lookup.sum_squares.grad is not None:
-            upstream[:, self._second_order()] = 2 * lookup.sum_squares.grad
-        return upstream
-
-    def _second_order(self) -> slice:
-        """Columns of `_upstream` that count the factors themselves."""
-        if self.n_squares:
-            return slice(self.n_first, self.n_first + self.n_squares)
-        last = self.n_first + self.n_linear + 1
-        return slice(last, last + 1)
-
-    def _slot_gradient(self, lookups: Sequence[Lookup]) -> Tensor | None:
-        """dL/dslots of the whole batch, parts padded to the widest."""
-        parts = [lookup.slots for lookup in lookups if lookup.slots is not None]
-        if not parts or not self.n_factors:
-            return None
-        width = max(part.shape[1] for part in parts)
-        grads = [_gradient_of(part) for part in parts]
-        if all(grad.shape[1] == width for grad in grads):
-            return grads[0] if len(grads) == 1 else torch.cat(grads)
-        pad = torch.nn.functional.pad
-        return torch.cat([pad(g, (0, 0, 0, width - g.shape[1])) for g in grads])
-
-
-def _gradient_of(leaf: Tensor) -> Tensor:
-    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
 
 def torch_to_numpy(dtype: torch.dtype) -> np.dtype[Any]:
