@@ -91,6 +91,7 @@ class Learner:
         self.network, self.loss, self.settings = network, loss, settings
         self.table_optimizer = self._make_table_optimizer()
         table = network.table
+        # What steps change of it.
         self._trained = table.linear_part() if network.frozen else table
         self.dense_optimizer = DenseAdam(
             network.parameters(),
