@@ -11,6 +11,7 @@ from torch import Tensor
 from .batches import Batch
 from .dense import DenseAdam
 from .devices import DeviceBatch
+from .fixing import FixedColumns
 from .losses import Loss, RankingLoss
 from .network import Network
 from .replicas import Norms, Replica
@@ -90,9 +91,9 @@ class Learner:
     ) -> None:
         self.network, self.loss, self.settings = network, loss, settings
         self.table_optimizer = self._make_table_optimizer()
-        table = network.table
-        # What steps change of it.
-        self._trained = table.linear_part() if network.frozen else table
+        self._fixed = FixedColumns(network)
+        # The linear part of the table where its factors are frozen.
+        self._linear_part = network.table.linear_part() if network.frozen else None
         self.dense_optimizer = DenseAdam(
             network.parameters(),
             settings.network_learning_rate,
@@ -147,9 +148,9 @@ class Learner:
         Parameters
         ----------
         batch : Batch or DeviceBatch
-            With target and weight.
+            With target and weight, where the table is.
         groups : Groups or None
-            Its entries by column, if already at hand.
+            Its entries by column; None on a device.
         mean_weight : float
             Average weight of all training rows.
 
@@ -159,12 +160,6 @@ class Learner:
             Mean weighted loss of the batch before the step. If it is not finite,
             nothing is updated.
         """
-        table = self.network.table
-        if not table.uses_kernels:
-            batch = table.place(batch)
-        elif groups is None:
-            assert isinstance(batch, Batch)
-            groups = table.group(batch)
         assert batch.weight is not None
         share = batch.weight / (mean_weight * len(batch))
         loss, lookups = self._backward(batch, groups, share)
@@ -183,8 +178,9 @@ class Learner:
         share: Tensor,
     ) -> None:
         table, optimizer = self.network.table, self.table_optimizer
-        if self._trained is not table:
-            table, optimizer = self._trained, optimizer.of_linear_part(self._trained)
+        if self._linear_part is not None:
+            table = self._linear_part
+            optimizer = optimizer.of_linear_part(table)
         if not table.width:
             return
         gradient = RowGradient.of(
@@ -196,7 +192,7 @@ class Learner:
             n_threads=self.settings.n_threads,
         )
         gradient.share = share
-        with self.network.keep_fixed(gradient, [table.weight, *optimizer.state]):
+        with self._fixed.kept(gradient, [table.weight, *optimizer.state]):
             optimizer.step(gradient)
         self.table_optimizer.n_steps = optimizer.n_steps
 

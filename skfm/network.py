@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,8 +12,8 @@ from torch import Generator, Tensor, nn
 
 from .batches import Batch
 from .dense import flatten
-from .devices import DeviceBatch, free_memory, move
-from .sparse import OPTIMIZERS, ColumnRows, EmbeddingTable, Lookup, RowGradient
+from .devices import DeviceBatch, free_memory
+from .sparse import OPTIMIZERS, EmbeddingTable, Lookup
 from .threads import check_memory, parallel_for
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -212,50 +209,6 @@ class Network(nn.Module):
     def _mask(self, columns: np.ndarray, without: np.ndarray | None) -> Tensor:
         chosen = columns if without is None else columns & ~without
         return torch.from_numpy(chosen).to(self.table.weight.device)
-
-    @contextmanager
-    def keep_fixed(
-        self, gradient: RowGradient, rows: Sequence[ColumnRows]
-    ) -> Iterator[None]:
-        """Put what no step may change back at the end.
-
-        Parameters
-        ----------
-        gradient : RowGradient
-            Of the step: no other columns change meanwhile.
-        rows : sequence of ColumnRows
-            The table, and what is laid out as it is.
-        """
-        linear, factors = self._fixed_columns(gradient)
-        kept = []
-        if linear is not None:
-            kept += [(part.linear, linear, part.linear[linear]) for part in rows]
-        if factors is not None:
-            kept += [(part.factors, factors, part.factors[factors]) for part in rows]
-        yield
-        for part, index, values in kept:
-            part[index] = values
-
-    def _fixed_columns(
-        self, gradient: RowGradient
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """The columns of a step whose linear weights, and whose factors, stay."""
-        linear, factors = self._masks
-        if self.frozen:
-            factors = None  # no step is made on any
-        if linear is None and factors is None:
-            return None, None
-        columns = gradient.columns()
-        without_linear = None if linear is None else columns[linear[columns]]
-        return without_linear, None if factors is None else columns[factors[columns]]
-
-    @cached_property
-    def _masks(self) -> tuple[Tensor | None, Tensor | None]:
-        """`without_linear` and `without_factors` where the table is."""
-        device = self.table.weight.device
-        masks = self.without_linear, self.without_factors
-        linear, factors = (m if m is None else move(m, device) for m in masks)
-        return linear, factors
 
     def prepare(self, batch: Batch) -> Batch:
         """What the network reads of rows of X: the rows as they are, or scaled."""

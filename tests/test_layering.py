@@ -32,7 +32,7 @@ LEVEL_1 = ("jit", "vectors", "threads", "queries", "structure", "batches", "devi
 LEVEL_2 = ("sparse", "layers", "losses", "dense")
 LEVEL_3 = ("network", "replicas", "learner", "training")
 LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
-LEVEL_3 += ("factorization", "feeding", "pairwise", "pretraining", "serving")
+LEVEL_3 += ("factorization", "feeding", "fixing", "pairwise", "pretraining", "serving")
 LEVEL_3 += ("checkpoints", "frequencies", "persistence", "shuffling")
 LEVELS_1_2 = LEVEL_1 + LEVEL_2
 LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
@@ -67,7 +67,10 @@ MODULES = {
     "dense": may_import("jit", "threads", never="sklearn"),
     "network": may_import(*LEVELS_1_2, never="sklearn"),
     "replicas": may_import(*LEVELS_1_2, "network", never="sklearn"),
-    "learner": may_import(*LEVELS_1_2, "network", "replicas", never="sklearn"),
+    "fixing": may_import(*LEVELS_1_2, "network", never="sklearn"),
+    "learner": may_import(
+        *(*LEVELS_1_2, "fixing", "network", "replicas"), never="sklearn"
+    ),
     "schedules": may_import(never="torch sklearn"),
     "shuffling": may_import("batches", "queries", never="torch sklearn"),
     "feeding": may_import(*LEVELS_1_2, "network", "shuffling", never="sklearn"),

@@ -161,7 +161,6 @@ def test_an_interrupted_fit_leaves_the_model_where_it_was(monkeypatch):
     model = fitted(skfm.FMClassifier, warm_start=True)
     before, said = dict(vars(model)), scores(model)
     model.set_params(device=NAME)
-    monkeypatch.setattr(devices, "place", None)
     monkeypatch.setattr(devices.ResidentRows, "take", None)
     with pytest.raises(TypeError, match="not callable"):
         model.fit(X, LABELS)
