@@ -23,6 +23,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.transforms import Bbox
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.compose import ColumnTransformer
@@ -98,9 +99,6 @@ def plot_comparison(results: pd.DataFrame, path: Path) -> None:
     ):
         part = results[mask]
         ax.scatter(part["fit s"], part["ROC AUC"], s=70, color=colour, label=label)
-        for name, row in part.iterrows():
-            spot = (row["fit s"], row["ROC AUC"])
-            ax.annotate(name, spot, (0, 8), textcoords="offset points", ha="center")
     ax.set(
         xscale="log",
         xlabel="seconds to fit, encoding included (log scale)",
@@ -112,7 +110,37 @@ def plot_comparison(results: pd.DataFrame, path: Path) -> None:
     ax.margins(0.2, 0.15)
     ax.grid(alpha=0.3)
     ax.legend(loc="lower right")
+    name_dots(ax, results)
     fig.savefig(path, dpi=150)
+
+
+def name_dots(ax: plt.Axes, results: pd.DataFrame) -> None:
+    """Each model's name beside its dot, on the first side that is free."""
+    ax.figure.draw_without_rendering()  # sets the limits of the axes
+    dots = ax.transData.transform(results[["fit s", "ROC AUC"]])
+    taken = [Bbox([dot - 8, dot + 8]) for dot in dots]
+    sides = [
+        ((0, 7), "center", "bottom"),
+        ((0, -7), "center", "top"),
+        ((7, 0), "left", "center"),
+        ((-7, 0), "right", "center"),
+    ]
+    for name, row in results.iterrows():
+        for offset, across, along in sides:
+            label = ax.annotate(
+                name,
+                (row["fit s"], row["ROC AUC"]),
+                offset,
+                textcoords="offset points",
+                ha=across,
+                va=along,
+            )
+            box = label.get_window_extent()
+            if not box.count_overlaps(taken):
+                break
+            label.set_visible(False)
+        label.set_visible(True)
+        taken.append(box)
 
 
 def plot_learning_curves(models: dict, path: Path) -> None:
