@@ -1,4 +1,4 @@
-"""A FastAPI application that serves a saved model: see serving.md."""
+"""FastAPI application that serves a saved model (see serving.md)."""
 
 import os
 
@@ -11,10 +11,10 @@ predictor = model.compile_predictor()
 app = FastAPI()
 
 
-# Not async: FastAPI runs it on its threads, several at once.
+# The function is not async, so that FastAPI runs it on several threads at once.
 @app.post("/predict")
 def predict(rows: list[dict[str, str | float | None]]) -> list[float]:
-    """Probability of the second class for each row."""
+    """Return the probability of the second class for each row."""
     try:
         return predictor.predict_proba(rows)[:, 1].tolist()
     except (TypeError, ValueError) as error:
