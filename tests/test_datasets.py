@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from skfm.datasets import dump_libffm, load_libffm, make_interactions, numerals
+from skfm.datasets import dump_libffm, load_libffm, make_interactions
 from skfm.datasets import libffm_text as text_module
 from skfm.fields import resolve_fields
 
@@ -51,17 +51,14 @@ class TestNumerals:
         assert_array_equal(y, [float(token) for token in tokens])
         assert_array_equal(np.signbit(y), [t.startswith("-") for t in tokens])
 
-    def test_division_is_certain_nearly_always(self):
-        rng = np.random.default_rng(0)
-        numbers = rng.integers(0, 10**19, 20_000, dtype=np.uint64)
-        powers = rng.integers(0, 20, 20_000)
-        values, certain = numerals._divide(numbers, 10.0**powers)
-        expected = [
-            int(number) / 10 ** int(power)
-            for number, power in zip(numbers, powers, strict=True)
+    @pytest.mark.parametrize("exponent", [-22, -21, -1, 0, 1, 21, 22])
+    def test_limits_of_exact_arithmetic(self, exponent):
+        """About 2**53 and 10**22, where one rounding becomes two."""
+        tokens = [
+            f"{2**53 + i}e{exponent + j}" for i in range(-3, 4) for j in (-1, 0, 1)
         ]
-        assert certain.mean() > 0.99
-        assert_array_equal(values[certain], np.array(expected)[certain])
+        _, y, _ = load("\n".join(tokens))
+        assert_array_equal(y, [float(token) for token in tokens])
 
 
 @st.composite
@@ -181,6 +178,10 @@ class TestLoad:
             ("1 0:99999999999999999999:1", "the feature is not an integer"),
             ("1 0:999999999:1", "feature 999999999 is beyond .* give n_features"),
             ("1 99999999:0:1", "field 99999999 is beyond .* give n_fields"),
+            ("\x0b", "the label is not a number"),
+            ("1 0:0:1\x0c", "the value is not a number"),
+            ("1e400x 0:0", "the label is not a number"),
+            ("1e-40 0:0", "expected field:feature:value"),
             ("1 1:0:1", "feature 0 is in field 1 here, but in field 0.*, got '1:0:1'"),
         ],
     )
@@ -199,11 +200,34 @@ class TestLoad:
             ({"zero_based": False}, "Line 1: field 0 .*zero_based=False"),
             ({"n_features": 0}, "n_features must be in"),
             ({"n_fields": 2**31}, "n_fields must be in"),
+            ({"handle_unknown": "drop"}, "handle_unknown must be"),
+            ({"handle_unknown": "ignore"}, "needs n_features or n_fields"),
         ],
     )
     def test_limits(self, options, message):
         with pytest.raises(ValueError, match=message):
             load("1 0:0:1\n1 1:2:1\n", **options)
+
+    def test_unknown_features_and_fields_are_left_out(self):
+        text = "1 0:0:1 1:2:3\n0 3:9:1\n1e-40 2:1:7 0:999999999999:1 0:0:5\n"
+        X, y, fields = load(text, n_features=2, handle_unknown="ignore")
+        assert X.toarray().tolist() == [[1, 0], [0, 0], [5, 7]]
+        assert y.tolist() == [1, 0, 1e-40]
+        assert fields.tolist() == [0, 2]
+        X, _, _ = load(text, n_features=9, n_fields=2, handle_unknown="ignore")
+        assert X.shape == (3, 9)
+        assert X[:, [0, 1, 2]].toarray().tolist() == [[1, 0, 3], [0, 0, 0], [5, 0, 0]]
+
+    def test_errors_beside_unknown_features(self):
+        """The line of an error is right after entries have been left out."""
+        with pytest.raises(ValueError, match="Line 2: feature 1 is in field 5 here"):
+            load(
+                "1 0:9:1 0:1:1\n1 0:9:1 0:9:2 5:1:1\n",
+                n_features=2,
+                handle_unknown="ignore",
+            )
+        with pytest.raises(ValueError, match=r"Line 1: feature 0 .*zero_based"):
+            load("1 1:0:1\n", n_features=2, handle_unknown="ignore", zero_based=False)
 
     def test_both_claims_on_one_line(self):
         with pytest.raises(ValueError, match="Line 1: feature 4 is in field 2 here"):

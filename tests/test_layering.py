@@ -53,7 +53,7 @@ MODULES = {
     "fields": may_import("_params", never="torch"),
     "warn": may_import(never="torch"),
     "encoding": may_import("_params", "fields", "warn", never="torch"),
-    "datasets": may_import("_params", never="torch"),
+    "datasets": may_import("_params", "jit", never="torch"),
     "jit": may_import(never="torch sklearn"),
     "vectors": may_import("jit", never="torch sklearn"),
     "threads": may_import(),

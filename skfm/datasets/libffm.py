@@ -27,6 +27,7 @@ def load_libffm(
     *,
     n_features: int | None = None,
     n_fields: int | None = None,
+    handle_unknown: str = "error",
     dtype: DTypeLike = np.float64,
     zero_based: bool = True,
 ) -> tuple[sp.csr_matrix, NDArray[np.float64], NDArray[np.int32]]:
@@ -42,6 +43,11 @@ def load_libffm(
         Number of columns; None: the largest feature + 1.
     n_fields : int, default=None
         Number of fields; None: the largest field + 1. Only checked.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with entries whose feature does not fit ``n_features``, or whose
+        field does not fit ``n_fields``: raise an error, or leave them out, as xLearn
+        and libffm do when they predict. Ignore them to read test data with the
+        columns of the training data.
     dtype : dtype, default=np.float64
         Type of the values of X.
     zero_based : bool, default=True
@@ -76,16 +82,26 @@ def load_libffm(
     for name, size in [("n_features", n_features), ("n_fields", n_fields)]:
         if size is not None and not 0 < size < 2**31 - 1:
             raise ValueError(f"{name} must be in [1, 2**31 - 2], got {size}.")
+    if handle_unknown not in ("error", "ignore"):
+        raise ValueError(
+            f'handle_unknown must be "error" or "ignore", got {handle_unknown!r}.'
+        )
+    if handle_unknown == "ignore" and n_features is None and n_fields is None:
+        raise ValueError('handle_unknown="ignore" needs n_features or n_fields.')
     claims = Claims(n_features, n_fields, 0 if zero_based else 1)
     parts: list[tuple[NDArray[Any], ...]] = []
     line = 1
     with _opened(path_or_file, "rb") as file:
         for text in chunks_of(file):
             chunk = Chunk(text, line)
-            labels, lengths, columns, values = chunk.parse(claims)
-            narrow = columns.astype(np.int32)
-            parts.append((labels, lengths, narrow, values.astype(dtype)))
-            line += len(chunk.newlines)
+            lines = chunk.parse()
+            if handle_unknown == "ignore":
+                lines = claims.known(lines)
+            claims.add(lines, chunk)
+            columns = (lines.features - claims.base).astype(np.int32)
+            values = lines.values.astype(dtype)
+            parts.append((lines.labels, lines.lengths, columns, values))
+            line += chunk.n_lines
     if not parts:
         raise ValueError("The file holds no line.")
     labels, lengths, columns, values = map(np.concatenate, zip(*parts, strict=True))

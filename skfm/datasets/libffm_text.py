@@ -2,27 +2,77 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skfm.datasets.numerals import PADDING, Numerals, parse_floats, parse_integers
+from skfm.datasets.libffm_scan import scan
 
-__all__ = ["Chunk", "Claims", "chunks_of"]
+__all__ = ["Chunk", "Claims", "Lines", "chunks_of"]
 
 #: Small enough for the arrays of one block to stay in the processor's cache.
 _CHUNK = 1 << 18
 _MAX_FEATURES = 100_000_000
 _MAX_FIELDS = 1_000_000
-_NEWLINE, _COLON = ord("\n"), ord(":")
+_LONGEST_SHOWN = 80
+_BLANK = re.compile(rb"[ \t\r\n]")
+_INTEGER = re.compile(rb"[0-9]{1,18}")
+_FLOAT_BYTES = b"0123456789+-.eEinftyaINFTYA "
 
-Ints = NDArray[np.intp]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The content of some lines, as arrays.
+
+    Attributes
+    ----------
+    labels : ndarray of float64 of shape (n_lines,)
+    lengths : ndarray of int64 of shape (n_lines,)
+        Number of entries of each line.
+    fields, features : ndarray of int64 of shape (n_entries,)
+        As the file numbers them.
+    values : ndarray of float64 of shape (n_entries,)
+    starts : ndarray of int64 of shape (n_entries,)
+        Where in the text each entry starts.
+    """
+
+    labels: Array
+    lengths: Array
+    fields: Array
+    features: Array
+    values: Array
+    starts: Array
+
+    def only(self, kept: NDArray[np.bool_]) -> Lines:
+        """Return the lines with the entries of a mask."""
+        line = np.repeat(np.arange(len(self.labels)), self.lengths)
+        return Lines(
+            labels=self.labels,
+            lengths=np.bincount(line[kept], minlength=len(self.labels)),
+            fields=self.fields[kept],
+            features=self.features[kept],
+            values=self.values[kept],
+            starts=self.starts[kept],
+        )
 
 
 class Claims:
-    """Which field each feature belongs to, as far as the file has been read."""
+    """The field that each feature belongs to, as far as the file has been read.
+
+    Parameters
+    ----------
+    n_features, n_fields : int or None
+        Numbers from there on do not fit; None: as few as the file has.
+    base : int
+        Number of the first feature, and of the first field, in the file.
+    """
 
     def __init__(self, n_features: int | None, n_fields: int | None, base: int) -> None:
         self.n_features, self.n_fields, self.base = n_features, n_fields, base
@@ -30,12 +80,28 @@ class Claims:
         self.claimed = np.zeros(1024, dtype=np.int32)
         self.largest = -1
 
-    def add(self, fields: NDArray[Any], features: NDArray[Any], chunk: Chunk) -> None:
+    def known(self, lines: Lines) -> Lines:
+        """Return the lines without the entries that do not fit the sizes."""
+        kept = np.ones(len(lines.values), dtype=bool)
+        for numbers, size in [
+            (lines.fields, self.n_fields),
+            (lines.features, self.n_features),
+        ]:
+            if size is not None:
+                kept &= numbers - self.base < size
+        return lines if kept.all() else lines.only(kept)
+
+    def add(self, lines: Lines, chunk: Chunk) -> None:
         """Note pairs in the order of the file; raise for the first impossible one."""
-        self._check(fields, self.n_fields, _MAX_FIELDS, "field", "n_fields", chunk)
-        self._check(
-            features, self.n_features, _MAX_FEATURES, "feature", "n_features", chunk
-        )
+        fields, features = lines.fields - self.base, lines.features - self.base
+        for numbers, kind, size, most in [
+            (fields, "field", self.n_fields, _MAX_FIELDS),
+            (features, "feature", self.n_features, _MAX_FEATURES),
+        ]:
+            wrong = np.flatnonzero((numbers < 0) | (numbers >= (size or most)))
+            if len(wrong):
+                reason = self._misfit(int(numbers[wrong[0]]), kind, size, most)
+                chunk.fail(int(lines.starts[wrong[0]]), reason)
         if not len(features):
             return
         self.largest = max(self.largest, int(features.max()))
@@ -53,35 +119,21 @@ class Claims:
             feature, field = int(features[at]) + self.base, int(fields[at]) + self.base
             first = int(self.claimed[features[at]]) - 1 + self.base
             chunk.fail(
-                at,
+                int(lines.starts[at]),
                 f"feature {feature} is in field {field} here, but in field {first} "
                 "before; a feature has one field",
             )
 
-    def _check(
-        self,
-        numbers: NDArray[Any],
-        size: int | None,
-        most: int,
-        kind: str,
-        param: str,
-        chunk: Chunk,
-    ) -> None:
-        limit = most if size is None else size
-        wrong = np.flatnonzero((numbers < 0) | (numbers >= limit))
-        if not len(wrong):
-            return
-        number = int(numbers[wrong[0]])
+    def _misfit(self, number: int, kind: str, size: int | None, most: int) -> str:
         if number < 0:
-            reason = f"{kind} 0 in a file that zero_based=False counts from 1"
-        elif size is None:
-            reason = (
-                f"{kind} {number + self.base} is beyond {most}; if that many {kind}s "
-                f"are meant, give {param}"
-            )
-        else:
-            reason = f"{kind} {number + self.base} does not fit {param}={size}"
-        chunk.fail(int(wrong[0]), reason)
+            return f"{kind} 0 in a file that zero_based=False counts from 1"
+        number += self.base
+        if size is not None:
+            return f"{kind} {number} does not fit n_{kind}s={size}"
+        return (
+            f"{kind} {number} is beyond {most}; if that many {kind}s are meant, give "
+            f"n_{kind}s"
+        )
 
     def fields(self) -> NDArray[np.int32]:
         """Return the field of each column."""
@@ -100,101 +152,107 @@ class Claims:
 
 
 class Chunk:
-    """Whole lines of a file."""
+    """Whole lines of a file, each ending with a newline.
+
+    Parameters
+    ----------
+    text : bytes
+    first_line : int
+        Number of the first of the lines, in the whole file.
+
+    Attributes
+    ----------
+    n_lines : int
+    """
 
     def __init__(self, text: bytes, first_line: int) -> None:
-        self.first_line = first_line
-        self.text = np.frombuffer(b" " * PADDING + text, dtype=np.uint8)
-        is_colon, is_newline = self.text == _COLON, self.text == _NEWLINE
-        is_stop = is_colon | is_newline
-        for blank in b" \t\r":
-            is_stop |= self.text == blank
-        stops = np.flatnonzero(is_stop)[PADDING - 1 :]
-        self.newlines = np.flatnonzero(is_newline)
-        starts, ends = stops[:-1] + 1, stops[1:]
-        colon_after = is_colon[ends]
-        empty = starts == ends
-        if empty.any():
-            hollow = np.flatnonzero(empty & (colon_after | is_colon[starts - 1]))
-            if len(hollow):
-                self._fail_at(int(starts[hollow[0]]), "a number is missing")
-            starts, ends = starts[~empty], ends[~empty]
-            colon_after = colon_after[~empty]
-        self.starts, self.ends, self.colon_after = starts, ends, colon_after
+        self.text, self.first_line = text, first_line
+        self.n_lines = text.count(b"\n")
 
-    def parse(self, claims: Claims) -> tuple[NDArray[Any], ...]:
-        """Return labels, entries per line, features and values."""
-        triples, labels = self._grammar()
-        self.triples = triples
-        numerals = Numerals(self.text)
-        base = claims.base
-        y = self._numbers(numerals, parse_floats, labels, "label")
-        fields = self._numbers(numerals, parse_integers, triples, "field")
-        features = self._numbers(numerals, parse_integers, triples + 1, "feature")
-        values = self._numbers(numerals, parse_floats, triples + 2, "value")
-        claims.add(fields - base, features - base, self)
-        lengths = (np.diff(np.append(labels, len(self.starts))) - 1) // 3
-        return y, lengths, features - base, values
+    def parse(self) -> Lines:
+        """Return what the lines hold.
 
-    def _grammar(self) -> tuple[Ints, Ints]:
-        """Return which numerals start a triple and which are labels."""
-        colon = self.colon_after
-        if not len(colon):
-            return np.empty(0, np.intp), np.empty(0, np.intp)
-        before = np.concatenate([[False], colon[:-1]])
-        triples = np.flatnonzero(colon & ~before)
-        fine = colon[np.minimum(triples + 1, len(colon) - 1)]
-        fine &= ~colon[np.minimum(triples + 2, len(colon) - 1)]
-        if not fine.all():
-            at = int(triples[fine.argmin()])
-            self._fail_at(int(self.starts[at]), "expected field:feature:value")
-        inside = before.copy()
-        inside[triples] = True
-        # Numerals of no triple are labels: the first of each line, and no other.
-        labels = np.flatnonzero(~inside)
-        last = np.append(labels[1:], len(colon)) - 1
-        line_of_first, line_of_last = (
-            np.searchsorted(self.newlines, self.starts[at]) for at in (labels, last)
+        Raises
+        ------
+        ValueError
+            For the first word that is not in the grammar.
+        """
+        text = np.frombuffer(self.text, np.uint8)
+        # The shortest line is "1\n", the shortest entry " 1:1:1".
+        most = len(text) // 2 + 1
+        numbers, starts = np.empty(most), np.empty(most, np.int64)
+        pairs = np.empty((len(text) // 6 + 1, 2), np.int64)
+        lengths, rare = np.empty(most, np.int64), np.empty(most, np.int64)
+        spelled = np.empty_like(text)
+        n_lines, n, n_rare, n_spelled, place = scan(
+            text, numbers, starts, pairs, lengths, rare, spelled
         )
-        alone = np.array_equal(line_of_first, line_of_last)
-        if not alone or np.any(np.diff(line_of_first) == 0) or labels[0] != 0:
-            self._fail_labels(labels)
-        return triples, labels
-
-    def _fail_labels(self, labels: Ints) -> None:
-        of_line = np.searchsorted(self.newlines, self.starts)
-        first = np.flatnonzero(np.diff(of_line, prepend=-1))
-        wrong = int(np.setxor1d(labels, first)[0])
-        reason = (
-            "a line starts with a label, without colons"
-            if wrong in first
-            else "after the label, expected field:feature:value"
+        self._read_rare(rare[:n_rare], spelled[:n_spelled].tobytes(), numbers, starts)
+        if place >= 0:
+            self.fail(place)
+        numbers, starts, lengths = numbers[:n], starts[:n], lengths[:n_lines]
+        is_label = np.zeros(n, dtype=bool)
+        is_label[np.cumsum(lengths + 1) - lengths - 1] = True
+        return Lines(
+            labels=numbers[is_label],
+            lengths=lengths,
+            fields=pairs[: n - n_lines, 0],
+            features=pairs[: n - n_lines, 1],
+            values=numbers[~is_label],
+            starts=starts[~is_label],
         )
-        self._fail_at(int(self.starts[wrong]), reason)
 
-    def _numbers(self, numerals: Numerals, parse: Any, at: Ints, what: str) -> Any:
-        values, valid = parse(numerals, self.starts[at], self.ends[at])
-        if not valid.all():
-            place = int(self.starts[at[valid.argmin()]])
-            kind = (
-                "a number" if parse is parse_floats else "an integer of 0 to 15 digits"
-            )
-            self._fail_at(place, f"the {what} is not {kind}")
-        return values
+    def _read_rare(
+        self, rare: Array, spelled: bytes, numbers: Array, starts: Array
+    ) -> None:
+        """Fill in the numbers that the scanner has left out."""
+        words = spelled.split(b" ")[:-1]
+        try:
+            # Python's float reads more than numbers: underscores, blanks at the ends.
+            if not spelled.translate(None, _FLOAT_BYTES):
+                numbers[rare] = [*map(float, words)]
+                return
+        except ValueError:
+            pass
+        wrong = next(i for i, word in enumerate(words) if not _is_number(word))
+        self.fail(int(starts[rare[wrong]]))
 
-    def fail(self, triple: int, reason: str) -> None:
-        """Raise for a triple of the chunk."""
-        self._fail_at(int(self.starts[self.triples[triple]]), reason)
-
-    def _fail_at(self, place: int, reason: str) -> None:
-        line = self.first_line + int(np.searchsorted(self.newlines, place))
-        low, high = max(place - 60, PADDING), place + 60
-        text = self.text[low:high].tobytes()
-        head = text[: place - low]
-        begin = max(head.rfind(blank) for blank in (b" ", b"\t", b"\n", b"\r")) + 1
-        word = text[begin:].split(None, 1)
-        token = word[0].decode("utf-8", "replace") if word else ""
+    def fail(self, place: int, reason: str | None = None) -> None:
+        """Raise for the word that starts at ``place``; None: find the reason."""
+        begin = self.text.rfind(b"\n", 0, place) + 1
+        line = self.first_line + self.text.count(b"\n", 0, place)
+        end = next(_BLANK.finditer(self.text, place)).start()
+        word = self.text[place:end]
+        if reason is None:
+            is_label = not self.text[begin:place].strip(b" \t\r")
+            reason = (_fault_of_label if is_label else _fault_of_entry)(word)
+        token = word[:_LONGEST_SHOWN].decode("utf-8", "replace")
         raise ValueError(f"Line {line}: {reason}, got {token!r}.")
+
+
+def _is_number(word: bytes) -> bool:
+    with contextlib.suppress(ValueError):
+        float(word)
+        return not word.translate(None, _FLOAT_BYTES)
+    return False
+
+
+def _fault_of_label(word: bytes) -> str:
+    if b":" in word:
+        return "a line starts with a label, without colons"
+    return "the label is not a number"
+
+
+def _fault_of_entry(word: bytes) -> str:
+    parts = word.split(b":")
+    if len(parts) != 3:
+        return "after the label, expected field:feature:value"
+    if not all(parts):
+        return "a number is missing"
+    for name, part in zip(("field", "feature"), parts[:2], strict=True):
+        if not _INTEGER.fullmatch(part):
+            return f"the {name} is not an integer of 1 to 18 digits"
+    return "the value is not a number"
 
 
 def chunks_of(file: IO[bytes]) -> Iterator[bytes]:
