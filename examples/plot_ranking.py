@@ -1,20 +1,20 @@
 """
-Rankers, and queries in a grid search
-=====================================
+Fit and tune a ranker
+=====================
 
-Which films will a user watch next? A ranker learns the order of the films of one query,
-here a user, rather than numbers that are comparable between users. We compare
-`FMRanker` and `FMRegressor` by NDCG@10 on the last ten films of every user, then tune a
-ranker by `GridSearchCV` and `GroupKFold`, where one array feeds split, fit and score.
+A ranker learns to order the rows of a query. Here a query is a user, and the rows are
+films. This example compares `FMRanker` and `FMRegressor` by NDCG@10 on the last ten
+films of every user. It then tunes a ranker with `GridSearchCV` and `GroupKFold`, where
+metadata routing passes one array to the split, the fit and the score.
 """
 
 # %%
-# The data
-# --------
-# MovieLens-100k (Harper and Konstan 2015), where the environment variable
-# ``MOVIELENS_100K`` names its file of ratings (``u.data``: user, item, rating, time,
-# separated by tabs). Otherwise users with tastes are drawn, who meet items at random
-# and rate those that they like.
+# Load the ratings
+# ----------------
+# If the environment variable ``MOVIELENS_100K`` gives the path of the ratings of
+# MovieLens-100k (Harper and Konstan 2015; ``u.data``: user, item, rating, time,
+# separated by tabs), they are used. Otherwise the script generates users and items with
+# random embeddings, and users rate the items that they like best, with noise.
 
 import os
 
@@ -54,10 +54,11 @@ ratings = read_ratings(RATINGS) if RATINGS else draw_ratings()
 print(f"{len(ratings):,} ratings of {ratings.user.nunique():,} users")
 
 # %%
-# A visit is ten films in a row. To rank, a model has to see what was there but was not
-# chosen: each visit gets films that the user has never rated, with relevance 0 beside
-# the 1 of those that were rated. The last visit of a user is for the test, the one
-# before for early stopping and the strength of the penalty.
+# The ratings of each user are divided into visits of ten films. To learn a ranking, a
+# model needs films that were not chosen as well. We therefore add films to each visit
+# that the user never rated, with relevance 0; rated films have relevance 1. The last
+# visit of each user is the test set. The visit before it is used for early stopping and
+# to choose the strength of the penalty.
 
 VISIT, N_OTHERS, N_VAL_OTHERS, N_TEST_OTHERS = 10, 20, 50, 100
 
@@ -66,7 +67,7 @@ ratings = ratings.assign(back=position // VISIT, relevance=1)
 
 
 def with_others(visits, n_others, seed):
-    """Rows of the visits and of ``n_others`` unrated films for each."""
+    """Return the rows of the visits, with ``n_others`` unrated films for each."""
     rng = np.random.default_rng(seed)
     seen = set(zip(ratings.user, ratings.item, strict=True))
     keys = visits[["user", "back"]].drop_duplicates()
@@ -87,26 +88,27 @@ X, X_val, X_test = (encoder.transform(t[["user", "item"]]) for t in (train, val,
 print(f"{X.shape[0]:,} rows to learn from")
 
 # %%
-# Rankers beside a regressor
-# --------------------------
-# All see the same rows, and stop early on the same films. The strength of the penalty
-# is chosen for each by NDCG on those films. `FMRanker.score` is this measure too; a
-# regressor's predictions need it by hand.
+# Compare rankers with a regressor
+# --------------------------------
+# All models are fitted on the same rows and stop early on the same films. For each
+# model, the strength of the penalty is chosen by NDCG on those films. `FMRanker.score`
+# computes the NDCG of a ranker; for the regressor, it is computed here.
 #
-# On MovieLens-100k: regressor 0.4832, pairwise 0.4944, listwise 0.4725, lambda 0.4915.
+# On MovieLens-100k, the NDCG@10 is 0.4832 for the regressor, 0.4944 for the pairwise,
+# 0.4725 for the listwise and 0.4915 for the lambda loss.
 
 STRENGTHS = (0.006, 0.01, 0.03, 0.05) if RATINGS else (0.003, 0.03)
 
 
 def ndcg(model, X, rows):
-    """Mean NDCG@10 of the users."""
+    """Compute the mean NDCG@10 of the users."""
     scored = pd.DataFrame({"y": rows.relevance.to_numpy(), "s": model.predict(X)})
     users = scored.groupby(rows.user.to_numpy())
     return np.mean([ndcg_score([u.y], [u.s], k=10) for _, u in users])
 
 
 def fit_best(model, **queries):
-    """The model of the strength that is best on the validation films."""
+    """Fit a model with each strength; return the best on the validation films."""
     fitted = []
     for strength in STRENGTHS:
         candidate = sklearn.clone(model).set_params(alpha_factors=strength)
@@ -115,7 +117,7 @@ def fit_best(model, **queries):
     return max(fitted)[1:]
 
 
-# The regressor has the learning rate of the rankers, so that the loss is what differs.
+# The regressor has the learning rate of the rankers, so that only the loss differs.
 models = {
     "regressor": skfm.FMRegressor(learning_rate=0.1, random_state=0),
     "pairwise": skfm.FMRanker(loss="pairwise", random_state=0),
@@ -135,12 +137,12 @@ ax.set(xlabel="NDCG@10 on the last ten films of each user", xlim=(0, None))
 ax.invert_yaxis()
 
 # %%
-# A grid search in which one array feeds split, fit and score
-# -----------------------------------------------------------
-# Here a query is a visit, so that users are known in every fold. ``groups`` keeps
-# visits whole in `GroupKFold`, and reaches the ranker as its ``qid``, in fit and in
-# score, through the pipeline: scikit-learn's metadata routing. Any labels will do, in
-# any order.
+# Tune a ranker with whole queries
+# --------------------------------
+# In the grid search, a query is a visit, so that all users occur in the training rows
+# of every fold. `GroupKFold` uses ``groups`` to keep visits whole. Metadata routing
+# passes the same array through the pipeline to the ranker, as the ``qid`` of `fit` and
+# `score`. The groups may have any labels, in any order.
 
 visit = train.user.astype(str) + "/" + train.back.astype(str)
 

@@ -1,18 +1,21 @@
 """
-From a raw table to a model
-===========================
+Fit a raw table
+===============
 
-Who earns more than 50,000 dollars? The Adult data (UCI Machine Learning Repository,
-Becker and Kohavi 1996, CC BY 4.0) are a table of strings and numbers with missing
-cells. Such a table goes straight into every estimator: no one-hot encoder, no list of
-fields, no imputation. A category never seen in training, or a missing one, is no error.
+Every estimator accepts a table of strings and numbers with missing cells, without a
+one-hot encoder, a list of fields, or imputation. Missing cells and categories that were
+not seen in training are encoded in columns of their own. This example fits a DeepFM to
+such a table, compares it with other models, and draws the weights of the categories of
+a column.
 """
 
 # %%
-# The data
-# --------
-# A copy of the Adult data beside the repository is read where there is one. Otherwise
-# a table of the same make is drawn, with planted interactions of its columns.
+# Load the data
+# -------------
+# If there is a copy of the Adult data beside the repository (UCI Machine Learning
+# Repository, Becker and Kohavi 1996, CC BY 4.0), it is used to predict who earns more
+# than 50,000 dollars. Otherwise the script generates a table of nine categorical
+# columns that interact and a number, with missing cells.
 
 from pathlib import Path
 
@@ -43,7 +46,7 @@ def load_adult():
 
 
 def draw_table(n_rows=20_000):
-    """A table of ten columns, a number among them, with 5 % of the cells missing."""
+    """Generate a table of nine categories, 5 % of them missing, and a number."""
     X, y = skfm.datasets.make_interactions(
         n_rows, n_fields=9, n_categories=12, random_state=0
     )
@@ -63,15 +66,16 @@ missing = df.isna().any(axis=1).mean()
 print(f"{len(df):,} rows, {missing:.1%} of them with a missing cell\n")
 
 # %%
-# One line
-# --------
+# Fit the table
+# -------------
 
 model = skfm.DeepFMClassifier(random_state=0).fit(df_train, y_train)
 print("fields:", ", ".join(model.field_names_))
 print(f"{model.n_features_in_} columns of the table, {len(model.coef_)} of the model")
 
 # %%
-# A category that nobody has seen says nothing, which is not the same as a missing one.
+# A category that was not seen in training adds nothing to the score. A missing cell is
+# different: it has a column of its own, whose weights are trained.
 
 person = df_test[:1]
 for value in (person[shown].iloc[0], "Astronaut", None):
@@ -79,12 +83,13 @@ for value in (person[shown].iloc[0], "Astronaut", None):
     print(f"{shown} = {value!s:20} P(y = 1) = {probability:.3f}")
 
 # %%
-# Beside other models
-# -------------------
-# Gradient-boosted trees take the table too, once strings are categories. On Adult they
-# are the ones to beat: no column has many categories, and numbers act in steps (most
-# capital gains are zero). `FieldEncoder` as a step of its own can bin the numbers, and
-# `make_field_pipeline` hands its fields to the model.
+# Compare with other models
+# -------------------------
+# Gradient-boosted trees accept the table as well, once strings are converted to
+# categories. On the Adult data they score best, because no column has many categories
+# and numbers have step-like effects (most capital gains are zero). `FieldEncoder` can
+# bin the numbers in a step before the model, and `make_field_pipeline` passes its
+# fields to the model.
 
 categories = df.select_dtypes(exclude="number").columns
 as_categories = df.astype(dict.fromkeys(categories, "category"))
@@ -120,10 +125,11 @@ binned = skfm.make_field_pipeline(
 judge("DeepFM, binned", binned.fit(df_train, y_train), df_test)
 
 # %%
-# What the model made of the categories
-# -------------------------------------
-# ``column_names_`` names the columns that ``coef_`` counts. Linear weights are compared
-# within their field; the embeddings add what depends on the other columns.
+# Draw the weights of the categories
+# ----------------------------------
+# ``column_names_`` has the names of the columns, in the order of ``coef_``. Compare
+# linear weights only within a field. The embeddings add terms that depend on the other
+# columns.
 
 field = fm.field_names_.index(shown)
 own = fm.fields_ == field
@@ -147,7 +153,7 @@ left.set_yticks(range(len(ranked)), ranked.index)
 left.margins(0.15)
 left.locator_params(axis="x", nbins=5)
 left.set(xlabel="ROC AUC on held-out rows (right is better)")
-left.set_title("The raw table goes into every model of skfm", loc="left")
+left.set_title("Models of skfm are fitted on the raw table", loc="left")
 left.legend(loc="lower right")
 right.barh(
     weights.index, weights, color=np.where(weights.index == "<missing>", MISSING, OURS)
@@ -155,7 +161,7 @@ right.barh(
 right.get_yticklabels()[weights.index.get_loc("<missing>")].set_color(MISSING)
 right.axvline(0, color="black", lw=0.8)
 right.set(xlabel=f"FM's linear weight of a category of {shown!r} (log odds)")
-right.set_title("A missing cell is a category like any other", loc="left")
+right.set_title("A missing cell has a weight of its own", loc="left")
 for axes in (left, right):
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
@@ -164,14 +170,14 @@ OUTPUT.mkdir(exist_ok=True)
 fig.savefig(OUTPUT / "raw_dataframe.png", dpi=150)
 
 # %%
-# The answer in a sentence.
+# The result in a sentence:
 
 rank = int((weights > weights["<missing>"]).sum()) + 1
 print(
-    f"\nFed with nothing but the raw table, DeepFM reaches a ROC AUC of "
-    f"{auc['DeepFM']:.3f}, and {auc['DeepFM, binned']:.3f} with binned numbers; "
-    f"logistic regression {auc['LogisticRegression']:.3f}, trees "
-    f"{auc['HistGradientBoosting']:.3f}. A missing {shown} is a category like any "
-    f"other, number {rank} of {len(weights)} by its weight."
+    f"\nOn the raw table, DeepFM has a ROC AUC of {auc['DeepFM']:.3f}, and with binned "
+    f"numbers {auc['DeepFM, binned']:.3f}. Logistic regression has "
+    f"{auc['LogisticRegression']:.3f} and trees {auc['HistGradientBoosting']:.3f}. A "
+    f"missing {shown} has a weight of its own, number {rank} of {len(weights)} in "
+    "descending order."
 )
 print(f"Picture: {OUTPUT / 'raw_dataframe.png'}")
