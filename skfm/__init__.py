@@ -1,7 +1,7 @@
 """Factorization machines and their neural descendants for scikit-learn."""
 
 from . import datasets
-from .encoding import FieldEncoder
+from .encoding import FieldCrosses, FieldEncoder
 from .fields import FieldInferenceError, fields_from
 from .models.afm import AFMClassifier, AFMRanker, AFMRegressor
 from .models.autoint import AutoIntClassifier, AutoIntRanker, AutoIntRegressor
@@ -52,6 +52,7 @@ __all__ = [
     "FNNClassifier",
     "FNNRanker",
     "FNNRegressor",
+    "FieldCrosses",
     "FieldEncoder",
     "FieldInferenceError",
     "FinalMLPClassifier",

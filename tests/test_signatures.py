@@ -27,7 +27,7 @@ SECTIONS = ("Parameters", "Attributes", "References", "Examples")
 def signatures():
     """Each public class with its parameters and their defaults, a line each."""
     lines = []
-    for cls in [*CLASSES, skfm.FieldEncoder]:
+    for cls in [*CLASSES, skfm.FieldCrosses, skfm.FieldEncoder]:
         lines.append(cls.__name__)
         for name, parameter in inspect.signature(cls).parameters.items():
             default = parameter.default

@@ -15,7 +15,7 @@ from skfm.encoding.categories import CategoryBlock, HashBlock
 from skfm.encoding.columns import holds_categories
 from skfm.encoding.multi_valued import MultiValuedBlock
 
-__all__ = ["assemble", "make_blocks"]
+__all__ = ["assemble", "column_position", "make_blocks"]
 
 
 def make_blocks(
@@ -73,11 +73,12 @@ def _per_column(value: Any, names: list[str], named: bool, param: str) -> list[A
         return [value] * len(names)
     chosen = [defaults.get(param)] * len(names)
     for key, one in value.items():
-        chosen[_position(key, names, named, param)] = one
+        chosen[column_position(key, names, named, param)] = one
     return chosen
 
 
-def _position(key: Any, names: list[str], named: bool, param: str) -> int:
+def column_position(key: Any, names: list[str], named: bool, param: str) -> int:
+    """Return the position of a column given by name or index."""
     if isinstance(key, str) and named and key in names:
         return names.index(key)
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
@@ -104,7 +105,7 @@ def _mask(selected: Any, names: list[str], named: bool, param: str) -> NDArray[A
                 f"element per column of X, but has shape ({len(keys)},)."
             )
         return np.array(keys)
-    mask[[_position(key, names, named, param) for key in keys]] = True
+    mask[[column_position(key, names, named, param) for key in keys]] = True
     return mask
 
 

@@ -1,0 +1,140 @@
+"""The crosses of a table: found or given, learnt from rows, and encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .evidence import Evidence
+from .found import LevelCross, StatisticCross
+from .levels import Codes
+from .scores import Candidate
+
+__all__ = ["CrossInfo", "Crosses"]
+
+#: Folds of the statistics of training rows, and of the smallest tables.
+_N_FOLDS = 10
+
+
+@dataclass
+class Crosses:
+    """Crosses of the fields of a table.
+
+    Attributes
+    ----------
+    items : list of LevelCross or StatisticCross
+    """
+
+    items: list[LevelCross | StatisticCross]
+
+    @classmethod
+    def learn(
+        cls,
+        found: Sequence[tuple[Candidate, Evidence]],
+        codes: Codes,
+        widths: Sequence[int],
+        y: NDArray[np.float64],
+        *,
+        min_count: int = 2,
+        random_state: np.random.RandomState,
+    ) -> tuple[Crosses, list[NDArray[np.int32]]]:
+        """Return the crosses with the levels of these rows, and the rows encoded.
+
+        Parameters
+        ----------
+        found : sequence of (Candidate, Evidence)
+            What `CrossSearch.run` returned, or what a user asks for.
+        codes : ndarray of int of shape (n_rows, n_fields)
+        widths : sequence of int
+            Number of levels of each field.
+        y : ndarray of float of shape (n_rows, n_outputs)
+            Targets. Statistics are of the first output.
+        min_count : int, default=2
+            Levels of fewer rows share a column.
+        random_state : RandomState
+            Draws the folds of statistics.
+
+        Returns
+        -------
+        crosses : Crosses
+        columns : list of ndarray of int32 of shape (n_rows,)
+            For each cross, the level of each row. Those of statistics are out of fold,
+            and differ from what `encode` returns for the same rows.
+        """
+        folds = random_state.permutation(len(codes)) % _N_FOLDS
+        items: list[LevelCross | StatisticCross] = []
+        columns = []
+        for candidate, evidence in found:
+            known = astuple(evidence)
+            if candidate.statistic:
+                statistic, encoded = StatisticCross.learn(
+                    candidate.fields, widths, codes, y[:, 0], folds, known
+                )
+                items.append(statistic)
+            else:
+                cross = LevelCross.learn(
+                    candidate.fields, widths, codes, min_count, known
+                )
+                encoded = cross.encode(codes)
+                items.append(cross)
+            columns.append(encoded)
+        return cls(items), columns
+
+    def encode(self, codes: Codes) -> list[NDArray[np.int32]]:
+        """Return the level of each row for each cross.
+
+        Parameters
+        ----------
+        codes : ndarray of int of shape (n_rows, n_fields)
+        """
+        return [item.encode(codes) for item in self.items]
+
+    @property
+    def widths(self) -> list[int]:
+        """Number of levels of each cross."""
+        return [item.width for item in self.items]
+
+
+class CrossInfo(NamedTuple):
+    """A cross, as users see it.
+
+    Attributes
+    ----------
+    name : str
+        The name of its column: ``"month x day"``.
+    columns : tuple of str
+        The columns that it crosses.
+    kind : {"levels", "statistics"}
+        Whether it has a level for each combination, or for each count and mean of the
+        target.
+    n_levels : int
+        Number of levels.
+    gain : float
+        Estimated gain in log-likelihood when it was added; NaN of crosses that were
+        asked for.
+    variance : float
+        Variance of its levels' effects on the score.
+    z : float
+        Standard score of the variance where the cross has no effect.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    kind: str
+    n_levels: int
+    gain: float
+    variance: float
+    z: float
+
+    @classmethod
+    def of(
+        cls, name: str, columns: tuple[str, ...], item: LevelCross | StatisticCross
+    ) -> CrossInfo:
+        """Return what there is to know of a cross."""
+        return cls(
+            name, columns, item.kind, item.width, item.gain, item.variance, item.z
+        )

@@ -1,0 +1,225 @@
+"""Crosses as fields: which columns of a matrix the rows of a table get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .levels import Codes, compact, joint_keys, split_keys
+
+__all__ = ["Cross", "LevelCross", "StatisticCross"]
+
+#: Counts of a level from this one on are not told apart.
+_MOST = 3
+#: Bins of the mean for each count.
+_N_BINS = 8
+
+
+@dataclass
+class Cross:
+    """A field made of several.
+
+    Attributes
+    ----------
+    fields : tuple of int
+        The fields that it crosses.
+    widths : tuple of int
+        Number of levels of each of these.
+    gain, variance, z : float
+        See `skfm.encoding.crosses.evidence.Evidence`.
+    keys : ndarray of int64
+        The known levels, in ascending order; see `joint_keys`.
+    """
+
+    fields: tuple[int, ...]
+    widths: tuple[int, ...]
+    gain: float
+    variance: float
+    z: float
+    keys: NDArray[np.int64]
+
+    def _find(self, codes: Codes) -> NDArray[np.intp]:
+        """Return the position of each row's level among the keys, -1 for others."""
+        wanted = joint_keys([codes[:, f] for f in self.fields], self.widths)
+        if not len(self.keys):
+            return np.full(len(wanted), -1)
+        found = np.searchsorted(self.keys, wanted)
+        found[found == len(self.keys)] = 0
+        return np.where(self.keys[found] == wanted, found, -1)
+
+
+@dataclass
+class LevelCross(Cross):
+    """One column for each level that was seen often enough, and one for the others."""
+
+    kind: ClassVar[str] = "levels"
+    suffix: ClassVar[str] = ""
+
+    @classmethod
+    def learn(
+        cls,
+        fields: tuple[int, ...],
+        widths: Sequence[int],
+        codes: Codes,
+        min_count: int,
+        evidence: tuple[float, float, float] = (np.nan, np.nan, np.nan),
+    ) -> LevelCross:
+        """Return the cross of fields with the levels that are in at least some rows.
+
+        Parameters
+        ----------
+        fields : tuple of int
+        widths : sequence of int
+            Number of levels of all fields.
+        codes : ndarray of int of shape (n_rows, n_fields)
+        min_count : int
+            Levels of fewer rows get no column.
+        evidence : tuple of float, default=(nan, nan, nan)
+            Gain, variance and z.
+        """
+        own = tuple(int(widths[f]) for f in fields)
+        keys = joint_keys([codes[:, f] for f in fields], own)
+        levels, counts = np.unique(keys, return_counts=True)
+        return cls(fields, own, *evidence, levels[counts >= min_count])
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.keys) + 1
+
+    def encode(self, codes: Codes) -> NDArray[np.int32]:
+        """Return the column of each row; the last one is for levels not known."""
+        found = self._find(codes)
+        found[found < 0] = len(self.keys)
+        return found.astype(np.int32)
+
+    def labels(self, members: Sequence[Sequence[str]]) -> list[str]:
+        """Return the name of each known level, given those of the fields' levels."""
+        parts = split_keys(self.keys, self.widths)
+        named = (
+            [names[level] for level in part]
+            for names, part in zip(members, parts, strict=True)
+        )
+        return [" x ".join(level) for level in zip(*named, strict=True)]
+
+
+@dataclass
+class StatisticCross(Cross):
+    """Columns for the count and the mean target of a row's level in other rows.
+
+    A row of a level with count c and sum of targets s gets one of the columns of
+    ``min(c, 3)``, by the bin of ``(s + prior) / (c + 1)``.
+
+    Attributes
+    ----------
+    counts : ndarray of int64 of shape (n_keys,)
+        Rows of each level in training.
+    sums : ndarray of float of shape (n_keys,)
+        Their sum of targets.
+    prior : float
+        Mean target of all rows.
+    edges : list of ndarray
+        Upper edges of the bins for each count from 1 on, without the last.
+    """
+
+    kind: ClassVar[str] = "statistics"
+    suffix: ClassVar[str] = " (statistics)"
+    counts: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    prior: float
+    edges: list[NDArray[np.float64]]
+
+    @classmethod
+    def learn(
+        cls,
+        fields: tuple[int, ...],
+        widths: Sequence[int],
+        codes: Codes,
+        y: NDArray[np.float64],
+        folds: NDArray[np.integer],
+        evidence: tuple[float, float, float] = (np.nan, np.nan, np.nan),
+    ) -> tuple[StatisticCross, NDArray[np.int32]]:
+        """Return the cross, and the columns of the rows that it was learnt from.
+
+        The statistics of a row in training are those of the rows in other folds, so
+        that its own target has no part in them.
+
+        Parameters
+        ----------
+        fields : tuple of int
+        widths : sequence of int
+            Number of levels of all fields.
+        codes : ndarray of int of shape (n_rows, n_fields)
+        y : ndarray of float of shape (n_rows,)
+        folds : ndarray of int of shape (n_rows,)
+            Number of each row's fold, from 0.
+        evidence : tuple of float, default=(nan, nan, nan)
+            Gain, variance and z.
+        """
+        own = tuple(int(widths[f]) for f in fields)
+        keys = joint_keys([codes[:, f] for f in fields], own)
+        levels, rows = np.unique(keys, return_inverse=True)
+        counts = np.bincount(rows, minlength=len(levels))
+        sums = np.bincount(rows, y, minlength=len(levels)).astype(np.float64)
+        prior = float(y.mean())
+        n_folds = int(folds.max()) + 1
+        cells, n_cells = compact(rows * n_folds + folds, len(levels) * n_folds)
+        c = counts[rows] - np.bincount(cells, minlength=n_cells)[cells]
+        s = sums[rows] - np.bincount(cells, y, minlength=n_cells)[cells]
+        means = (s + prior) / (c + 1)
+        edges = [
+            _edges(means[np.minimum(c, _MOST) == count])
+            for count in range(1, _MOST + 1)
+        ]
+        cross = cls(fields, own, *evidence, levels, counts, sums, prior, edges)
+        return cross, cross._columns(c, means)
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return 1 + sum(len(edges) + 1 for edges in self.edges)
+
+    def encode(self, codes: Codes) -> NDArray[np.int32]:
+        """Return the column of each row, by the statistics of all training rows."""
+        found = self._find(codes)
+        known = found >= 0
+        c = np.where(known, self.counts[found], 0)
+        s = np.where(known, self.sums[found], 0.0)
+        return self._columns(c, (s + self.prior) / (c + 1))
+
+    def _columns(
+        self, c: NDArray[np.integer], means: NDArray[np.float64]
+    ) -> NDArray[np.int32]:
+        columns = np.zeros(len(c), np.int32)
+        start = 1
+        for count, edges in enumerate(self.edges, start=1):
+            rows = np.minimum(c, _MOST) == count
+            columns[rows] = start + np.searchsorted(edges, means[rows])
+            start += len(edges) + 1
+        return columns
+
+    def labels(self, members: Sequence[Sequence[str]]) -> list[str]:
+        """Return the name of each level."""
+        names = ["count 0"]
+        for count, edges in enumerate(self.edges, start=1):
+            more = "+" if count == _MOST else ""
+            bounds = ["-inf", *(f"{edge:.4g}" for edge in edges), "inf"]
+            names += [
+                f"count {count}{more}, mean in ({low}, {high}]"
+                for low, high in pairwise(bounds)
+            ]
+        return names
+
+
+def _edges(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return edges between bins, half-way between values where these are few."""
+    distinct = np.unique(means)
+    if len(distinct) <= _N_BINS:
+        return (distinct[1:] + distinct[:-1]) / 2
+    edges = np.unique(np.quantile(means, np.arange(1, _N_BINS) / _N_BINS))
+    return edges[edges < distinct[-1]]

@@ -1,0 +1,60 @@
+"""Joint levels of several coded fields."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["Codes", "compact", "fits_in_key", "joint_keys", "split_keys"]
+
+Codes = NDArray[np.integer]
+
+#: Up to this many times as many possible keys as rows, keys are levels as they are:
+#: counting over empty ones costs less than hashing the rows.
+_SPARSE = 4
+
+
+def fits_in_key(widths: Sequence[int]) -> bool:
+    """Return whether every combination of levels has a 64-bit key of its own."""
+    return math.prod(int(width) for width in widths) < 2**63
+
+
+def joint_keys(codes: Sequence[Codes], widths: Sequence[int]) -> NDArray[np.int64]:
+    """Return one integer per row that is equal where all fields are.
+
+    Parameters
+    ----------
+    codes : sequence of ndarray of int of shape (n_rows,)
+        The levels of each field, in ``[0, width)``.
+    widths : sequence of int
+        Number of levels of each field; see `fits_in_key`.
+    """
+    keys = codes[0].astype(np.int64)
+    for code, width in zip(codes[1:], widths[1:], strict=True):
+        keys *= width
+        keys += code
+    return keys
+
+
+def split_keys(keys: NDArray[np.int64], widths: Sequence[int]) -> list[NDArray]:
+    """Return the level of each field for keys that `joint_keys` made."""
+    parts = []
+    for width in reversed(widths[1:]):
+        keys, part = np.divmod(keys, width)
+        parts.append(part)
+    return [keys, *reversed(parts)]
+
+
+def compact(keys: NDArray[np.int64], n_possible: int) -> tuple[Codes, int]:
+    """Return small levels for keys, equal where these are, and how many to count.
+
+    Some of the levels may not occur.
+    """
+    if n_possible <= _SPARSE * len(keys):
+        return keys, n_possible
+    levels, distinct = pd.factorize(keys)
+    return levels, len(distinct)

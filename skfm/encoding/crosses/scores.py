@@ -1,0 +1,120 @@
+"""Candidates for crosses, and their scores in one round of the search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .evidence import NO_EVIDENCE, Evidence, Residuals, weigh_levels, without_effects
+from .found import StatisticCross
+from .levels import Codes, compact, joint_keys
+
+__all__ = ["ROWS_A_LEVEL", "Candidate", "Scores", "best_candidate"]
+
+#: Statistics are for crosses whose levels have at most this many rows on average.
+ROWS_A_LEVEL = 20
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A cross that may be added.
+
+    Attributes
+    ----------
+    fields : tuple of int
+        In ascending order.
+    statistic : bool
+        Whether it enters by statistics of the target, not by its levels.
+    """
+
+    fields: tuple[int, ...]
+    statistic: bool = False
+
+
+@dataclass
+class Scores:
+    """Evidence for candidates in the residuals of one round.
+
+    Attributes
+    ----------
+    codes : ndarray of int of shape (n_rows, n_fields)
+    widths : sequence of int
+        Number of levels of each field.
+    y : ndarray of float of shape (n_rows, n_outputs)
+    half : ndarray of int of shape (n_rows,)
+        0 or 1: the rows' residuals are of a model fitted on the rows of the other half.
+    residuals : Residuals
+    min_count : int
+        Levels of fewer rows add nothing to a gain.
+    """
+
+    codes: Codes
+    widths: Sequence[int]
+    y: NDArray[np.float64]
+    half: NDArray[np.integer]
+    residuals: Residuals
+    min_count: int
+
+    def evidence(self, candidate: Candidate) -> Evidence:
+        """Return the evidence for a candidate."""
+        if candidate.statistic:
+            return self._of_statistics(candidate.fields)
+        levels, n_levels = self._levels(candidate.fields)
+        return weigh_levels(self.residuals, levels, n_levels, self.min_count)
+
+    def _levels(self, fields: tuple[int, ...]) -> tuple[Codes, int]:
+        widths = [int(self.widths[f]) for f in fields]
+        keys = joint_keys([self.codes[:, f] for f in fields], widths)
+        return compact(keys, math.prod(widths))
+
+    def _of_statistics(self, fields: tuple[int, ...]) -> Evidence:
+        levels, n_levels = self._levels(fields)
+        n_seen = np.count_nonzero(np.bincount(levels, minlength=n_levels))
+        if n_seen * ROWS_A_LEVEL < len(self.codes):
+            return NO_EVIDENCE
+        return weigh_levels(
+            self._beyond_statistics, *self._statistics(fields), self.min_count
+        )
+
+    def _statistics(self, fields: tuple[int, ...]) -> tuple[Codes, int]:
+        cross, columns = StatisticCross.learn(
+            fields, self.widths, self.codes, self.y[:, 0], self.half
+        )
+        # A half's statistics are of the other half's targets, so they are independent
+        # of its residuals. Across halves they would not be.
+        return columns + self.half * cross.width, 2 * cross.width
+
+    @cached_property
+    def _beyond_statistics(self) -> Residuals:
+        """Residuals without what the statistics of single fields say.
+
+        A model errs most where its levels are rare or extreme. That is no effect of a
+        cross, but it shows in the statistics of every cross with the field.
+        """
+        single = [self._statistics((f,)) for f in range(len(self.widths))]
+        return without_effects(self.residuals, single)
+
+
+def best_candidate(
+    known: dict[Candidate, Evidence], past: list[Candidate], least_z: float
+) -> Candidate | None:
+    """Return the candidate of the highest score, or None if none is significant."""
+    gains = {c: e.gain if e.z > least_z else 0.0 for c, e in known.items()}
+    scores = dict(gains)
+    explained = [set(c.fields) for c in past if not c.statistic]
+    for triple, gain in gains.items():
+        above = set(triple.fields)
+        if len(above) < 3 or not gain or any(fields <= above for fields in explained):
+            continue
+        for pair in combinations(triple.fields, 2):
+            if Candidate(pair) in scores:
+                scores[Candidate(pair)] += gain
+    # A single triple counts as much as each of its pairs, but has the larger gain.
+    best = min(scores, key=lambda c: (-scores[c], -gains[c], c.fields, c.statistic))
+    return best if scores[best] > least_z**2 / 2 else None

@@ -1,0 +1,239 @@
+"""The search for crosses: score the candidates, add the best one, and so on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from .evidence import Evidence, Residuals, without_effects
+from .found import LevelCross, StatisticCross
+from .levels import Codes, fits_in_key
+from .scores import ROWS_A_LEVEL, Candidate, Scores, best_candidate
+
+__all__ = ["CrossSearch", "Extra", "ResidualModel"]
+
+#: No smaller z is taken for an effect, however few the candidates.
+_LEAST_Z = 3.0
+#: Triples are sought above this many pairs ...
+_MAX_LEADING = 300
+#: ... and this many of them are scored.
+_MAX_TRIPLES = 2000
+#: The search looks at this many rows in any case.
+_MIN_ROWS = 20_000
+#: Folds of statistics within a half.
+_N_FOLDS = 10
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A field that crosses add to the model's own.
+
+    Attributes
+    ----------
+    train, test : ndarray of int
+        Level of each row.
+    width : int
+        Number of levels.
+    """
+
+    train: Codes
+    test: Codes
+    width: int
+
+
+#: Fits a model with extra fields on some rows and returns the residuals of others:
+#: ``model(train, test, extras)`` with the numbers of the rows.
+ResidualModel = Callable[
+    [NDArray[np.intp], NDArray[np.intp], Sequence[Extra]], Residuals
+]
+
+
+@dataclass
+class CrossSearch:
+    """Search for the crosses that a model lacks.
+
+    Each round fits the model on each half of the rows, takes the residuals of the
+    other half, and adds the cross that explains most of them. A pair's score also
+    counts the gains of the triples above it, which a model of pairs can reach once the
+    pair is a field, unless a cross chosen before explains them.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n_rows, n_fields)
+        The level of each field in each row, in ``[0, width)``.
+    widths : sequence of int
+        Number of levels of each field.
+    y : ndarray of float of shape (n_rows, n_outputs)
+        Targets, for statistics; these are only tried if there is one output.
+    sources : sequence of int
+        The column that each field was made of. Fields of one column are not crossed.
+    max_crosses : int, default=5
+        Largest number of crosses.
+    max_degree : {2, 3}, default=3
+        Largest number of fields in a cross.
+    min_count : int, default=2
+        Levels of fewer rows are not told apart.
+    statistics : bool, default=True
+        Whether crosses may enter by statistics of the target.
+    max_error : float, default=0.01
+        Probability to add a cross in a round where none has an effect, by the normal
+        approximation.
+    max_rows : int, default=200_000
+        The search looks at no more rows than these.
+    max_work : int, default=400_000_000
+        Nor at more than this number of rows times candidates.
+    """
+
+    codes: Codes
+    widths: Sequence[int]
+    y: NDArray[np.float64]
+    sources: Sequence[int]
+    max_crosses: int = 5
+    max_degree: int = 3
+    min_count: int = 2
+    statistics: bool = True
+    max_error: float = 0.01
+    max_rows: int = 200_000
+    max_work: int = 400_000_000
+
+    def run(
+        self, model: ResidualModel, random_state: np.random.RandomState
+    ) -> list[tuple[Candidate, Evidence]]:
+        """Return the crosses found, in the order in which they were.
+
+        Parameters
+        ----------
+        model : callable
+            See `ResidualModel`.
+        random_state : RandomState
+            Draws the rows and the halves.
+        """
+        candidates = self._pairs()
+        if not candidates:
+            return []
+        halves = self._halves(len(candidates), random_state)
+        chosen: list[tuple[Candidate, Evidence]] = []
+        least_z = 0.0
+        while len(chosen) < self.max_crosses and candidates:
+            past = [candidate for candidate, _ in chosen]
+            scores = self._scores(model, halves, past)
+            known = {c: scores.evidence(c) for c in candidates}
+            if not chosen:
+                known |= {c: scores.evidence(c) for c in self._triples(known)}
+                least_z = max(_LEAST_Z, -float(ndtri(self.max_error / len(known))))
+            best = best_candidate(known, past, least_z)
+            if best is None:
+                break
+            chosen.append((best, known[best]))
+            # What shows no sign of an effect is not looked at again.
+            candidates = [c for c, e in known.items() if e.z > 1 and c != best]
+        return chosen
+
+    def _pairs(self) -> list[Candidate]:
+        """Return all pairs, and the sparse ones a second time by their statistics."""
+        n_rows = min(len(self.codes), self.max_rows)
+        used = [f for f, width in enumerate(self.widths) if width > 1]
+        pairs = [Candidate(p) for p in combinations(used, 2) if self._may_cross(p)]
+        if not self.statistics or self.y.shape[1] > 1:
+            return pairs
+        sparse = (
+            Candidate(pair.fields, statistic=True)
+            for pair in pairs
+            if self._n_levels(pair.fields) * ROWS_A_LEVEL >= n_rows
+        )
+        return [*pairs, *sparse]
+
+    def _may_cross(self, fields: tuple[int, ...]) -> bool:
+        distinct = len({self.sources[f] for f in fields}) == len(fields)
+        return distinct and fits_in_key([self.widths[f] for f in fields])
+
+    def _n_levels(self, fields: tuple[int, ...]) -> int:
+        return math.prod(int(self.widths[f]) for f in fields)
+
+    def _halves(
+        self, n_pairs: int, random_state: np.random.RandomState
+    ) -> list[NDArray[np.intp]]:
+        """Return the rows of each half, in ascending order."""
+        n_triples = min(math.comb(len(self.widths), 3), _MAX_TRIPLES)
+        affordable = max(self.max_work // (n_pairs + n_triples), _MIN_ROWS)
+        size = min(len(self.codes), self.max_rows, affordable)
+        rows = random_state.permutation(len(self.codes))[:size]
+        return [np.sort(rows[: size // 2]), np.sort(rows[size // 2 :])]
+
+    def _triples(self, pairs: dict[Candidate, Evidence]) -> list[Candidate]:
+        """Return the triples above the pairs of the largest z, the largest first."""
+        if self.max_degree < 3:
+            return []
+        z = {c.fields: max(e.z, 0.0) for c, e in pairs.items() if not c.statistic}
+        leading = sorted(z, key=lambda pair: (-z[pair], pair))[:_MAX_LEADING]
+        above = {
+            tuple(sorted((*pair, f)))
+            for pair in leading
+            for f in range(len(self.widths))
+            if f not in pair and self.widths[f] > 1
+        }
+        sums = {
+            triple: sum(z.get(pair, 0.0) for pair in combinations(triple, 2))
+            for triple in above
+            if self._may_cross(triple)
+        }
+        ranked = sorted(sums, key=lambda triple: (-sums[triple], triple))
+        return [Candidate(triple) for triple in ranked[:_MAX_TRIPLES]]
+
+    def _scores(
+        self,
+        model: ResidualModel,
+        halves: list[NDArray[np.intp]],
+        past: list[Candidate],
+    ) -> Scores:
+        """Fit the model on each half; return what scores candidates."""
+        a, b = halves
+        # Fields are read one by one, so theirs are kept adjacent.
+        codes = np.asfortranarray(self.codes[np.concatenate(halves)])
+        levels = {
+            c: LevelCross.learn(c.fields, self.widths, codes, self.min_count)
+            for c in past
+            if not c.statistic
+        }
+        parts = [
+            model(train, test, [self._extra(c, levels, train, test) for c in past])
+            for train, test in ((b, a), (a, b))
+        ]
+        residuals = Residuals(
+            np.concatenate([part.r for part in parts]),
+            np.concatenate([part.w for part in parts]),
+        )
+        fields = [(codes[:, f], int(width)) for f, width in enumerate(self.widths)]
+        fields += [(cross.encode(codes), cross.width) for cross in levels.values()]
+        y = np.concatenate([self.y[a], self.y[b]])
+        half = np.repeat([0, 1], [len(a), len(b)])
+        cleaned = without_effects(residuals, fields)
+        return Scores(codes, self.widths, y, half, cleaned, self.min_count)
+
+    def _extra(
+        self,
+        candidate: Candidate,
+        levels: dict[Candidate, LevelCross],
+        train: NDArray[np.intp],
+        test: NDArray[np.intp],
+    ) -> Extra:
+        """Return the field of a chosen cross as a model of one half sees it."""
+        cross: LevelCross | StatisticCross
+        if not candidate.statistic:
+            cross = levels[candidate]
+            columns = cross.encode(self.codes[train])
+        else:
+            cross, columns = StatisticCross.learn(
+                candidate.fields,
+                self.widths,
+                self.codes[train],
+                self.y[train, 0],
+                np.arange(len(train)) % _N_FOLDS,
+            )
+        return Extra(columns, cross.encode(self.codes[test]), cross.width)

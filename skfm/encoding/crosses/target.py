@@ -1,0 +1,81 @@
+"""The target of a transformer as a matrix of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+__all__ = ["Target"]
+
+TARGET_TYPES = ("binary", "multiclass", "continuous")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target.
+
+    Attributes
+    ----------
+    values : ndarray of float of shape (n_rows, n_outputs)
+        Numbers; 0 and 1 of the second of two classes; one column of 0 and 1 for each
+        of more classes.
+    kind : {"binary", "multiclass", "continuous"}
+    """
+
+    values: NDArray[np.float64]
+    kind: str
+
+    @property
+    def is_logistic(self) -> bool:
+        """Whether values are outcomes, 0 and 1."""
+        return self.kind != "continuous"
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether there is nothing to learn."""
+        return bool((self.values == self.values[0]).all())
+
+    @classmethod
+    def read(cls, y: Any, n_rows: int, asked: str, estimator: str) -> Target:
+        """Check y and find out what it is.
+
+        Raises
+        ------
+        ValueError
+            When y is missing, of another length than the table, not finite, or no
+            target of the kind that was asked for.
+        """
+        if y is None:
+            raise ValueError(
+                f"{estimator} requires y to be passed, but the target y is None."
+            )
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(np.broadcast_to(0, n_rows), y)
+        assert_all_finite(y, input_name="y")
+        kind = asked if asked != "auto" else _kind(y)
+        if kind == "continuous":
+            return cls(y.astype(np.float64)[:, None], kind)
+        classes, codes = np.unique(y, return_inverse=True)
+        if kind == "binary" and len(classes) > 2:
+            raise ValueError(
+                f'target_type="binary" needs a target of two classes, but y has '
+                f'{len(classes)}. Use "multiclass" or "continuous".'
+            )
+        if len(classes) <= 2:
+            return cls((codes == 1).astype(np.float64)[:, None], "binary")
+        return cls(np.eye(len(classes))[codes], kind)
+
+
+def _kind(y: NDArray[Any]) -> str:
+    kind = type_of_target(y, input_name="y")
+    if kind not in TARGET_TYPES:
+        raise ValueError(
+            f"Unknown label type: y is {kind!r}, but one column of classes or numbers "
+            f"is needed. Set target_type to one of {TARGET_TYPES}."
+        )
+    return str(kind)
