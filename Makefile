@@ -45,11 +45,13 @@ types: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	$(PY) benchmarks/run.py $(BENCH_ARGS)
 
-# Measures all architectures with their defaults beside other libraries: hours. Options,
-# e.g. DEFAULTS_ARGS="--adult adult.csv.gz --models FM --seeds 0"
+# Measures all architectures with their defaults beside other libraries: hours, but it
+# goes on where it was interrupted. Options, e.g.
+# DEFAULTS_ARGS="--adult adult.csv.gz --models FM peers --seeds 0"
 defaults: $(DEV_STAMP)
 	$(PIP_INSTALL) -r benchmarks/requirements-peers.txt
 	$(PY) benchmarks/defaults.py $(DEFAULTS_ARGS)
+	$(PY) benchmarks/defaults_report.py
 
 docs: $(DOCS_STAMP)
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html

