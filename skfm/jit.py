@@ -12,10 +12,25 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-#: Options of every kernel: it releases the GIL and is compiled once per machine.
+
+def _can_cache() -> bool:
+    """Return whether numba can write compiled kernels to some directory."""
+
+    def probe() -> None:
+        pass
+
+    try:
+        njit(cache=True)(probe)
+    except RuntimeError:
+        return False
+    return True
+
+
+#: Options of every kernel: it releases the GIL and is compiled once per machine, or in
+#: every process where neither site-packages nor the user's cache can be written to.
 JIT: dict[str, Any] = {
     "nogil": True,
-    "cache": True,
+    "cache": _can_cache(),
     "error_model": "numpy",
     # Contraction (fused multiply-add) is deterministic; reassociation is left out.
     "fastmath": {"contract", "nsz"},
