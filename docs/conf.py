@@ -1,7 +1,6 @@
-"""How Sphinx builds the documentation: `make docs`.
+"""Configuration of Sphinx, which builds the documentation (`make docs`).
 
-Nothing is fetched from the network: the build gives the same pages, without a warning,
-on a machine that is offline.
+The build needs no network and ends with an error if it raises a warning.
 """
 
 import re
@@ -30,17 +29,17 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]
 if not (ROOT / "benchmarks" / "RESULTS.md").exists():
-    # `make bench` writes it; without it, the page about it is left out.
+    # `make bench` writes this file. The page about it is left out if it is missing.
     exclude_patterns.append("benchmarks/results.md")
 templates_path = ["_templates"]
-# `FMClassifier` in a docstring is a link where there is something to link to.
+# Names in backquotes in docstrings, such as `FMClassifier`, are links if they exist.
 default_role = "py:obj"
 
 # Pages in Markdown.
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
-# The reference: pages by the templates, a list of members on none but theirs.
+# The pages of the reference are made by templates, which list the members.
 autosummary_generate = True
 autosummary_imported_members = True
 autosummary_ignore_module_all = False
@@ -48,8 +47,8 @@ autodoc_typehints = "none"
 autodoc_member_order = "alphabetical"
 numpydoc_show_class_members = False
 
-# The gallery: scripts named plot_*.py are run when the pages are built; the others,
-# which take minutes, are shown with a picture in docs/images.
+# The gallery runs scripts named plot_*.py when the pages are built. The others take
+# minutes and are shown with a picture from docs/images.
 sphinx_gallery_conf = {
     "examples_dirs": [str(ROOT / "examples")],
     "gallery_dirs": ["auto_examples"],
@@ -82,8 +81,15 @@ html_css_files = ["skfm.css"]
 html_show_sourcelink = False
 html_copy_source = False
 toc_object_entries_show_parents = "hide"
-# Pages that have none below them need no list of such.
-LEAVES = ["index", "getting_started", "models", "add_an_architecture", "changelog"]
+# Pages without subpages have no sidebar.
+LEAVES = [
+    "index",
+    "getting_started",
+    "models",
+    "add_an_architecture",
+    "changelog",
+    "deprecation",
+]
 html_sidebars = {page: [] for page in LEAVES}
 html_theme_options = {
     "show_toc_level": 2,
@@ -99,13 +105,13 @@ html_theme_options = {
 }
 
 
-#: Links to sections of scikit-learn's guide, with and without a text of their own.
+#: Links to sections of scikit-learn's guide, with and without a title.
 TITLED = re.compile(r":ref:`([^`<]+?)\s*<[^`>]+>`")
 UNTITLED = re.compile(r":ref:`[^`<]+`")
 
 
 def name_foreign_sections(app, what, name, obj, options, lines):
-    """Turn such links, in the docstrings of inherited methods, into text."""
+    """Replace these links in the docstrings of inherited methods by text."""
     text = [TITLED.sub(r"\1", line) for line in lines]
     lines[:] = [UNTITLED.sub("scikit-learn's guide", line) for line in text]
 

@@ -1,0 +1,43 @@
+"""The files about the package agree with it: citation, CI, checks of the wheel."""
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import skfm
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
+
+
+def test_the_citation_has_the_version_and_licence_of_the_package():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.+)$", text, re.M) == [skfm.__version__]
+    assert re.findall(r"^license: (.+)$", text, re.M) == [PROJECT["license"]]
+
+
+def test_the_ci_tests_every_supported_version_of_python():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    prefix = "Programming Language :: Python :: "
+    supported = [c.removeprefix(prefix) for c in PROJECT["classifiers"] if prefix in c]
+    supported = [version for version in supported if re.fullmatch(r"3\.\d+", version)]
+    matrices = re.findall(r"^ +python: \[(.+)\]$", text, re.M)
+    assert matrices
+    for matrix in matrices:
+        assert re.findall(r"[\d.]+", matrix) == supported
+
+
+def test_the_ci_installs_the_extras_of_users():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    (extras,) = re.findall(r"^ +extra: \[(.+)\]$", text, re.M)
+    of_users = PROJECT["optional-dependencies"].keys() - {"dev", "docs"}
+    assert set(extras.split(", ")) == of_users
+
+
+def test_the_lowest_versions_are_those_of_pyproject():
+    check = runpy.run_path(str(ROOT / ".ci" / "check_package.py"))
+    expected = [d.replace(">=", "==") for d in PROJECT["dependencies"]]
+    assert check["lowest_versions"]() == expected
