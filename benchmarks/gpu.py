@@ -22,7 +22,7 @@ from sklearn.base import clone
 from workloads import FACTORS, labels, median_seconds, one_hot, training_rate
 
 import skfm
-from skfm import devices
+from skfm.data import transfer
 from skfm.sparse import EmbeddingTable
 
 COLUMNS = 1_000_000
@@ -50,7 +50,7 @@ def torch_path(device: str) -> Iterator[None]:
     defaults = EmbeddingTable.__init__.__kwdefaults__
     with (
         mock.patch.dict(defaults, use_kernels=False),
-        mock.patch.object(devices, "free_memory", return_value=1 << 40),
+        mock.patch.object(transfer, "free_memory", return_value=1 << 40),
     ):
         yield
 
@@ -60,7 +60,7 @@ def measure(model: Any, device: str, X: Any, y: np.ndarray) -> None:
     there = clone(model).set_params(device=device)
     with torch_path(device):
         resident = training_rate(there, X, y, epochs=3)
-        with mock.patch.object(devices, "RESIDENT_SHARE", 0):
+        with mock.patch.object(transfer, "RESIDENT_SHARE", 0):
             streamed = training_rate(clone(there), X, y, epochs=3)
         predicting = len(y) / median_seconds(lambda: there.predict_proba(X))
         on_few = clone(there)

@@ -12,10 +12,11 @@ import numpy as np
 from workloads import FACTORS
 
 import skfm
-from skfm.dense import DenseAdam
-from skfm.feeding import Feed
-from skfm.learner import Learner
-from skfm.sparse import EmbeddingTable, RowOptimizer
+from skfm.optim import RowOptimizer
+from skfm.optim.dense_adam import DenseAdam
+from skfm.sparse import EmbeddingTable
+from skfm.training.learner import Learner
+from skfm.training.loader import Feed
 
 #: The methods that make up a step, and what to call them.
 PARTS = [

@@ -2,7 +2,9 @@
 
 from . import datasets
 from .encoding import FieldCrosses, FieldEncoder
+from .export import to_onnx
 from .fields import FieldInferenceError, fields_from
+from .fields.pipeline import make_field_pipeline
 from .models.afm import AFMClassifier, AFMRanker, AFMRegressor
 from .models.autoint import AutoIntClassifier, AutoIntRanker, AutoIntRegressor
 from .models.dcn import DCNClassifier, DCNRanker, DCNRegressor
@@ -21,9 +23,7 @@ from .models.nfm import NFMClassifier, NFMRanker, NFMRegressor
 from .models.pnn import PNNClassifier, PNNRanker, PNNRegressor
 from .models.widedeep import WideDeepClassifier, WideDeepRanker, WideDeepRegressor
 from .models.xdeepfm import XDeepFMClassifier, XDeepFMRanker, XDeepFMRegressor
-from .onnx_graphs import to_onnx
 from .persistence import load, save
-from .pipeline import make_field_pipeline
 
 __version__ = "0.1.0.dev0"
 

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from skfm.batches import Rows
+from skfm.data.rows import Rows
 from skfm.sparse import EmbeddingTable
 
 N_ROWS, N_COLUMNS, N_FACTORS = 17, 11, 3

@@ -8,12 +8,13 @@ import itertools
 import numpy as np
 import torch
 
-from skfm.batches import Rows, canonical_csr
+from skfm.data.csr import canonical_csr
+from skfm.data.rows import Rows
 from skfm.models.afm import AFMNetwork
 from skfm.models.deepfm import DeepFMNetwork
 from skfm.models.fm import FMNetwork
 from skfm.models.nfm import NFMNetwork
-from skfm.network import Shape
+from skfm.nn.network import Shape
 
 #: Two hidden layers of different widths, so that a transposed weight cannot pass.
 MLP = {

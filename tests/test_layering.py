@@ -1,7 +1,8 @@
-"""Every module of skfm imports only what its level of the design allows."""
+"""Every module of skfm imports only from the rooms below its own."""
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -9,118 +10,57 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1] / "skfm"
 
+#: The rooms from the top to the ground. A room may import the rooms on later lines;
+#: rooms on one line do not know each other.
+ORDER = [
+    {"skfm"},
+    {"model_selection"},
+    {"plotting"},
+    {"inspection", "export"},
+    {"models"},
+    {"estimators"},
+    {"training", "sampling"},
+    {"optim"},
+    {"nn"},
+    {"sparse", "losses"},
+    {"data", "datasets", "encoding"},
+    {"fields"},
+    {"persistence", "runtime", "_sklearn"},
+]
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
-class Rule(NamedTuple):
-    first_party: frozenset[str]
-    banned: frozenset[str]
-
-
-def may_import(*first_party: str, never: str = "") -> Rule:
-    return Rule(frozenset(first_party), frozenset(never.split()))
-
-
-LEVEL_0 = (
-    "_params",
-    "checks",
-    "parameters",
-    "optimization",
-    "fields",
-    "encoding",
-    "datasets",
-)
-LEVEL_1 = ("jit", "vectors", "threads", "queries", "structure", "batches", "devices")
-LEVEL_2 = ("sparse", "layers", "losses", "dense")
-LEVEL_3 = ("network", "replicas", "learner", "training")
-LEVEL_3 += ("choices", "callbacks", "frames", "fitted", "inputs")
-LEVEL_3 += ("factorization", "feeding", "fixing", "pairwise", "pretraining", "serving")
-LEVEL_3 += ("checkpoints", "frequencies", "persistence", "shuffling")
-LEVELS_1_2 = LEVEL_1 + LEVEL_2
-LEVELS_0_3 = LEVEL_0 + LEVELS_1_2 + LEVEL_3
-LEVELS_4_7 = ("base", "tasks", "models", "inspection", "persistence", "plotting")
-LEVELS_4_7 += ("onnx_graphs",)
-
-INSPECTED = ("_params", "batches", "fields", "frequencies", "layers", "network")
-INSPECTED += ("pairwise", "threads", "warn")
-
-# What each module may import of skfm, and which third parties it never may.
-# A module may always import its own submodules; a new module needs a line here.
-# "skfm" and "models" are the packages' __init__, "models.*" the files beside it.
-MODULES = {
-    "_params": may_import(never="torch"),
-    "checks": may_import("_params", never="torch"),
-    "parameters": may_import("_params", never="torch"),
-    "optimization": may_import("_params", "parameters", never="torch"),
-    "fields": may_import("_params", never="torch"),
-    "warn": may_import(never="torch"),
-    "encoding": may_import("_params", "fields", "warn", never="torch"),
-    "datasets": may_import("_params", "jit", never="torch"),
-    "jit": may_import(never="torch sklearn"),
-    "vectors": may_import("jit", never="torch sklearn"),
-    "threads": may_import(),
-    "queries": may_import(never="torch sklearn"),
-    "structure": may_import("jit", "threads", never="sklearn"),
-    "batches": may_import(*LEVEL_0, "jit", "queries", "structure", "threads"),
-    "devices": may_import("batches", "queries", never="sklearn"),
-    "sparse": may_import(*LEVEL_1, never="sklearn"),
-    "layers": may_import("jit", "vectors", never="sklearn"),
-    "losses": may_import("queries", never="sklearn"),
-    "dense": may_import("jit", "threads", never="sklearn"),
-    "network": may_import(*LEVELS_1_2, never="sklearn"),
-    "replicas": may_import(*LEVELS_1_2, "network", never="sklearn"),
-    "fixing": may_import(*LEVELS_1_2, "network", never="sklearn"),
-    "learner": may_import(
-        *(*LEVELS_1_2, "fixing", "network", "replicas"), never="sklearn"
-    ),
-    "schedules": may_import(never="torch sklearn"),
-    "shuffling": may_import("batches", "queries", never="torch sklearn"),
-    "feeding": may_import(*LEVELS_1_2, "network", "shuffling", never="sklearn"),
-    "training": may_import(
-        *(*LEVELS_1_2, "feeding", "network", "learner", "schedules", "shuffling"),
-        never="sklearn",
-    ),
-    "choices": may_import(),
-    "callbacks": may_import("training"),
-    "checkpoints": may_import("layers", "persistence", "training"),
-    "frames": may_import("encoding", "fields", never="torch"),
-    "fitted": may_import("encoding", "frequencies", "learner", "network"),
-    "frequencies": may_import("batches", "jit", "network", never="sklearn"),
-    "inputs": may_import(*LEVEL_0, "batches", "network", "fitted", "frames", "threads"),
-    "pairwise": may_import("batches", "network", never="sklearn"),
-    "factorization": may_import(*LEVELS_1_2, "network", "pairwise", never="sklearn"),
-    "pretraining": may_import("fitted", "persistence"),
-    "serving": may_import(*LEVEL_1, "checks", "encoding", "frames"),
-    "base": may_import(*LEVELS_0_3),
-    "tasks": may_import(*LEVELS_0_3, "base"),
-    "models.*": may_import(*LEVELS_0_3, "base", "tasks"),
-    "models": may_import(),
-    "inspection": may_import(*INSPECTED, "models"),
-    "persistence": may_import(
-        *("encoding", "fitted", "frequencies", "learner", "network", "pipeline")
-    ),
-    "onnx_graphs": may_import("fitted", "network", "persistence", "sparse"),
-    "plotting": may_import("inspection", never="torch numba"),
-    "model_selection": may_import("_params", "plotting", "warn", never="torch numba"),
-    "pipeline": may_import("fields", never="torch"),
-    "skfm": may_import(*LEVELS_0_3, *LEVELS_4_7, "pipeline"),
+#: Saved records are still read by the room of files, which is to know none of them.
+IN_TRANSIT = {
+    ("persistence", room)
+    for room in ("data", "encoding", "estimators", "fields", "nn", "training")
 }
-MAY_USE_PRIVATE_SKLEARN = {"_params"}
-INSIDE_FUNCTIONS_ONLY = {"matplotlib"}
+
+#: Libraries that a room never imports.
+NEVER = {
+    **dict.fromkeys(("data", "losses", "nn", "optim", "sparse", "training"), "sklearn"),
+    **dict.fromkeys(("datasets", "encoding", "fields", "_sklearn"), "torch"),
+    **dict.fromkeys(("model_selection", "plotting"), "torch numba"),
+    "sampling": "torch sklearn",
+}
+#: Extras: libraries that an installation may lack.
+INSIDE_FUNCTIONS_ONLY = {"matplotlib", "onnx", "onnxruntime", "skl2onnx"}
 
 
 class Import(NamedTuple):
     line: int
-    name: str  # dotted and absolute, with the imported name: "skfm.layers.MLP"
+    name: str  # dotted and absolute, with the imported name: "skfm.nn.layers.MLP"
     deferred: bool  # inside a function, or for type checkers only
 
 
-def key_of(path: PurePosixPath) -> str:
-    """The line of MODULES for a file given relative to skfm/."""
-    parts = [part for part in path.with_suffix("").parts if part != "__init__"]
-    if not parts:
-        return "skfm"
-    if parts[0] == "models" and len(parts) > 1:
-        return "models.*"
-    return parts[0]
+def room_of(parts: tuple[str, ...]) -> str:
+    """The room of a dotted name below skfm; of names in ``__init__``, "skfm"."""
+    return parts[0] if parts and parts[0] in LEVEL else "skfm"
+
+
+def module_of(path: PurePosixPath) -> tuple[str, ...]:
+    """Parts of a module's dotted name below skfm."""
+    parts = path.with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
 
 
 def imports_of(path: PurePosixPath, source: str) -> Iterator[Import]:
@@ -147,69 +87,108 @@ def _deferring(tree: ast.AST) -> Iterator[ast.AST]:
             yield from node.body
 
 
-def violation(key: str, imported: Import) -> str | None:
-    """What is wrong with one import, or None."""
+def violation(module: tuple[str, ...], imported: Import) -> str | None:
+    """Say what is wrong with one import, or None."""
+    room = room_of(module)
     top, *rest = imported.name.split(".")
     if top == "skfm":
-        # `from skfm import FMClassifier` reaches into the package's own __init__.
-        target = rest[0] if rest and (len(rest) > 1 or rest[0] in MODULES) else "skfm"
-        if target != key and target not in MODULES[key].first_party:
-            return f"{key} may not import {target}"
-    if top in MODULES[key].banned:
-        return f"{key} never imports {top}"
+        target = room_of(tuple(rest))
+        if target == room == "models" and len(module) > 1:
+            return f"{'.'.join(module)} may not import another architecture"
+        below = LEVEL[target] > LEVEL[room]
+        if target != room and not below and (room, target) not in IN_TRANSIT:
+            return f"{room} may not import {target}"
+    if top in NEVER.get(room, "").split():
+        return f"{room} never imports {top}"
     if top in INSIDE_FUNCTIONS_ONLY and not imported.deferred:
         return f"{top} is imported inside functions only"
     private = [part for part in rest if part.startswith("_") and part[-2:] != "__"]
-    if top == "sklearn" and private and key not in MAY_USE_PRIVATE_SKLEARN:
-        return f"only _params imports private names of scikit-learn ({imported.name})"
+    if top == "sklearn" and private and room != "_sklearn":
+        return f"only _sklearn imports private names of scikit-learn ({imported.name})"
     return None
 
 
 def violations(path: PurePosixPath, source: str) -> list[str]:
-    key = key_of(path)
-    if key not in MODULES:
-        return [f"{path}: {key} has no line in MODULES"]
-    found = [(imp.line, violation(key, imp)) for imp in imports_of(path, source)]
+    module = module_of(path)
+    if module and module[0] not in LEVEL:
+        return [f"{path}: {module[0]} has no place in ORDER"]
+    found = [(imp.line, violation(module, imp)) for imp in imports_of(path, source)]
     return [f"{path}:{line}: {text}" for line, text in found if text]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(p.relative_to(ROOT).as_posix() for p in ROOT.rglob("*.py"))
-)
-def test_imports_stay_within_their_level(path):
+def all_modules() -> dict[str, PurePosixPath]:
+    """Path below skfm of each module, by its dotted name."""
+    paths = [PurePosixPath(p.relative_to(ROOT).as_posix()) for p in ROOT.rglob("*.py")]
+    return {".".join(("skfm", *module_of(path))): path for path in sorted(paths)}
+
+
+@pytest.mark.parametrize("path", [p.as_posix() for p in all_modules().values()])
+def test_imports_go_down(path):
     source = (ROOT / path).read_text(encoding="utf-8")
     assert violations(PurePosixPath(path), source) == []
+
+
+def cycle(sources: dict[str, tuple[PurePosixPath, str]]) -> list[str]:
+    """Return modules that import each other in a circle, or nothing."""
+    graph: dict[str, set[str]] = {}
+    for name, (path, source) in sources.items():
+        wanted = [imp.name for imp in imports_of(path, source) if not imp.deferred]
+        # A module, or a name in a module.
+        found = {w if w in sources else w.rpartition(".")[0] for w in wanted}
+        graph[name] = (found & sources.keys()) - {name}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other():
+    sources = {
+        name: (path, (ROOT / path).read_text(encoding="utf-8"))
+        for name, path in all_modules().items()
+    }
+    assert cycle(sources) == []
+
+
+def test_a_circle_is_found():
+    sources = {
+        "skfm.nn.a": (PurePosixPath("nn/a.py"), "from .b import x"),
+        "skfm.nn.b": (PurePosixPath("nn/b.py"), "from . import c"),
+        "skfm.nn.c": (PurePosixPath("nn/c.py"), "from skfm.nn.a import y"),
+    }
+    assert set(cycle(sources)) == set(sources)
+    sources["skfm.nn.c"] = PurePosixPath("nn/c.py"), "def f():\n    from .a import y"
+    assert cycle(sources) == []
 
 
 @pytest.mark.parametrize(
     ("path", "source", "expected"),
     [
-        ("fields.py", "import torch", "fields never imports torch"),
-        ("fields.py", "def f():\n    from torch import nn", "never imports torch"),
-        ("encoding.py", "from .batches import Batch", "may not import batches"),
-        ("layers.py", "from sklearn.utils import check_array", "never imports sklearn"),
-        ("layers.py", "from skfm import losses", "may not import losses"),
-        ("losses.py", "import skfm.layers as layers", "may not import layers"),
-        ("sparse/table.py", "from ..layers import MLP", "may not import layers"),
-        ("sparse/table.py", "from .. import base", "may not import base"),
-        ("sparse/__init__.py", "from ..losses import x", "may not import losses"),
-        ("network.py", "from .training import fit", "may not import training"),
-        ("base.py", "from .tasks import Task", "may not import tasks"),
-        ("models/nfm.py", "from .fm import FM", "may not import models"),
-        ("models/nfm.py", "from . import fm", "may not import models"),
+        ("fields/layout.py", "import torch", "fields never imports torch"),
+        ("fields/layout.py", "def f():\n    from torch import nn", "never imports"),
+        ("encoding/codec.py", "from ..data.batch import Batch", "may not import data"),
+        ("nn/layers/basic.py", "from sklearn.utils import x", "never imports sklearn"),
+        ("nn/layers/basic.py", "from skfm import training", "may not import training"),
+        ("losses/base.py", "import skfm.nn.layers as x", "may not import nn"),
+        ("sparse/table.py", "from ..losses import Loss", "may not import losses"),
+        ("sparse/table.py", "from .. import estimators", "may not import estimators"),
+        ("nn/network.py", "from ..training import x", "may not import training"),
+        ("models/nfm.py", "from .fm import FM", "may not import another architecture"),
+        ("models/nfm.py", "from . import fm", "may not import another architecture"),
         ("models/nfm.py", "from skfm import FMClassifier", "may not import skfm"),
-        ("plotting.py", "from .models.fm import FM", "may not import models"),
-        ("plotting.py", "import matplotlib.pyplot as plt", "inside functions only"),
+        ("plotting/style.py", "from ..model_selection import x", "may not import"),
+        ("plotting/style.py", "import matplotlib.pyplot", "inside functions only"),
         (
-            "base.py",
+            "estimators/base.py",
             "from sklearn.utils._param_validation import Interval",
-            "only _params",
+            "only _sklearn",
         ),
-        ("base.py", "from sklearn.utils import _pprint", "only _params"),
-        ("novelty.py", "import numpy", "has no line in MODULES"),
+        ("estimators/base.py", "from sklearn.utils import _pprint", "only _sklearn"),
+        ("novelty.py", "import numpy", "has no place in ORDER"),
     ],
 )
-def test_checker_catches(path, source, expected):
+def test_the_checker_catches(path, source, expected):
     (message,) = violations(PurePosixPath(path), source)
     assert expected in message
 
@@ -218,17 +197,17 @@ def test_checker_catches(path, source, expected):
     ("path", "source"),
     [
         ("__init__.py", "from .models.fm import FMClassifier"),
-        ("_params.py", "from sklearn.utils._param_validation import Interval"),
-        ("base.py", "from sklearn import __version__"),
-        ("encoding.py", "import pandas\nfrom skfm.fields import check_fields"),
+        ("_sklearn.py", "from sklearn.utils._param_validation import Interval"),
+        ("estimators/base.py", "from sklearn import __version__"),
+        ("encoding/codec.py", "import pandas\nfrom skfm.fields import check_fields"),
         ("sparse/table.py", "import torch\nfrom .kernels import gather"),
-        ("sparse/table.py", "from ..batches import Batch"),
-        ("network.py", "from . import layers, sparse\nfrom .threads import limit"),
-        ("models/fm.py", "from ..tasks import Classifier\nfrom skfm.base import B"),
+        ("sparse/table.py", "from ..data.batch import Batch"),
+        ("nn/network.py", "from . import layers\nfrom ..runtime.threads import x"),
+        ("models/fm.py", "from ..estimators.base import BaseModel"),
         ("models/__init__.py", "from .fm import FMClassifier"),
-        ("plotting.py", "def plot():\n    import matplotlib.pyplot as plt"),
-        ("plotting.py", "if TYPE_CHECKING:\n    from matplotlib.axes import Axes"),
+        ("plotting/style.py", "def plot():\n    import matplotlib.pyplot as plt"),
+        ("plotting/style.py", "if TYPE_CHECKING:\n    from matplotlib import axes"),
     ],
 )
-def test_checker_accepts(path, source):
+def test_the_checker_passes(path, source):
     assert violations(PurePosixPath(path), source) == []

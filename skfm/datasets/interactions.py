@@ -12,8 +12,9 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils import check_random_state
 
-from skfm._params import Interval, StrOptions, validate_params
 from skfm.datasets.truth import InteractionTruth
+
+from .._sklearn import Interval, StrOptions, validate_params
 
 __all__ = ["make_interactions"]
 

@@ -22,7 +22,7 @@ from skfm.encoding.categories import CategoryBlock
 from skfm.encoding.layout import assemble, make_blocks
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.tables import object_array
-from skfm.warn import warn
+from skfm.runtime.warnings import warn
 
 __all__ = ["TableCodec"]
 

@@ -13,10 +13,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfm._params import Interval, Options, StrOptions, fit_context
 from skfm.encoding.blocks import Encoded
 from skfm.encoding.codec import TableCodec
 from skfm.encoding.tables import as_table, read_columns
+
+from .._sklearn import Interval, Options, StrOptions, fit_context
 
 __all__ = ["FieldEncoder"]
 

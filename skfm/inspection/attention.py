@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .._params import StrOptions, validate_params
-from ..batches import Rows
+from .._sklearn import StrOptions, validate_params
+from ..data.rows import Rows
 from ..models.afm import AFMNetwork
 from ..models.autoint import AutoIntNetwork
-from ..threads import torch_threads
+from ..runtime.threads import torch_threads
 from .reading import Model, batches, to_float64
 
 

@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from .._params import Interval, validate_params
-from ..batches import Batch
-from ..network import Network
-from ..pairwise import PairwiseNetwork
-from ..threads import torch_threads
-from ..warn import warn
+from .._sklearn import Interval, validate_params
+from ..data.batch import Batch
+from ..nn.network import Network
+from ..nn.pairwise import PairwiseNetwork
+from ..runtime.threads import torch_threads
+from ..runtime.warnings import warn
 from .gradients import TOLERANCE, integrated_gradients
 from .reading import Model, batches, rows_of_entries, to_float64
 

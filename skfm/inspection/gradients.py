@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..batches import Batch
-from ..network import Network
+from ..data.batch import Batch
+from ..nn.network import Network
 from .reading import rows_of_entries, to_float64
 
 #: Share of the interaction, or of 1, that may be missing to a complete explanation.

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..frequencies import ColumnStatistics
-from ..pairwise import PairwiseNetwork
+from ..data.statistics import ColumnStatistics
+from ..nn.pairwise import PairwiseNetwork
 from .reading import to_float64
 
 #: Numbers of the table that are read at once.

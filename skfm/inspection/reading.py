@@ -11,9 +11,10 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..batches import PREDICTION_BATCH, Batch, Rows
+from ..data.batch import PREDICTION_BATCH, Batch
+from ..data.rows import Rows
 from ..fields import FieldInferenceError, fields_from, resolve_fields
-from ..network import Network
+from ..nn.network import Network
 
 #: Numbers that the arrays of one chunk of rows may hold.
 _NUMBERS_PER_CHUNK = 1 << 22

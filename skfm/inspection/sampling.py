@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 
-from ..frequencies import ColumnStatistics
+from ..data.statistics import ColumnStatistics
 
 #: Random numbers drawn at once.
 _NUMBERS_PER_DRAW = 1 << 22

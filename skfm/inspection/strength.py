@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .._params import StrOptions, validate_params
-from ..batches import Rows
+from .._sklearn import StrOptions, validate_params
+from ..data.rows import Rows
 from ..fields import FieldInferenceError
-from ..layers import MatrixCross
 from ..models.dcn import DCNNetwork
 from ..models.fwfm import FwFMNetwork
-from ..pairwise import PairwiseNetwork
-from ..threads import torch_threads
+from ..nn.layers import MatrixCross
+from ..nn.pairwise import PairwiseNetwork
+from ..runtime.threads import torch_threads
 from .independence import IndependentFields
 from .reading import Model, batches, to_float64
 from .sampling import draw_rows

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._params import Interval, validate_params
+from .._sklearn import Interval, validate_params
 from .reading import Model, category_names
 
 

@@ -2,7 +2,7 @@
 
 A query's loss is a mean over its pairs or rows, and stands for each of its rows: in the
 loss of a batch, queries weigh by their rows. Rows are sorted by query and, within a
-query, by relevance (see `skfm.queries`).
+query, by relevance (see `skfm.data.queries`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..queries import Queries, discounts, mean_ndcg
+from ..data.queries import Queries, discounts, mean_ndcg
 from .base import Loss
 
 

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import make_pipeline
 
-from .._params import safe_indexing
+from .._sklearn import safe_indexing
 
 
 @dataclass(frozen=True)

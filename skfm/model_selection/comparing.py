@@ -18,7 +18,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
-from ..warn import warn
+from ..runtime.warnings import warn
 from .cells import Cell, run_cell
 from .comparison import Comparison
 from .journal import Journal, keys_of

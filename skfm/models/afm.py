@@ -8,16 +8,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from .._params import Interval, StrOptions, param
-from ..base import BaseModel
-from ..devices import free_memory
-from ..layers import Dropout, PairAttention
-from ..network import Shape
-from ..pairwise import Entries, PairwiseNetwork
-from ..parameters import auto_dropout
+from .._sklearn import Interval, StrOptions
+from ..data.transfer import free_memory
+from ..estimators.base import BaseModel
+from ..estimators.classifier import Classifier
+from ..estimators.hyperparameters import auto_dropout
+from ..estimators.params import param
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import Dropout, PairAttention
+from ..nn.network import Shape
+from ..nn.pairwise import Entries, PairwiseNetwork
+from ..runtime.memory import check_memory
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
-from ..threads import check_memory
 
 #: Copies of the pairs' products and attention units alive in a backward pass in torch.
 _COPIES = 4

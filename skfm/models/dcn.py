@@ -8,13 +8,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .._params import Interval, StrOptions, param
-from ..base import BaseModel
-from ..layers import MLP, CrossNetwork, Linear
-from ..network import Network, Shape
-from ..parameters import MLPParameters
+from .._sklearn import Interval, StrOptions
+from ..estimators.base import BaseModel
+from ..estimators.classifier import Classifier
+from ..estimators.hyperparameters import MLPParameters
+from ..estimators.params import param
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import MLP, CrossNetwork, Linear
+from ..nn.network import Network, Shape
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
 
 
 class DCNNetwork(Network):

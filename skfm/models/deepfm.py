@@ -6,12 +6,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from ..base import BaseModel
-from ..layers import MLP, InteractionHead, bi_interaction
-from ..network import Network, Shape
-from ..parameters import MLPParameters
+from ..estimators.base import BaseModel
+from ..estimators.classifier import Classifier
+from ..estimators.hyperparameters import MLPParameters
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import MLP, InteractionHead, bi_interaction
+from ..nn.network import Network, Shape
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
 
 
 class DeepFMNetwork(Network):

@@ -9,14 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._params import Interval, param
-from ..base import BaseModel
-from ..batches import Batch
-from ..layers import InteractionHead, field_aware_entry_products, field_aware_products
-from ..network import Shape
-from ..pairwise import Entries, PairwiseNetwork
+from .._sklearn import Interval
+from ..data.batch import Batch
+from ..estimators.base import BaseModel
+from ..estimators.classifier import Classifier
+from ..estimators.params import param
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import (
+    InteractionHead,
+    field_aware_entry_products,
+    field_aware_products,
+)
+from ..nn.network import Shape
+from ..nn.pairwise import Entries, PairwiseNetwork
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
 
 
 class FFMNetwork(PairwiseNetwork):

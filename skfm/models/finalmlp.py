@@ -8,14 +8,17 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from .._params import Interval, StrOptions, param
-from ..base import BaseModel
-from ..checks import check_layer_sizes
-from ..layers import MLP, BilinearFusion, FeatureGate
-from ..network import Network, Shape
-from ..parameters import MLPParameters
+from .._sklearn import Interval, StrOptions
+from ..estimators.base import BaseModel
+from ..estimators.checks import check_layer_sizes
+from ..estimators.classifier import Classifier
+from ..estimators.hyperparameters import MLPParameters
+from ..estimators.params import param
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import MLP, BilinearFusion, FeatureGate
+from ..nn.network import Network, Shape
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
 
 
 class FinalMLPNetwork(Network):

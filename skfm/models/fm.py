@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..base import BaseModel
-from ..factorization import FMNetwork
-from ..tasks import Classifier, Ranker, Regressor
+from ..estimators.base import BaseModel
+from ..estimators.classifier import Classifier
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.factorization import FMNetwork
 
 
 class _FM(BaseModel):

@@ -8,17 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..base import BaseModel, Run
-from ..callbacks import Unwatched
-from ..factorization import FMNetwork
-from ..inputs import Data
-from ..layers import MLP
-from ..network import Network, Shape
-from ..parameters import MLPParameters
-from ..pretraining import check_pretrained
+from ..estimators.base import BaseModel, Run
+from ..estimators.classifier import Classifier
+from ..estimators.hyperparameters import MLPParameters
+from ..estimators.init_from import check_pretrained
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..estimators.validation import Data
+from ..nn.factorization import FMNetwork
+from ..nn.layers import MLP
+from ..nn.network import Network, Shape
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
-from ..training import Trainer
+from ..training.callbacks import Unwatched
+from ..training.trainer import Trainer
 
 
 class FNNNetwork(Network):

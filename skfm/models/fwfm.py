@@ -6,12 +6,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ..base import BaseModel
-from ..layers import WeightedPairs
-from ..network import Shape
-from ..pairwise import Entries, PairwiseNetwork
+from ..estimators.base import BaseModel
+from ..estimators.classifier import Classifier
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import WeightedPairs
+from ..nn.network import Shape
+from ..nn.pairwise import Entries, PairwiseNetwork
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
 
 
 class FwFMNetwork(PairwiseNetwork):

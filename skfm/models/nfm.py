@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from .._params import Interval, StrOptions, param, redeclare
-from ..base import BaseModel
-from ..layers import MLP, BatchNorm, Dropout, bi_interaction
-from ..network import Network, Shape
-from ..parameters import MLPParameters, SharedParameters, auto_dropout
+from .._sklearn import Interval, StrOptions
+from ..estimators.base import BaseModel
+from ..estimators.classifier import Classifier
+from ..estimators.hyperparameters import MLPParameters, SharedParameters, auto_dropout
+from ..estimators.params import param, redeclare
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import MLP, BatchNorm, Dropout, bi_interaction
+from ..nn.network import Network, Shape
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
 
 
 class NFMNetwork(Network):

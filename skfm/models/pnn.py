@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .._params import StrOptions, param, redeclare
-from ..base import BaseModel
-from ..layers import MLP, inner_products, outer_product
-from ..network import Network, Shape
-from ..parameters import MLPParameters
+from .._sklearn import StrOptions
+from ..estimators.base import BaseModel
+from ..estimators.classifier import Classifier
+from ..estimators.hyperparameters import MLPParameters
+from ..estimators.params import param, redeclare
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import MLP, inner_products, outer_product
+from ..nn.network import Network, Shape
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
 
 
 class PNNNetwork(Network):

@@ -7,14 +7,16 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from .._params import param
-from ..base import BaseModel
-from ..checks import check_columns
-from ..layers import MLP
-from ..network import Network, Shape
-from ..parameters import MLPParameters
+from ..estimators.base import BaseModel
+from ..estimators.checks import check_columns
+from ..estimators.classifier import Classifier
+from ..estimators.hyperparameters import MLPParameters
+from ..estimators.params import param
+from ..estimators.ranker import Ranker
+from ..estimators.regressor import Regressor
+from ..nn.layers import MLP
+from ..nn.network import Network, Shape
 from ..sparse import Lookup
-from ..tasks import Classifier, Ranker, Regressor
 
 
 class WideDeepNetwork(Network):

@@ -9,14 +9,14 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
+from ..data.statistics import ColumnStatistics
 from ..encoding import FieldEncoder
 from ..encoding.blocks import QuantileBlock, ScaleBlock
 from ..encoding.categories import CategoryBlock, HashBlock
 from ..encoding.codec import TableCodec
 from ..encoding.multi_valued import MultiValuedBlock
-from ..fitted import Fitted
-from ..frequencies import ColumnStatistics
-from ..pipeline import FieldPipeline
+from ..estimators.fitted import Fitted
+from ..fields.pipeline import FieldPipeline
 from .container import FileFormatError, Reader
 from .foreign import pack_foreign, unpack_foreign
 from .networks import check_fields, pack_network, read_state, unpack_network

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ..learner import OptimizerState
-from ..network import DTYPES, Network, Shape
+from ..nn.network import DTYPES, Network, Shape
+from ..training.learner import OptimizerState
 from .container import FileFormatError, Reader
 from .values import Packer, Unpacker
 

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.statistics import ColumnStatistics
 from ..encoding.blocks import QuantileBlock, ScaleBlock
 from ..encoding.categories import CategoryBlock, HashBlock
 from ..encoding.codec import TableCodec
 from ..encoding.multi_valued import MultiValuedBlock
 from ..encoding.tables import object_array
-from ..frequencies import ColumnStatistics
-from ..learner import OptimizerState
-from ..network import Shape
+from ..nn.network import Shape
+from ..training.learner import OptimizerState
 from .container import FileFormatError, Reader, storable
 
 #: Dataclasses that are written field by field.

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..batches import Batch
-from ..devices import DeviceBatch
-from ..threads import parallel_for
+from ..data.batch import Batch
+from ..data.transfer import DeviceBatch
+from ..runtime.threads import parallel_for
 from . import kernels, torch_ops
 from .lookup import Groups, Lookup
 from .table import EmbeddingTable

@@ -1,7 +1,7 @@
 """The hot loops of the engine on the CPU.
 
 Each kernel works on a range ``start..stop`` of rows (forward) or of distinct columns
-(backward and update), releases the GIL, and writes only to its own range: any number
+(backward), releases the GIL, and writes only to its own range: any number
 of threads gives the same bits. Table rows are scattered over memory, so what a step
 costs is mostly waiting for them; every loop over entries prefetches ahead.
 
@@ -17,14 +17,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..jit import JIT, prefetch, prefetch_row
-from ..vectors import add_powers, add_row, add_squares, sum_of_squares
-from .steps import adagrad_row, adam_row
+from ..runtime.jit import JIT, prefetch, prefetch_row
+from ..runtime.simd import add_powers, add_row, add_squares, sum_of_squares
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 16
 #: Distinct columns ahead of the current one.
-_COLUMNS_AHEAD = 12
+COLUMNS_AHEAD = 12
 #: Bits of a column sorted by one pass of the radix sort: 2048 counters fit in L1.
 _RADIX_BITS = 11
 
@@ -35,7 +34,7 @@ def rounded(width: int) -> int:
 
 
 @njit(forceinline=True, **JIT)
-def _request(weights, column):
+def request(weights, column):
     """Prefetch a column's numbers."""
     factors, linear = weights
     prefetch_row(factors, column, factors.shape[1])
@@ -61,7 +60,7 @@ def pool(weights, indptr, columns, values, by_factor, out, start, stop):
         for d in range(n_linear):
             out[b, at + d] = 0
         for p in range(indptr[b], indptr[b + 1]):
-            _request(weights, columns[min(p + _AHEAD, last)])
+            request(weights, columns[min(p + _AHEAD, last)])
             c, x, again = columns[p], one if unit else values[p], p > indptr[b]
             add_row(acc, 0, 0, factors, c, 0, k, x, again)
             add_squares(acc, 1, 0, factors, c, 0, k, x, again)
@@ -95,7 +94,7 @@ def pool_by_column(weights, groups, values, by_factor, squared, out, start, stop
     last = rows.shape[0] - 1
     terms, one = np.zeros((1, width), factors.dtype), factors.dtype.type(1)
     for u in range(start, stop):
-        _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
+        request(weights, distinct[min(u + COLUMNS_AHEAD, stop - 1)])
         c = distinct[u]
         add_row(terms, 0, 0, factors, c, 0, k, one, False)
         if by_factor:
@@ -105,7 +104,7 @@ def pool_by_column(weights, groups, values, by_factor, squared, out, start, stop
         for d in range(n_linear):
             terms[0, at + d] = linear[c, d]
         for i in range(bounds[u], bounds[u + 1]):
-            prefetch_row(out, rows[min(i + _COLUMNS_AHEAD, last)], width)
+            prefetch_row(out, rows[min(i + COLUMNS_AHEAD, last)], width)
             if unit:
                 add_row(out, rows[i], 0, terms, 0, 0, width, one, True)
             else:
@@ -139,7 +138,7 @@ def scatter(weights, indptr, columns, values, fields, linear_sums, slots, start,
         for d in range(n_linear):
             linear_sums[b, d] = 0
         for p in range(indptr[b], indptr[b + 1]):
-            _request(weights, columns[min(p + _AHEAD, last)])
+            request(weights, columns[min(p + _AHEAD, last)])
             c = columns[p]
             x = factors.dtype.type(1) if unit else values[p]
             slot = np.int64(fields[c]) if by_field else p - indptr[b]
@@ -241,8 +240,8 @@ def _runs(keys, row_of):
 
 
 @njit(forceinline=True, **JIT)
-def _widths(weights, gradient):
-    """Where in `_column_gradient`'s row the linear part begins and ends; its width."""
+def widths(weights, gradient):
+    """Where in `column_gradient`'s row the linear part begins and ends; its width."""
     upstream, by_factor, _, slots = gradient[6:10]
     k = weights[0].shape[1]
     at = 2 * k if by_factor else k
@@ -251,7 +250,7 @@ def _widths(weights, gradient):
 
 
 @njit(forceinline=True, **JIT)
-def _column_gradient(weights, gradient, u, acc, at):
+def column_gradient(weights, gradient, u, acc, at):
     """Gradient of the u-th distinct column, but for multiples of its weights.
 
     Into acc[0, :k] and acc[0, at:at + C]; by how much the linear weights, and the
@@ -265,7 +264,7 @@ def _column_gradient(weights, gradient, u, acc, at):
     n_sums, skipped = upstream.shape[1], acc.shape[1] - upstream.shape[1]
     end = rows.shape[0] - 1
     for i in range(bounds[u], bounds[u + 1]):
-        prefetch_row(upstream, rows[min(i + _COLUMNS_AHEAD, end)], n_sums)
+        prefetch_row(upstream, rows[min(i + COLUMNS_AHEAD, end)], n_sums)
         again = i > bounds[u]
         if values.shape[0] == 0:
             one = factors.dtype.type(1)
@@ -287,7 +286,7 @@ def _set_slot_gradient(gradient, u, acc):
     slots, n_slots, fields = gradient[9:]
     by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0
     if by_field:
-        ahead = min(u + _COLUMNS_AHEAD, distinct.shape[0] - 1)
+        ahead = min(u + COLUMNS_AHEAD, distinct.shape[0] - 1)
         first = np.intp(rows[bounds[ahead]]) * n_slots
         prefetch_row(slots, first + fields[distinct[ahead]], slots.shape[1])
     for i in range(bounds[u], bounds[u + 1]):
@@ -301,68 +300,14 @@ def _set_slot_gradient(gradient, u, acc):
 @njit(**JIT)
 def reduce(weights, gradient, out, start, stop):
     """out[u] = gradient of the u-th distinct column: [linear weights | factors]."""
-    distinct, (at, end, width) = gradient[0], _widths(weights, gradient)
+    distinct, (at, end, width) = gradient[0], widths(weights, gradient)
     acc = np.empty((1, width), weights[0].dtype)
     k, n_linear, one = weights[0].shape[1], weights[1].shape[1], acc.dtype.type(1)
     for u in range(start, stop):
-        _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
-        _column_gradient(weights, gradient, u, acc, at)
+        request(weights, distinct[min(u + COLUMNS_AHEAD, stop - 1)])
+        column_gradient(weights, gradient, u, acc, at)
         c, a, second = distinct[u], acc[0, end], acc[0, end + 1]
         add_row(out, u, 0, acc, 0, at, n_linear, one, False)
         add_row(out, u, 0, weights[1], c, 0, n_linear, a, True)
         add_row(out, u, n_linear, acc, 0, 0, k, one, False)
         add_row(out, u, n_linear, weights[0], c, 0, k, second, True)
-
-
-@njit(**JIT)
-def sgd(weights, gradient, learning_rate, start, stop):
-    """Reduce and step: w -= lr g."""
-    factors, linear = weights
-    distinct, (at, end, width) = gradient[0], _widths(weights, gradient)
-    acc = np.empty((1, width), factors.dtype)
-    k, n_linear = factors.shape[1], linear.shape[1]
-    for u in range(start, stop):
-        _request(weights, distinct[min(u + _COLUMNS_AHEAD, stop - 1)])
-        _column_gradient(weights, gradient, u, acc, at)
-        c, a, second = distinct[u], acc[0, end], acc[0, end + 1]
-        add_row(factors, c, 0, factors, c, 0, k, -learning_rate * second, True)
-        add_row(factors, c, 0, acc, 0, 0, k, -learning_rate, True)
-        add_row(linear, c, 0, linear, c, 0, n_linear, -learning_rate * a, True)
-        add_row(linear, c, 0, acc, 0, at, n_linear, -learning_rate, True)
-
-
-@njit(**JIT)
-def adagrad(weights, gradient, squares, learning_rate, epsilon, start, stop):
-    """Reduce and step: s += g^2; w -= lr g / (sqrt(s) + eps)."""
-    distinct, (at, end, width) = gradient[0], _widths(weights, gradient)
-    acc = np.empty((1, width), weights[0].dtype)
-    settings = learning_rate, epsilon
-    k, n_linear = weights[0].shape[1], weights[1].shape[1]
-    for u in range(start, stop):
-        ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
-        _request(weights, ahead)
-        _request(squares, ahead)
-        _column_gradient(weights, gradient, u, acc, at)
-        c, a, second = distinct[u], acc[0, end], acc[0, end + 1]
-        adagrad_row(weights[0], squares[0], c, acc, 0, k, second, settings)
-        adagrad_row(weights[1], squares[1], c, acc, at, n_linear, a, settings)
-
-
-@njit(**JIT)
-def adam(weights, gradient, mean, variance, settings, start, stop):
-    """Reduce and step, lazily: a column's moments advance when it is touched.
-
-    settings = (step size lr / (1 - beta1^t), beta1, beta2, sqrt(1 - beta2^t), eps)
-    """
-    distinct, (at, end, width) = gradient[0], _widths(weights, gradient)
-    acc = np.empty((1, width), weights[0].dtype)
-    k, n_linear = weights[0].shape[1], weights[1].shape[1]
-    for u in range(start, stop):
-        ahead = distinct[min(u + _COLUMNS_AHEAD, stop - 1)]
-        _request(weights, ahead)
-        _request(mean, ahead)
-        _request(variance, ahead)
-        _column_gradient(weights, gradient, u, acc, at)
-        c, a, second = distinct[u], acc[0, end], acc[0, end + 1]
-        adam_row(weights[0], mean[0], variance[0], c, acc, 0, k, second, settings)
-        adam_row(weights[1], mean[1], variance[1], c, acc, at, n_linear, a, settings)

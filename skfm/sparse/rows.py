@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..devices import torch_dtype
-from .memory import zeros
+from ..data.transfer import torch_dtype
+from ..runtime.memory import zeros
 
 
 class ColumnRows:
@@ -38,7 +38,7 @@ class ColumnRows:
         place: int,
         device: torch.device | str = "cpu",
     ) -> ColumnRows:
-        """Zeros; see `skfm.sparse.memory.zeros` for ``place``."""
+        """Zeros; see `skfm.runtime.memory.zeros` for ``place``."""
         n_columns, width = shape
         shapes = [(n_columns, width - n_linear), (n_columns, n_linear)]
         if torch.device(device).type != "cpu":

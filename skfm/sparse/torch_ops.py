@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..devices import DeviceBatch
+from ..data.transfer import DeviceBatch
 from .rows import ColumnRows
 
 #: Entries that are added one after another when a column's are.

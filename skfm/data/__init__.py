@@ -1,0 +1,1 @@
+"""Rows of X on their way to a network: batches, order, devices."""

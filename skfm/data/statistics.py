@@ -1,0 +1,100 @@
+"""How often, and with which values, the columns occur in the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from ..runtime.jit import JIT
+from .batch import PREDICTION_BATCH, Batch
+from .rows import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnStatistics:
+    """Entries of each column in rows whose weight is not zero.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of the rows; 0 where it is not known.
+    counts : ndarray of int64 of shape (n_columns,)
+        Rows with an entry in the column.
+    sums, squares : ndarray of float64 of shape (n_columns,), or None
+        Sums of the entries, and of their squares, as the network reads them. None:
+        every entry is one, and both are ``counts``.
+    """
+
+    n_rows: int
+    counts: np.ndarray
+    sums: np.ndarray | None = None
+    squares: np.ndarray | None = None
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Mask of the columns that have an entry."""
+        return self.counts > 0
+
+    def __add__(self, other: ColumnStatistics) -> ColumnStatistics:
+        """The statistics of both sets of rows."""
+        known = self.n_rows > 0 and other.n_rows > 0
+        unit = self.sums is None and other.sums is None
+        (sums, squares), (more, more_squares) = self.moments(), other.moments()
+        return ColumnStatistics(
+            self.n_rows + other.n_rows if known else 0,
+            self.counts + other.counts,
+            None if unit else sums + more,
+            None if unit else squares + more_squares,
+        )
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of the columns' entries and of their squares, (n_columns,) each."""
+        if self.sums is None or self.squares is None:
+            return self.counts, self.counts
+        return self.sums, self.squares
+
+
+def column_statistics(
+    rows: Rows, chosen: np.ndarray, prepare: Callable[[Batch], Batch]
+) -> ColumnStatistics:
+    """Gather statistics of the ``chosen`` rows as a network reads them.
+
+    Parameters
+    ----------
+    rows : Rows
+    chosen : ndarray of int
+        Rows of weight zero are left out.
+    prepare : callable
+        Applied to each batch: see `skfm.nn.network.Network.prepare`.
+    """
+    if rows.weight is not None:
+        chosen = chosen[rows.weight.numpy()[chosen] > 0]
+    counts = np.zeros(rows.n_columns, np.int64)
+    sums = squares = None
+    for start in range(0, len(chosen), PREDICTION_BATCH):
+        batch = prepare(rows.take(chosen[start : start + PREDICTION_BATCH]))
+        _count(batch.columns, counts)
+        if not len(batch.values):
+            continue
+        if sums is None:
+            # Batches before this one had no entries: else they had values too.
+            sums, squares = np.zeros((2, rows.n_columns))
+        _add(batch.columns, batch.values, sums, squares)
+    return ColumnStatistics(len(chosen), counts, sums, squares)
+
+
+@njit(**JIT)
+def _count(columns, counts):  # type: ignore[no-untyped-def]
+    for column in columns:
+        counts[column] += 1
+
+
+@njit(**JIT)
+def _add(columns, values, sums, squares):  # type: ignore[no-untyped-def]
+    for p in range(len(columns)):
+        value = np.float64(values[p])
+        sums[columns[p]] += value
+        squares[columns[p]] += value * value

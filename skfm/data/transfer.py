@@ -1,0 +1,163 @@
+"""Batches on a device other than the CPU: how they get there, and what stays there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .batch import AnyBatch, Batch
+from .rows import Rows
+
+#: Entries that are moved to a device at once when all of them are to stay there.
+_ENTRIES_AT_ONCE = 1 << 24
+#: Share of a device's free memory that the rows may take for good. The rest is for the
+#: best epoch's weights and what a step computes.
+RESIDENT_SHARE = 0.25
+
+
+@dataclass(slots=True)
+class DeviceBatch(AnyBatch[Tensor]):
+    """A batch whose entries, int64 ``columns``, targets and weights are on a device.
+
+    ``indptr`` stays on the host: cutting a batch must not wait for the device.
+
+    Attributes
+    ----------
+    lengths : Tensor of shape (B,), int64
+        Entries of each row, on the device.
+    """
+
+    lengths: Tensor = field(kw_only=True)
+
+    def slice(self, start: int, stop: int) -> DeviceBatch:
+        # Classes with slots have no `super()` of no arguments.
+        part = AnyBatch.slice(self, start, stop)
+        part.lengths = self.lengths[start:stop]
+        return part
+
+
+def place(batch: Batch, device: torch.device) -> DeviceBatch:
+    """A copy of a batch on a device."""
+    return DeviceBatch(
+        batch.indptr,
+        move(batch.columns, device).long(),
+        move(batch.values, device),
+        None if batch.target is None else move(batch.target.numpy(), device),
+        None if batch.weight is None else move(batch.weight.numpy(), device),
+        batch.queries,
+        lengths=move(np.diff(batch.indptr), device),
+    )
+
+
+def move(array: np.ndarray, device: torch.device) -> Tensor:
+    """A copy of an array on a device.
+
+    To a GPU by way of pinned memory, which it reads while the host goes on; torch
+    keeps that memory until it has been read.
+    """
+    pinned = device.type == "cuda"
+    dtype = torch_dtype(array.dtype)
+    # Told to be on the CPU, as torch may have been given another default.
+    staged = torch.empty(array.shape, dtype=dtype, device="cpu", pin_memory=pinned)
+    staged.numpy()[...] = array
+    return staged.to(device, non_blocking=pinned)
+
+
+def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    """What torch calls it."""
+    return torch.from_numpy(np.empty(0, dtype)).dtype
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that a device can still hand out; None where torch cannot tell."""
+    module: Any = getattr(torch, device.type, None)
+    if not hasattr(module, "mem_get_info"):
+        return None
+    try:
+        free, _ = module.mem_get_info(device)
+    except RuntimeError:  # some GPUs do not tell
+        return None
+    cached = module.memory_reserved(device) - module.memory_allocated(device)
+    return int(free + cached)
+
+
+class ResidentRows:
+    """All rows of a matrix on a device, moved there once.
+
+    Parameters
+    ----------
+    rows : Rows
+    prepare : callable
+        What a network does to a batch before it reads it: see `Network.prepare`.
+    device : torch.device
+    """
+
+    def __init__(
+        self, rows: Rows, prepare: Callable[[Batch], Batch], device: torch.device
+    ) -> None:
+        # Of any integer type, and not from zero on if X is a slice of another matrix.
+        self._bounds, self._device = rows.indptr, device
+        n_entries = int(rows.indptr[-1] - rows.indptr[0])
+        starts = rows.indptr[:-1].astype(np.int64) - rows.indptr[0]
+        # Not by `move`: torch never gives pinned memory back to the system.
+        self._starts = torch.tensor(starts, device=device)
+        self._columns = torch.empty(n_entries, dtype=torch.int32, device=device)
+        self._values = torch.empty(0, device=device)
+        self._target = None if rows.target is None else rows.target.to(device)
+        self._weight = None if rows.weight is None else rows.weight.to(device)
+        low = at = 0
+        while low < len(rows):
+            end = int(rows.indptr[low]) + _ENTRIES_AT_ONCE
+            last = int(np.searchsorted(rows.indptr, end, side="right")) - 1
+            batch = prepare(rows.span(low, max(last, low + 1)))
+            self._fill(at, batch)
+            low, at = low + len(batch), at + len(batch.columns)
+
+    def _fill(self, at: int, batch: Batch) -> None:
+        part = slice(at, at + len(batch.columns))
+        self._columns[part] = torch.tensor(batch.columns, device=self._device)
+        if not len(batch.values):
+            return
+        values = torch.tensor(batch.values, device=self._device)
+        if not len(self._values):
+            self._values = values.new_empty(len(self._columns))
+        self._values[part] = values
+
+    @staticmethod
+    def fits(rows: Rows, device: torch.device, reserved: int = 0) -> bool:
+        """Whether a device has room for the rows; not where it cannot tell.
+
+        ``reserved`` bytes of what is free will be needed for something else.
+        """
+        free = free_memory(device)
+        if free is None:
+            return False
+        n_entries = int(rows.indptr[-1] - rows.indptr[0])
+        needed = n_entries * (4 + rows.dtype.itemsize) + 8 * len(rows)
+        needed += sum(t.nbytes for t in (rows.target, rows.weight) if t is not None)
+        return needed <= RESIDENT_SHARE * (free - reserved)
+
+    def take(self, rows: np.ndarray) -> DeviceBatch:
+        """Any rows, gathered on the device."""
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(self._bounds[rows + 1] - self._bounds[rows], out=indptr[1:])
+        n_entries = int(indptr[-1])
+        picked, begins = (move(part, self._device) for part in (rows, indptr))
+        lengths = begins.diff()
+        shift = torch.repeat_interleave(
+            self._starts[picked] - begins[:-1], lengths, output_size=n_entries
+        )
+        at = shift + torch.arange(n_entries, device=self._device)
+        return DeviceBatch(
+            indptr,
+            self._columns[at].long(),
+            self._values[at] if len(self._values) else self._values,
+            None if self._target is None else self._target[picked],
+            None if self._weight is None else self._weight[picked],
+            lengths=lengths,
+        )

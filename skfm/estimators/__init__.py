@@ -1,0 +1,1 @@
+"""The face of scikit-learn: parameters, checks, tasks, and fitted attributes."""

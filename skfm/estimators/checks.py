@@ -1,0 +1,151 @@
+"""Checks of what users pass, with errors that say where the trouble is."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from .._sklearn import check_sample_weight
+
+
+def check_finite(X: Any, name: str = "X") -> None:
+    """Refuse NaN and infinity in a CSR matrix, naming the first bad entry.
+
+    Raises
+    ------
+    ValueError
+        With the row and column.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        # A sum that overflows is looked into too.
+        if X.data.dtype.kind not in "fc" or np.isfinite(X.data.sum()):
+            return
+    bad = np.flatnonzero(~np.isfinite(X.data))
+    if len(bad) == 0:
+        return
+    entry = int(bad[0])
+    row = int(np.searchsorted(X.indptr, entry, side="right")) - 1
+    what = "NaN" if np.isnan(X.data[entry]) else "infinity"
+    raise ValueError(
+        f"Input {name} contains {what}: row {row}, column {int(X.indices[entry])} "
+        f"({len(bad)} such values in all). Impute or drop them."
+    )
+
+
+def finite_scores(scores: np.ndarray) -> np.ndarray:
+    """The scores of rows, (n_rows, n_outputs), none of which may have overflowed.
+
+    Raises
+    ------
+    ValueError
+        With the first row that has.
+    """
+    if not np.isfinite(scores).all():
+        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        raise ValueError(
+            f"The score of row {row} is not a finite number: X contains NaN, infinity, "
+            "or numbers too large for the dtype of the model. Scale numeric columns."
+        )
+    return scores
+
+
+def check_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> Any:
+    """Sample weights as float64, or ones.
+
+    Raises
+    ------
+    ValueError
+        If they are negative, all zero, not finite, or not one per row.
+    """
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    try:
+        weight = check_sample_weight(
+            sample_weight, X, dtype=np.float64, allow_all_zero_weights=True
+        )
+    except ValueError as error:
+        raise ValueError(_naming(name, str(error))) from error
+    if np.any(weight < 0):
+        row = int(np.flatnonzero(weight < 0)[0])
+        raise ValueError(
+            f"Negative values in data passed to `{name}`: {weight[row]} in row {row}. "
+            "Weights must be zero or more."
+        )
+    if not np.any(weight > 0):
+        raise ValueError(f"{name} is zero for every row: nothing to learn from.")
+    return weight
+
+
+def check_layer_sizes(name: str, sizes: Any) -> tuple[int, ...]:
+    """Sizes of layers, from an int or a sequence of them.
+
+    Raises
+    ------
+    ValueError
+        If one is not a positive integer; the error calls them ``name``.
+    """
+    given = [sizes] if isinstance(sizes, Integral) else list(sizes)
+    if any(not isinstance(size, Integral) or size < 1 for size in given):
+        raise ValueError(
+            f"{name} must be positive integers, one per layer; got {sizes!r}."
+        )
+    return tuple(int(size) for size in given)
+
+
+def _naming(name: str, message: str) -> str:
+    """scikit-learn's message about weights, with the parameter's name in it."""
+    if "sample_weight" in message:
+        return message.replace("sample_weight", name)
+    return f"{name}: {message}"
+
+
+def check_columns(name: str, chosen: Any, n_columns: int, names: Any) -> np.ndarray:
+    """Mask of the columns that a parameter chooses.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's.
+    chosen : array-like of bool, int or str
+        A mask, indices or names.
+    n_columns : int
+    names : array-like of str or None
+        The columns' names, if they have some.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    given = np.asarray(chosen)
+    if given.size == 0:
+        return np.zeros(n_columns, np.bool_)
+    if given.ndim != 1 or given.dtype.kind not in "biuOU":
+        raise ValueError(
+            f"{name} must be a mask, indices or names of columns; got {chosen!r}."
+        )
+    if given.dtype.kind == "b":
+        if len(given) != n_columns:
+            raise ValueError(
+                f"{name} is a mask of {len(given)} columns, but X has {n_columns}."
+            )
+        return given
+    if given.dtype.kind in "OU":
+        return _named_columns(name, given, names)
+    for index in given[(given < -n_columns) | (given >= n_columns)]:
+        raise ValueError(f"{name} has {index}, but X has {n_columns} columns.")
+    mask = np.zeros(n_columns, np.bool_)
+    mask[given] = True
+    return mask
+
+
+def _named_columns(name: str, given: np.ndarray, names: Any) -> np.ndarray:
+    if names is None:
+        raise ValueError(
+            f"{name} has names, but the columns of X have none: give indices or a mask."
+        )
+    for unknown in given[~np.isin(given, names)]:
+        raise ValueError(f"{name} has {unknown!r}, but X has no column of that name.")
+    return np.isin(names, given)

@@ -1,0 +1,248 @@
+"""Classifiers: one label a row, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+
+from .. import losses
+from .._sklearn import StrOptions, fit_context
+from .base import BaseModel
+from .labels import encode_indicator, encode_labels, read_labels, weigh_classes
+from .params import param
+from .tasks import ONE_PASS, FittedTarget
+
+
+def _gives_probabilities(model: Classifier) -> bool:
+    if model.loss == "log_loss":
+        return True
+    raise AttributeError(
+        f"probabilities are not available with loss={model.loss!r}, only with "
+        "loss='log_loss'."
+    )
+
+
+class Classifier(ClassifierMixin, FittedTarget, BaseModel):
+    """Binary, multiclass and multilabel classification."""
+
+    _attributes_doc: ClassVar[str] = """
+        classes_ : ndarray of shape (n_classes,)
+            The labels, sorted; for an indicator matrix the numbers of its columns.
+        """
+
+    #: y may be an indicator matrix.
+    _target_checks: ClassVar[dict[str, Any]] = {"multi_output": True}
+
+    loss: str | Callable[..., Any] = param(
+        default="log_loss",
+        valid=[StrOptions({"log_loss", "hinge"}), callable],
+        doc="""{"log_loss", "hinge"} or callable
+            What is minimised. "log_loss" gives probabilities. "hinge" is
+            ``max(0, 1 - t * score)`` with t = -1 or 1, and for more than two classes
+            that of Crammer and Singer. A callable ``loss(scores, target)`` takes
+            tensors, the raw scores (n_rows, n_outputs) and the numbers of the classes
+            (n_rows,), 0.0 or 1.0 where there are two, or the indicators (n_rows,
+            n_labels), and returns each row's loss (n_rows,), differentiable by
+            torch.""",
+    )
+    class_weight: Any = param(
+        default=None,
+        valid=[dict, StrOptions({"balanced"}), None],
+        doc="""dict, "balanced" or None
+            Weights of the classes, multiplied with the sample weights. "balanced"
+            weighs them inversely to their frequency. None where y is an indicator
+            matrix, whose labels do not exclude each other.""",
+    )
+
+    @fit_context
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Make one pass over X, going on from the weights there are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or an indicator matrix.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever occur; needed in the first call only. For an
+            indicator matrix, the numbers of its columns.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a label is not among the classes, or ``class_weight="balanced"``.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                'class_weight="balanced" is not supported by partial_fit, which never '
+                "sees all labels: compute the weights and pass a dict."
+            )
+        fitted = self._is_fitted()
+        if classes is None and not fitted:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if fitted and classes is not None:
+            self._check_same_classes(classes)
+        return self._fit(X, y, sample_weight, ONE_PASS._replace(classes=classes))
+
+    def _check_same_classes(self, classes: Any) -> None:
+        if not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on the last call to "
+                f"partial_fit, was: {self.classes_!r}"
+            )
+
+    def _learn_target(self, y: Any, weight: np.ndarray, classes: Any) -> None:
+        y = read_labels(y)
+        self._multilabel, self._sparse_labels = y.ndim == 2, sp.issparse(y)
+        if self._multilabel:
+            self._learn_indicator(y.shape[1], classes)
+        else:
+            self.classes_ = np.unique(y if classes is None else classes)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    "Classifier can't train when only one class is present: "
+                    f"y has only the class {self.classes_[0]!r}."
+                )
+            self._class_weights = weigh_classes(
+                self.class_weight, self.classes_, y, weight
+            )
+        self._score_kind = ("classes", self._multilabel, *self.classes_.tolist())
+
+    def _learn_indicator(self, n_labels: int, classes: Any) -> None:
+        self.classes_ = np.arange(n_labels)
+        self._class_weights = None
+        if classes is not None and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"y is an indicator matrix of {n_labels} columns: `classes` must be "
+                f"their numbers, np.arange({n_labels})."
+            )
+        if self.class_weight is not None:
+            raise ValueError(
+                "class_weight is for classes that exclude each other, but y is an "
+                "indicator matrix: leave class_weight=None and use sample_weight."
+            )
+
+    def _encode_target(self, y: Any) -> np.ndarray:
+        y = read_labels(y)
+        if self._multilabel:
+            return encode_indicator(y, len(self.classes_))
+        if y.ndim == 2:
+            raise ValueError(
+                f"y has {y.shape[1]} columns, but this classifier has learnt one label "
+                "a row."
+            )
+        return encode_labels(y, self.classes_)
+
+    def _weigh(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        if self._class_weights is None:
+            return weight
+        return weight * self._class_weights[target]
+
+    def _make_loss(self) -> losses.Loss:
+        n_outputs = self._n_outputs()
+        elementwise = self._multilabel or n_outputs == 1
+        if callable(self.loss):
+            kind = "float" if elementwise else "int"
+            return losses.CallableLoss(self.loss, n_outputs, kind)
+        if self.loss == "hinge":
+            return losses.Hinge() if elementwise else losses.MultinomialHinge(n_outputs)
+        if self._multilabel:
+            return losses.MultilabelLogLoss()
+        if elementwise:
+            return losses.BinaryLogLoss()
+        return losses.MultinomialLogLoss(n_outputs)
+
+    def _n_outputs(self) -> int:
+        exclusive_pair = len(self.classes_) == 2 and not self._multilabel
+        return 1 if exclusive_pair else len(self.classes_)
+
+    def _labels(self, target: np.ndarray) -> np.ndarray | None:
+        return None if self._multilabel else target
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Raw scores: that of ``classes_[1]``, or one for each class or label.
+
+        With ``loss="log_loss"``, the log odds of ``classes_[1]`` or of the labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
+        scores = self._raw_scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes or labels, in the order of ``classes_``.
+
+        Only with ``loss="log_loss"``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to one, but for labels that do not exclude each other; no element
+            is exactly 0 or 1.
+        """
+        scores = self._raw_scores(X)
+        return self._make_loss().link(scores)
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        log_proba: np.ndarray = np.log(self.predict_proba(X))
+        return log_proba
+
+    def predict(self, X: Any) -> Any:
+        """The class of the highest score in each row, or the labels above zero.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or {ndarray, csr_array} of shape (n_samples, \
+n_labels)
+            An indicator matrix if y was one, sparse if y was.
+        """
+        scores = self._raw_scores(X)
+        if self._multilabel:
+            present = (scores > 0).astype(np.int64)
+            return sp.csr_array(present) if self._sparse_labels else present
+        if scores.shape[1] == 1:
+            return self.classes_[(scores[:, 0] > 0).astype(np.intp)]
+        return self.classes_[scores.argmax(axis=1)]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

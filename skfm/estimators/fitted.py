@@ -1,0 +1,114 @@
+"""The attributes of a fitted estimator."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..data.statistics import ColumnStatistics
+from ..encoding.codec import TableCodec
+from ..nn.network import Network
+from ..training.learner import OptimizerState
+
+
+class Fitted:
+    """Types of the attributes that fit sets (apart, as they are no parameters)."""
+
+    network_: Network
+    fields_: np.ndarray | None
+    field_names_: list[str] | None
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+    n_iter_: int
+    best_iter_: int
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    #: What was learnt of a table's columns; None where X was taken as it was.
+    _codec: TableCodec | None
+    #: Field of each column, where a field's values in a row are averaged.
+    _mean_fields: np.ndarray | None
+    #: Of the rows of this fit, of those that it went on from, and of ``init_from``.
+    _column_statistics: ColumnStatistics
+    _optimizer_state: OptimizerState | None
+
+    _attributes_doc: ClassVar[str] = """
+        intercept_ : float or ndarray of shape (n_outputs,)
+            Bias of the scores; for regressors in units of y.
+        coef_ : ndarray of shape (n_columns,) or (n_outputs, n_columns)
+            Linear weights; for regressors in units of y. The columns are those of X,
+            or those that a table was encoded to. AttributeError where the model has no
+            linear part.
+        factors_ : ndarray of shape (n_columns, n_factors)
+            Embeddings; for regressors, of the standardised target. Columns without an
+            entry in the training rows have zeros, or what ``init_from`` learnt.
+            (n_columns, n_fields, n_factors) in a field-aware model.
+        network_ : torch.nn.Module
+            The trained network, on the device of the fit; pickled as NumPy arrays.
+        n_iter_ : int
+            Epochs run.
+        best_iter_ : int
+            The epoch whose weights were kept.
+        loss_curve_ : list of float
+            Mean training loss during each epoch, without penalty.
+        validation_scores_ : list of float
+            Minus the mean loss on the held-out rows after each epoch; empty without.
+        fields_ : ndarray of shape (n_columns,) or None
+            Field of each column; None where the model needs none and none were given.
+        field_names_ : list of str or None
+            Their names; those of the columns, where a table was encoded.
+        column_names_ : ndarray of shape (n_columns,)
+            Names of the columns that ``coef_``, ``factors_`` and ``fields_`` count: as
+            ``FieldEncoder.get_feature_names_out()`` where a table was encoded, else
+            those of X, or ``x0``, ``x1``, ...
+        n_features_in_ : int
+            Number of columns of X seen in `fit`; a table is counted before it is
+            encoded.
+        feature_names_in_ : ndarray of shape (`n_features_in_`,)
+            Names of the columns, where X had names that are all strings.
+        """
+
+    def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Factor and shift, each (n_outputs,), from raw scores to y's units."""
+        n_outputs = self.network_.shape.n_outputs
+        return np.ones(n_outputs), np.zeros(n_outputs)
+
+    def _attribute(self, values: Any) -> np.ndarray:
+        """A float array of its own, without the axis of a single output."""
+        array = np.array(values.detach().cpu().numpy())
+        return array[..., 0] if self.network_.shape.n_outputs == 1 else array
+
+    @property
+    def intercept_(self) -> Any:
+        """Bias, float or ndarray of shape (n_outputs,), in units of the prediction."""
+        scale, shift = self._output_scale()
+        intercept = self._attribute(self.network_.bias) * scale.squeeze()
+        return intercept + shift.squeeze()
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """Linear weights, (n_columns,) or (n_outputs, n_columns)."""
+        weights = self.network_.linear_weights
+        if weights is None or not self.network_.has_linear:
+            raise AttributeError(
+                f"{type(self).__name__} has no linear part, hence no coef_."
+            )
+        scale, _ = self._output_scale()
+        linear = weights.T.detach().cpu().numpy()
+        coef = linear * scale[:, None]
+        return coef[0] if len(coef) == 1 else coef
+
+    @property
+    def column_names_(self) -> np.ndarray:
+        """Names of the columns of ``coef_`` and ``factors_``, (n_columns,)."""
+        if self._codec is not None:
+            return self._codec.column_names(self._codec.field_names)
+        if hasattr(self, "feature_names_in_"):
+            return self.feature_names_in_
+        names = [f"x{j}" for j in range(self.n_features_in_)]
+        return np.array(names, dtype=object)
+
+    @property
+    def factors_(self) -> np.ndarray:
+        """Embeddings of the columns, (n_columns, n_factors)."""
+        return np.array(self.network_.factors.cpu().numpy())

@@ -1,0 +1,82 @@
+"""Hyper-parameters of the descent beyond optimizer and learning rate."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+from .._sklearn import Interval, StrOptions
+from .hyperparameters import SharedParameters
+from .params import param
+
+
+class OptimizationParameters(SharedParameters):
+    """Momentum, L1, the course of the learning rates, and clipping."""
+
+    momentum: float = param(
+        default=0.0,
+        valid=[Interval(Real, 0, 1, closed="left")],
+        doc="""float
+            Of ``optimizer="sgd"``. The velocity of a column stands still while no
+            batch has the column.""",
+    )
+    l1_ratio_linear: float = param(
+        default=0.0,
+        valid=[Interval(Real, 0, 1, closed="both")],
+        doc="""float
+            Share of L1 in the penalty of the linear weights: the loss of a row grows by
+            ``alpha_linear * (l1_ratio_linear * sum(abs(x_i w_i)) + (1 -
+            l1_ratio_linear) / 2 * sum((x_i w_i)**2))`` over its entries. Proximal
+            steps make weights exactly zero.""",
+    )
+    l1_ratio_factors: float = param(
+        default=0.0,
+        valid=[Interval(Real, 0, 1, closed="both")],
+        doc="""float
+            Share of L1 in the penalty of the embeddings, likewise.""",
+    )
+    learning_rate_schedule: str = param(
+        default="constant",
+        valid=[StrOptions({"constant", "adaptive", "cosine"})],
+        doc="""{"constant", "adaptive", "cosine"}
+            Of ``learning_rate`` and ``network_learning_rate``. "adaptive": both are
+            divided by five whenever ``n_iter_no_change`` epochs have not improved the
+            held-out score (without one, the training loss) by ``tol``; the fourth time
+            training ends instead. "cosine": both fall to zero over ``max_iter`` epochs
+            along half a wave. `partial_fit` keeps them constant.""",
+    )
+    warmup_epochs: float = param(
+        default=0.0,
+        valid=[Interval(Real, 0, None, closed="left")],
+        doc="""float
+            Epochs, or a part of one, over which the learning rates rise linearly from
+            zero to what the schedule says. Not in `partial_fit`.""",
+    )
+    clip_norm: float | None = param(
+        default=None,
+        valid=[Interval(Real, 0, None, closed="neither"), None],
+        doc="""float or None
+            Longest gradient of a step, as a Euclidean norm: that of the intercept and
+            all dense weights together, and that of each column's linear weights and
+            embedding, gradients of L2 penalties included. Longer ones are scaled
+            down.""",
+    )
+
+    def _check_optimization(self) -> None:
+        """Refuse parameters that would have no effect beside each other.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(
+                f"momentum={self.momentum} is for optimizer='sgd' only, but optimizer="
+                f"{self.optimizer!r}: set momentum=0 or optimizer='sgd'."
+            )
+        for part in ("linear", "factors"):
+            ratio = getattr(self, f"l1_ratio_{part}")
+            if ratio and not getattr(self, f"alpha_{part}"):
+                raise ValueError(
+                    f"l1_ratio_{part}={ratio} is a share of alpha_{part}, which is 0: "
+                    f"set alpha_{part} above 0, or l1_ratio_{part}=0."
+                )

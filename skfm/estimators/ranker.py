@@ -1,0 +1,250 @@
+"""Rankers: the rows of a query in the order of their relevance."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+
+from .. import losses
+from .._sklearn import Interval, StrOptions, fit_context
+from ..data.queries import mean_ndcg
+from .base import BaseModel, Run
+from .checks import check_weights
+from .params import param
+from .tasks import ONE_PASS, FittedTarget
+
+
+class Ranker(FittedTarget, BaseModel):
+    """Ranking of the rows of a query by graded or binary relevance."""
+
+    _sections_doc: ClassVar[str] = """
+        Learns to order the rows of a query by their relevance; ``predict`` gives the
+        scores to order them by.
+
+        Parameters
+        ----------
+        {parameters}
+
+        Attributes
+        ----------
+        {attributes}
+
+        References
+        ----------
+        {references}
+
+        Examples
+        --------
+        The items that each user likes, which no score of the item alone can rank:
+
+        >>> from sklearn.preprocessing import OneHotEncoder
+        >>> from skfm import {name}
+        >>> X = [["u1", "a"], ["u1", "b"], ["u2", "a"], ["u2", "b"]] * 25
+        >>> relevance, user = [1, 0, 0, 1] * 25, [1, 1, 2, 2] * 25
+        >>> X = OneHotEncoder().fit_transform(X)
+        >>> model = {name}(random_state=0).fit(X, relevance, qid=user)
+        >>> model.score(X, relevance, qid=user)
+        1.0
+        """
+
+    _target_checks: ClassVar[dict[str, Any]] = {"y_numeric": True}
+
+    loss: str = param(
+        default="pairwise",
+        valid=[StrOptions({"pairwise", "listwise", "lambda"})],
+        doc="""{"pairwise", "listwise", "lambda"}
+            What is minimised in each query: the mean of
+            ``log(1 + exp(-(score_i - score_j)))`` over pairs of rows where i is more
+            relevant than j, which for binary relevance is the loss of Bayesian
+            personalised ranking; the softmax cross-entropy between scores and shares
+            of relevance; or the pairwise loss, pairs weighed by what exchanging their
+            rows changes in NDCG. Queries weigh by their rows.""",
+    )
+    n_pairs: int = param(
+        default=16,
+        valid=[Interval(Integral, 1, None, closed="left")],
+        doc="""int
+            Pairs per row of a query, at most. A query that has more pairs is
+            represented by a sample, drawn anew whenever it is seen. Not used by
+            ``loss="listwise"``.""",
+    )
+    ndcg_at: int | None = param(
+        default=10,
+        valid=[Interval(Integral, 1, None, closed="left"), None],
+        doc="""int or None
+            Ranks that count in the NDCG of `score` and of early stopping; None: all.
+            The gain of a row is its relevance, as in
+            `sklearn.metrics.ndcg_score`.""",
+    )
+
+    @fit_context
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        qid: Any = None,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        qid_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            CSR is used as it is; other formats are converted once. Never modified.
+        y : array-like of shape (n_samples,)
+            Relevance of the rows: numbers, zero or more. Only their order counts for
+            the pairwise loss, their size for the others and for NDCG.
+        qid : array-like of shape (n_samples,), default=None
+            The query of each row: numbers or strings, in any order. Rows are ranked
+            among those of the same query. None: all rows are of one query.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero. A pair weighs the product of its rows'
+            weights, a query the sum.
+        X_val, y_val, qid_val, sample_weight_val : as the arguments above, default=None
+            Queries to stop early on, instead of a ``validation_fraction`` of the
+            queries of X (of the rows, if they are of one query).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the input is not usable; the estimator is left as it was.
+        FloatingPointError
+            If the loss became NaN or infinite. The estimator then has the weights of
+            the last full epoch, or is as it was if there was none; the same holds
+            after a KeyboardInterrupt.
+        """
+        if X_val is not None and (qid is None) != (qid_val is None):
+            missing = "qid" if qid is None else "qid_val"
+            raise ValueError(f"qid and qid_val go together, but {missing} is missing.")
+        run = Run(
+            warm=self.warm_start,
+            max_iter=self.max_iter,
+            early_stopping=self.early_stopping,
+            keep_optimizer=self.warm_start,
+            qid=qid,
+        )
+        held_out = (X_val, y_val, sample_weight_val, qid_val)
+        return self._fit(X, y, sample_weight, run, held_out)
+
+    @fit_context
+    def partial_fit(
+        self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Make one pass over X, going on from the weights there are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Relevance of the rows.
+        qid : array-like of shape (n_samples,), default=None
+            The query of each row; a query should be passed whole.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, sample_weight, ONE_PASS._replace(qid=qid))
+
+    def _learn_target(self, y: np.ndarray, weight: np.ndarray, classes: Any) -> None:
+        self._score_kind = ("relevance",)
+
+    def _encode_target(self, y: np.ndarray) -> np.ndarray:
+        target = y.astype(np.float64)
+        self._make_loss().check_target(target)
+        return target
+
+    def _check_queries(self, qid: Any, n_rows: int, name: str) -> np.ndarray:
+        if qid is None:
+            return np.zeros(n_rows, np.int64)
+        ids = column_or_1d(
+            check_array(qid, ensure_2d=False, dtype=None, input_name=name),
+            input_name=name,
+        )
+        if len(ids) != n_rows:
+            raise ValueError(
+                f"{name} must have the query of each of the {n_rows} rows; got "
+                f"{len(ids)}. Sizes of groups are not what is asked for: "
+                "np.repeat(np.arange(len(sizes)), sizes) makes queries of them."
+            )
+        return np.unique(ids, return_inverse=True)[1]
+
+    def _make_loss(self) -> losses.RankingLoss:
+        if self.loss == "listwise":
+            return losses.ListwiseLoss(self.ndcg_at)
+        cls = losses.LambdaLoss if self.loss == "lambda" else losses.PairwiseLoss
+        return cls(self.n_pairs, self.ndcg_at)
+
+    def _n_outputs(self) -> int:
+        return 1
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Scores to rank rows by: the higher, the more relevant.
+
+        Only differences between rows of one query mean something.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self._raw_scores(X)[:, 0]
+
+    def score(
+        self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None
+    ) -> float:
+        """Mean NDCG of the queries, up to rank ``ndcg_at``.
+
+        Equal scores share their ranks. Queries without relevance above zero have no
+        NDCG and do not count.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Relevance of the rows.
+        qid : array-like of shape (n_samples,), default=None
+            The query of each row. None: all rows are of one query.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A query weighs the mean of its rows' weights.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If no query has relevance above zero.
+        """
+        scores = self.predict(X)
+        relevance = column_or_1d(y, dtype=np.float64)
+        check_consistent_length(scores, relevance)
+        self._make_loss().check_target(relevance)
+        query = self._check_queries(qid, len(scores), "qid")
+        weight = check_weights(sample_weight, scores)
+        value = mean_ndcg(scores, relevance, query, weight, self.ndcg_at)
+        if np.isnan(value):
+            raise ValueError("NDCG is not defined: no row has relevance above zero.")
+        return value
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.positive_only = True
+        return tags

@@ -1,0 +1,218 @@
+"""Regressors: numbers, counts and amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import RegressorMixin
+
+from .. import losses
+from .._sklearn import Interval, StrOptions, fit_context
+from .base import BaseModel
+from .params import param
+from .tasks import ONE_PASS, FittedTarget
+
+_LOG_LINK = ("poisson", "gamma", "tweedie")
+_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", *_LOG_LINK)
+
+#: A normal distribution's standard deviation, in median absolute deviations.
+_PER_MAD = 1.482602218505602
+
+
+class Regressor(RegressorMixin, FittedTarget, BaseModel):
+    """Regression on one or several outputs.
+
+    Where the link is the identity, the network learns a standardised target.
+    """
+
+    _attributes_doc: ClassVar[str] = """
+        y_mean_, y_scale_ : ndarray of shape (n_outputs,)
+            Center and spread of y: a prediction is ``y_mean_ + y_scale_ * raw score``.
+            Weighted mean and standard deviation with ``loss="squared_error"``; with
+            the robust losses the median, and 1.48 times the median absolute deviation
+            where that is above zero; 0 and 1 with a callable loss, and with those of a
+            log link, where a prediction is ``exp(raw score)``.
+        """
+
+    loss: str | Callable[..., Any] = param(
+        default="squared_error",
+        valid=[StrOptions(set(_LOSSES)), callable],
+        doc="""str or callable
+            What is minimised: "squared_error", "absolute_error", "huber", "quantile",
+            or half the deviance "poisson" (y zero or more), "gamma" (y above zero) or
+            "tweedie", which predict ``exp(raw score)``; ``intercept_`` and ``coef_``
+            are then of the logarithm. A callable ``loss(scores, target)`` takes
+            tensors, the raw scores (n_rows, n_outputs) and y as it is, (n_rows,
+            n_outputs), and returns each row's loss (n_rows,), differentiable by torch;
+            a prediction is then the raw score.""",
+    )
+    quantile: float = param(
+        default=0.5,
+        valid=[Interval(Real, 0, 1, closed="neither")],
+        doc="""float
+            The quantile that ``loss="quantile"`` estimates.""",
+    )
+    epsilon: float = param(
+        default=1.35,
+        valid=[Interval(Real, 0, None, closed="neither")],
+        doc="""float
+            Where ``loss="huber"`` turns from squared to linear, in units of
+            ``y_scale_``.""",
+    )
+    power: float = param(
+        default=1.5,
+        valid=[Interval(Real, 1, None, closed="left")],
+        doc="""float
+            Of ``loss="tweedie"``: the variance is proportional to the mean to this
+            power. 1 is Poisson's, 2 Gamma's; y may be zero below 2.""",
+    )
+
+    _sections_doc: ClassVar[str] = """
+        Parameters
+        ----------
+        {parameters}
+
+        Attributes
+        ----------
+        {attributes}
+
+        References
+        ----------
+        {references}
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfm import {name}
+        >>> X = np.random.default_rng(0).normal(size=(200, 3))
+        >>> y = 1 + X[:, 0] + 2 * X[:, 1] * X[:, 2]
+        >>> model = {name}(max_iter=300, random_state=0).fit(X, y)
+        >>> model.score(X, y) > 0.9
+        True
+        """
+
+    _target_checks: ClassVar[dict[str, Any]] = {"multi_output": True, "y_numeric": True}
+
+    @fit_context
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Make one pass over X, going on from the weights there are.
+
+        The first call fixes the mean and scale of y that training uses inside.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, sample_weight, ONE_PASS)
+
+    def _learn_target(self, y: np.ndarray, weight: np.ndarray, classes: Any) -> None:
+        columns = _columns(y)
+        self.y_mean_, self.y_scale_ = _center_and_spread(
+            columns, weight, self._loss_of(columns.shape[1]).spread
+        )
+        if not np.isfinite([self.y_mean_, self.y_scale_]).all():
+            raise ValueError(
+                "The mean or the spread of y is too large to be computed: divide y by "
+                "a constant."
+            )
+        self._score_kind = self._kind(columns.shape[1])
+
+    def _kind(self, n_outputs: int) -> tuple[Any, ...]:
+        return ("numbers", n_outputs, "log" if self._has_log_link() else "identity")
+
+    def _has_log_link(self) -> bool:
+        return isinstance(self.loss, str) and self.loss in _LOG_LINK
+
+    def _encode_target(self, y: np.ndarray) -> np.ndarray:
+        columns = _columns(y)
+        if columns.shape[1] != len(self.y_mean_):
+            raise ValueError(
+                f"y has {columns.shape[1]} outputs, but {type(self).__name__} is "
+                f"fitted on {len(self.y_mean_)}."
+            )
+        if self._kind(len(self.y_mean_)) != self._score_kind:
+            raise ValueError(
+                f"loss={self.loss!r} reads scores by another link than the last fit, "
+                "whose weights this one would go on from: set warm_start=False."
+            )
+        self._make_loss().check_target(columns)
+        return (columns - self.y_mean_) / self.y_scale_
+
+    def _make_loss(self) -> losses.Loss:
+        return self._loss_of(len(self.y_mean_))
+
+    def _loss_of(self, n_outputs: int) -> losses.Loss:
+        if not isinstance(self.loss, str):
+            return losses.CallableLoss(self.loss, n_outputs)
+        return {
+            "squared_error": lambda: losses.SquaredError(),
+            "absolute_error": lambda: losses.AbsoluteError(),
+            "huber": lambda: losses.Huber(self.epsilon),
+            "quantile": lambda: losses.Quantile(self.quantile),
+            "poisson": lambda: losses.Tweedie(1),
+            "gamma": lambda: losses.Tweedie(2),
+            "tweedie": lambda: losses.Tweedie(self.power),
+        }[self.loss]()
+
+    def _n_outputs(self) -> int:
+        return len(self.y_mean_)
+
+    def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.y_scale_, self.y_mean_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predicted targets, in units of y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        scores = self._raw_scores(X)
+        y = self._make_loss().link(scores) * self.y_scale_ + self.y_mean_
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self._has_log_link()
+        return tags
+
+
+def _columns(y: Any) -> np.ndarray:
+    """Targets as float64 of shape (n, n_outputs)."""
+    if sp.issparse(y):
+        raise ValueError("y is sparse: pass the targets of a regressor as an array.")
+    columns: np.ndarray = y.reshape(len(y), -1).astype(np.float64, copy=False)
+    return columns
+
+
+def _center_and_spread(
+    columns: np.ndarray, weight: np.ndarray, spread: str | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What targets are standardised by, each (n_outputs,)."""
+    n_outputs = columns.shape[1]
+    if spread is None:
+        return np.zeros(n_outputs), np.ones(n_outputs)
+    center = np.average(columns, axis=0, weights=weight)
+    scale = np.sqrt(np.average((columns - center) ** 2, axis=0, weights=weight))
+    if spread == "median":
+        center = losses.weighted_quantile(columns, weight, 0.5)
+        deviation = losses.weighted_quantile(np.abs(columns - center), weight, 0.5)
+        scale = np.where(deviation > 0, _PER_MAD * deviation, scale)
+    # Rounding leaves a constant target a spread of about eps * |mean|.
+    constant = scale <= 1e-12 * np.maximum(1, np.abs(center))
+    return center, np.where(constant, 1.0, scale)

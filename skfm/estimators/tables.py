@@ -1,0 +1,143 @@
+"""Tables that go straight into an estimator: when one is encoded, and its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ..encoding import FieldEncoder
+from ..encoding.codec import TableCodec
+from ..encoding.columns import to_floats
+from ..encoding.tables import is_frame, read_columns
+from ..fields import resolve_fields
+
+__all__ = ["check_numbers", "new_codec", "table_fields", "wants_encoding"]
+
+
+def wants_encoding(X: Any, categorical_features: Any) -> bool:
+    """Whether an estimator fitted on X encodes it, or takes its numbers as they are.
+
+    Raises
+    ------
+    ValueError
+        If columns of a sparse matrix are named categorical.
+    """
+    if not _names_any(categorical_features):
+        return False
+    by_dtype = (
+        isinstance(categorical_features, str) and categorical_features == "from_dtype"
+    )
+    if by_dtype:
+        return is_frame(X) and _holds_more_than_numbers(X)
+    if hasattr(X, "tocsr"):
+        raise ValueError(
+            f"categorical_features={categorical_features!r} needs a table, but X is a "
+            "sparse matrix, which is taken as encoded already. Leave "
+            'categorical_features="from_dtype", and say by fields= which columns '
+            "belong together."
+        )
+    return True
+
+
+def _names_any(categorical_features: Any) -> bool:
+    """Whether names, indices or a mask select a column at all."""
+    if categorical_features is None or isinstance(categorical_features, str):
+        return categorical_features is not None
+    selected = np.asarray(categorical_features)
+    return bool(selected.any() if selected.dtype == bool else selected.size)
+
+
+def _holds_more_than_numbers(frame: Any) -> bool:
+    if not nw.dependencies.is_pandas_dataframe(frame):
+        dtypes = nw.from_native(frame, eager_only=True).schema.values()
+        return not all(dtype.is_numeric() for dtype in dtypes)
+    return not all(_is_number(dtype) for dtype in set(frame.dtypes))
+
+
+def _is_number(dtype: Any) -> bool:
+    # Sparse columns of booleans are one-hot columns that get_dummies made.
+    if isinstance(dtype, pd.SparseDtype):
+        return True
+    number = pd.api.types.is_numeric_dtype(dtype)
+    return number and not pd.api.types.is_bool_dtype(dtype)
+
+
+def new_codec(
+    columns: list[pd.Series],
+    names: NDArray[Any] | None,
+    *,
+    categorical_features: Any,
+    pooling: str,
+) -> TableCodec:
+    """Return a codec that has learnt nothing, with the defaults of FieldEncoder.
+
+    Parameters
+    ----------
+    columns : list of Series
+        Of the table. Those of objects that hold lists are multi-valued.
+    names : ndarray of str or None
+        Their names, where they have some.
+    categorical_features : {"from_dtype", "all"} or array-like
+        As in `FieldEncoder`.
+    pooling : {"sum", "mean"}
+        Of the values in a cell of a multi-valued column.
+    """
+    encoder = FieldEncoder(
+        categorical_features=categorical_features,
+        multi_valued=[j for j, column in enumerate(columns) if _holds_lists(column)],
+        pooling=pooling,
+    )
+    called = [f"x{j}" for j in range(len(columns))] if names is None else list(names)
+    return TableCodec.create(
+        columns, called, named=names is not None, params=encoder.get_params()
+    )
+
+
+def _holds_lists(column: pd.Series) -> bool:
+    """Whether the first cell that is not missing is a list or the like."""
+    if column.dtype != object:
+        return False
+    first = column.first_valid_index()
+    if first is None:
+        return False
+    cell = column.array[int(np.argmax(column.notna().to_numpy()))]
+    if isinstance(cell, str | bytes | dict):
+        return False
+    return isinstance(cell, Collection | np.ndarray)
+
+
+def table_fields(codec: TableCodec, fields: Any) -> tuple[NDArray[np.int32], list[str]]:
+    """Return the field of each encoded column, and the fields' names.
+
+    ``fields`` is what the user said of the table's columns; "auto" makes a field of
+    each.
+    """
+    names = [str(name) for name in codec.field_names]
+    if isinstance(fields, str):
+        return codec.fields, names
+    columns = sp.csr_array((1, len(names)))
+    by_column, named = resolve_fields(fields, columns, names=names)
+    return by_column[codec.fields], named
+
+
+def check_numbers(frame: Any, names: NDArray[Any] | None) -> None:
+    """Refuse a DataFrame with cells that are no numbers, naming the first.
+
+    Raises
+    ------
+    ValueError
+        With the column, the row and the cell.
+    """
+    if not _holds_more_than_numbers(frame):
+        return
+    columns = read_columns(frame)
+    called = range(len(columns)) if names is None else names
+    for column, name in zip(columns, called, strict=True):
+        if not (_is_number(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
+            to_floats(column, name)

@@ -1,0 +1,195 @@
+"""From what users pass to what training takes: checked, encoded, canonical."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import check_X_y, validate_data
+
+from ..data.csr import canonical_csr
+from ..encoding.tables import as_table, check_frame, is_frame, read_columns
+from ..fields import resolve_fields
+from ..nn.network import Network
+from ..runtime.threads import resolve_n_jobs
+from .checks import check_finite, check_weights
+from .fitted import Fitted
+from .optimization import OptimizationParameters
+from .tables import check_numbers, new_codec, table_fields, wants_encoding
+
+
+class Data(NamedTuple):
+    """Checked input: canonical X, encoded target, weights of the loss, queries."""
+
+    X: Any
+    target: np.ndarray
+    weight: np.ndarray
+    query: np.ndarray | None = None
+
+
+class Inputs(Fitted, OptimizationParameters):
+    """Checks of X, y and weights; the task gives the hooks about y."""
+
+    _network_class: ClassVar[type[Network]]
+    #: Keywords of `validate_data` for y.
+    _target_checks: ClassVar[dict[str, Any]] = {}
+
+    def _learn_target(self, y: np.ndarray, weight: np.ndarray, classes: Any) -> None:
+        """Set the fitted attributes that say how y is encoded."""
+        raise AssertionError("defined by each task")
+
+    def _encode_target(self, y: np.ndarray) -> np.ndarray:
+        """Encode y as those attributes say."""
+        raise AssertionError("defined by each task")
+
+    def _weigh(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Weights of the loss, from those of the user."""
+        return weight
+
+    def _check_queries(self, qid: Any, n_rows: int, name: str) -> np.ndarray | None:
+        """Number of the query of each row, where the task ranks."""
+        return None
+
+    def _check_data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        resume: bool,
+        classes: Any,
+        qid: Any = None,
+    ) -> Data:
+        dense = not hasattr(X, "tocsr")
+        X, y = self._check_X(X, y, reset=not resume)
+        weight = check_weights(sample_weight, X)
+        query = self._check_queries(qid, X.shape[0], "qid")
+        if not resume:
+            self._learn_target(y, weight, classes)
+            self._learn_fields(X, dense)
+        target = self._encode_target(y)
+        return Data(X, target, self._weigh(target, weight), query)
+
+    def _check_validation(
+        self, X: Any, y: Any, sample_weight: Any, qid: Any = None
+    ) -> Data | None:
+        if X is None and y is None:
+            if sample_weight is not None:
+                raise ValueError("sample_weight_val needs X_val and y_val.")
+            return None
+        if X is None or y is None:
+            missing = "X_val" if X is None else "y_val"
+            raise ValueError(f"X_val and y_val go together, but {missing} is missing.")
+        try:
+            X, y = self._check_X(X, y, reset=False, name="X_val")
+        except ValueError as error:
+            raise ValueError(_about(str(error), "X_val")) from error
+        weight = check_weights(sample_weight, X, "sample_weight_val")
+        query = self._check_queries(qid, X.shape[0], "qid_val")
+        try:
+            target = self._encode_target(y)
+        except ValueError as error:
+            raise ValueError(_about(str(error), "y_val")) from error
+        return Data(X, target, self._weigh(target, weight), query)
+
+    def _check_X(
+        self, X: Any, y: Any = "no_validation", *, reset: bool, name: str = "X"
+    ) -> Any:
+        """Canonical CSR of X, beside the checked y if one is given."""
+        if reset:
+            self._codec = None
+        only_X = isinstance(y, str) and y == "no_validation"
+        encode = (
+            wants_encoding(X, self.categorical_features)
+            if reset
+            else self._codec is not None
+        )
+        if encode:
+            csr = self._encode_table(X, reset=reset, name=name)
+            return csr if only_X else (csr, self._check_target(y, csr.shape[0]))
+        if is_frame(X):
+            check_frame(X)
+            # Names are complained of first, as scikit-learn does, then cells.
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            check_numbers(X, getattr(self, "feature_names_in_", None))
+        if only_X and not reset and _is_plain_csr(X):
+            # The rest of what scikit-learn checks cannot fail, and takes its time.
+            validate_data(self, X, reset=False, skip_check_array=True)
+        else:
+            checked = validate_data(
+                self,
+                X,
+                y,
+                reset=reset,
+                accept_sparse="csr",
+                dtype="numeric",
+                ensure_all_finite=False,
+                **({} if only_X else self._target_checks),
+            )
+            X, y = (checked, None) if only_X else checked
+        csr = canonical_csr(X, resolve_n_jobs(self.n_jobs))
+        check_finite(csr, name)
+        return csr if only_X else (csr, y)
+
+    def _check_target(self, y: Any, n_rows: int) -> np.ndarray:
+        """What `validate_data` does to y, beside an X that was not checked by it."""
+        stand_in = np.broadcast_to(0.0, (n_rows, 1))
+        _, y = check_X_y(stand_in, y, estimator=self, **self._target_checks)
+        return y
+
+    def _encode_table(self, X: Any, *, reset: bool, name: str) -> Any:
+        """CSR of a table; ``reset`` makes and learns the codec that encodes it."""
+        if hasattr(X, "tocsr"):
+            raise ValueError(
+                f"{name} is a sparse matrix, but this {type(self).__name__} was fitted "
+                f"on a table of {self.n_features_in_} columns, which it encodes "
+                "itself: pass a table with the same columns."
+            )
+        table = as_table(X)
+        validate_data(self, table, reset=reset, skip_check_array=True)
+        columns = read_columns(table)
+        if reset:
+            codec = new_codec(
+                columns,
+                getattr(self, "feature_names_in_", None),
+                categorical_features=self.categorical_features,
+                pooling=self.field_pooling,
+            )
+            self._codec, encoded = codec.learn(columns)
+        else:
+            assert self._codec is not None
+            encoded = self._codec.encode(columns)
+        warn = self.warn_unknown
+        return self._codec.matrix(encoded, np.float64, warn=warn, share_ones=True)
+
+    def _learn_fields(self, X: Any, dense: bool) -> None:
+        # The codec has pooled the values of a table's cells.
+        mean = self.field_pooling == "mean" and self._codec is None
+        self.fields_, self.field_names_ = self._find_fields(X, dense, needed=mean)
+        self._mean_fields = self.fields_ if mean else None
+
+    def _find_fields(self, X: Any, dense: bool, needed: bool) -> tuple[Any, Any]:
+        if self._codec is not None:
+            return table_fields(self._codec, self.fields)
+        asked = needed or not isinstance(self.fields, str)
+        if not asked and self._network_class.lookup != "by_field":
+            return None, None
+        names = getattr(self, "feature_names_in_", None)
+        return resolve_fields(self.fields, X, names=names, is_dense=dense)
+
+
+def _is_plain_csr(X: Any) -> bool:
+    return (
+        sp.issparse(X)
+        and X.format == "csr"
+        and X.ndim == 2
+        and min(X.shape) > 0
+        and X.dtype.kind in "fiub"
+    )
+
+
+def _about(message: str, name: str) -> str:
+    """An error message about X or y, said of another input."""
+    if message.startswith(("X ", "y ")):
+        return name + message[1:]
+    return message if name in message else f"{name}: {message}"

@@ -1,0 +1,49 @@
+"""Estimators of this package as ONNX models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..estimators.fitted import Fitted
+from .outputs import add_outputs
+from .tracing import trace
+
+#: Protocol buffers, which ONNX files are, end here.
+_MAX_BYTES = 2**31 - 2**20
+
+
+def model_bytes(estimator: Any, *, dense: bool) -> bytes:
+    """A serialised ONNX model of an estimator of this package."""
+    if not isinstance(estimator, Fitted):
+        raise TypeError(
+            f"{type(estimator).__name__} is no estimator of skfm nor a Pipeline of one."
+        )
+    check_is_fitted(estimator, "network_")
+    if getattr(estimator, "intra_field_pairs", False):
+        raise ValueError(
+            "intra_field_pairs=True cannot be exported: ONNX has no ragged arrays."
+        )
+    n_bytes = 4 * int(np.prod(estimator.network_.table.weight.shape))
+    if n_bytes > _MAX_BYTES:
+        raise ValueError(
+            f"The table takes {n_bytes / 2**30:.1f} GiB, and an ONNX file holds less "
+            "than 2. Hash the categories into fewer columns, or lower n_factors."
+        )
+    onnx = import_onnx()
+    scores = trace(estimator.network_, estimator._mean_fields, dense=dense)
+    model = onnx.load_from_string(scores)
+    add_outputs(model, estimator)
+    onnx.checker.check_model(model)
+    raw: bytes = model.SerializeToString()
+    return raw
+
+
+def import_onnx() -> Any:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('to_onnx needs onnx: pip install "skfm[onnx]".') from error
+    return onnx

@@ -1,0 +1,167 @@
+"""Fitted models as ONNX graphs of raw scores."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..nn.network import Network
+from ..sparse import Lookup
+
+OPSET = 17
+
+
+class PaddedScores(nn.Module):
+    """Raw scores of rows given as padded arrays of columns and values.
+
+    What the engine's kernels read of CSR rows, this reads by torch operations that
+    ONNX has; the layers above are the network's own.
+
+    Parameters
+    ----------
+    network : Network
+    mean_fields : ndarray of shape (n_columns,) or None
+        See `skfm.data.rows.Rows`.
+    """
+
+    weight: Tensor
+    fields: Tensor
+    mean_fields: Tensor
+
+    def __init__(self, network: Network, mean_fields: np.ndarray | None) -> None:
+        super().__init__()
+        self.network = _in_float32(network)
+        shape, table = network.shape, network.table
+        self.n_linear, self.lookup = table.n_linear, network.lookup
+        self.n_fields = shape.n_fields
+        self.n_mean = 0 if mean_fields is None else int(mean_fields.max()) + 1
+        self.register_buffer("weight", table.weight[:].cpu().float())
+        for name, fields in (("fields", shape.fields), ("mean_fields", mean_fields)):
+            known = np.zeros(1) if fields is None else fields
+            self.register_buffer(name, torch.from_numpy(known.astype(np.int64)))
+
+    def forward(self, columns: Tensor, values: Tensor) -> Tensor:
+        """From (B, m) columns and (B, m) values, 0 where padded, to (B, C) scores."""
+        present = (values != 0).to(values.dtype)
+        if self.n_mean:
+            values = values / self._times(columns, present)
+        values = self.network.scale_values(values)
+        if self.lookup == "by_nonzero":
+            columns, values, present = _gathered(columns, values, present)
+        return self._scores(columns, values, present)
+
+    def _times(self, columns: Tensor, present: Tensor) -> Tensor:
+        """How often the field of each entry occurs in its row; 1 where padded."""
+        fields = self.mean_fields[columns]
+        members = (fields[..., None] == torch.arange(self.n_mean)).to(present.dtype)
+        counts = (members * present[..., None]).sum(dim=1)  # (B, F)
+        return counts.gather(1, fields).clamp(min=1)
+
+    def _scores(self, columns: Tensor, values: Tensor, present: Tensor) -> Tensor:
+        entries = self.weight[columns] * values[..., None]  # (B, m, C + k)
+        linear = entries[..., : self.n_linear].sum(dim=1)
+        embeddings = entries[..., self.n_linear :]
+        lengths = present.sum(dim=1).to(torch.int64)
+        if self.lookup == "by_field":
+            members = self.fields[columns][..., None] == torch.arange(self.n_fields)
+            slots = members.to(values.dtype).transpose(1, 2) @ embeddings
+            lookup = Lookup(linear, None, None, slots, lengths)
+        elif self.lookup == "by_nonzero":
+            real = columns[present.bool()]
+            lookup = Lookup(linear, None, None, embeddings, lengths, real)
+        else:
+            squares = embeddings.square().sum(dim=1)
+            if self.lookup == "pooled_total":
+                squares = squares.sum(dim=1, keepdim=True)
+            lookup = Lookup(linear, embeddings.sum(dim=1), squares, None, lengths)
+        scores: Tensor = self.network(lookup)
+        return scores
+
+
+class DenseScores(nn.Module):
+    """Raw scores of dense rows, (B, n_columns)."""
+
+    def __init__(self, scores: PaddedScores) -> None:
+        super().__init__()
+        self.scores = scores
+
+    def forward(self, X: Tensor) -> Tensor:
+        columns = torch.arange(X.shape[1]).expand(X.shape)
+        scores: Tensor = self.scores(columns, X)
+        return scores
+
+
+def _gathered(columns: Tensor, values: Tensor, present: Tensor) -> tuple[Tensor, ...]:
+    """The same entries in their order, padding last."""
+    m = columns.shape[1]
+    _, order = (present * (m - torch.arange(m))).topk(m, dim=1)
+    return tuple(part.gather(1, order) for part in (columns, values, present))
+
+
+def _in_float32(network: Network) -> Network:
+    """A twin on the CPU, its table left empty."""
+    config = dict(network.config)
+    config["shape"] = replace(network.shape, dtype="float32", device="cpu")
+    if "precision" in config:
+        config["precision"] = "full"  # runtimes lack products in bfloat16
+    twin = network.build(**config)
+    tensors = network.state_dict()
+    twin.load_dense({k: t.detach().cpu().numpy() for k, t in tensors.items()})
+    twin.eval()
+    return twin
+
+
+class _Exportable(TorchFunctionMode):
+    """Puts operations that ONNX has in the place of one that it has not."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.triu_indices:
+            n_rows, n_columns, offset = args
+            rows, columns = torch.arange(n_rows), torch.arange(n_columns)
+            return (columns >= rows[:, None] + offset).nonzero().T
+        return func(*args, **(kwargs or {}))
+
+
+def trace(network: Network, mean_fields: np.ndarray | None, *, dense: bool) -> bytes:
+    """A serialised ONNX model from rows to raw scores.
+
+    Its inputs are ``X`` if ``dense``, else ``columns`` and ``values``; its output is
+    ``scores``. The number of rows, and that of entries of a padded row, may vary.
+    """
+    padded = PaddedScores(network, mean_fields).eval()
+    n_columns = network.shape.n_columns
+    module: nn.Module = DenseScores(padded) if dense else padded
+    # What a row of few entries would hide, such as an axis of length one, shows here.
+    example: tuple[Tensor, ...] = (torch.ones(3, n_columns),)
+    names, axes = ["X"], {"X": {0: "rows"}}
+    if not dense:
+        n_entries = min(n_columns, 5)
+        columns = torch.arange(n_entries).expand(3, n_entries)
+        example = (columns, torch.ones(columns.shape))
+        names = ["columns", "values"]
+        axes = {name: {0: "rows", 1: "entries"} for name in names}
+    file = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad(), _Exportable():
+        # The tracing exporter is deprecated, but needs no compiler and no package more.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            example,
+            file,  # type: ignore[arg-type]  # the tracing exporter takes it
+            dynamo=False,
+            input_names=names,
+            output_names=["scores"],
+            dynamic_axes={**axes, "scores": {0: "rows"}},
+            opset_version=OPSET,
+        )
+    return file.getvalue()

@@ -1,0 +1,123 @@
+"""A Pipeline that tells its model the fields that the transformer made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from . import fields_from
+
+__all__ = ["FieldPipeline", "make_field_pipeline"]
+
+
+class FieldPipeline(Pipeline):
+    """A Pipeline that tells its model the fields that the steps before it made.
+
+    Use `make_field_pipeline` to make one. Each `fit` reads the fields off the fitted
+    transformers, so that they are right in every fold of a cross-validation. They
+    appear as the model's attribute ``fields_``; its parameters stay as they are. Fields
+    that the model was given explicitly are left alone.
+
+    Parameters
+    ----------
+    steps : list of tuple
+        Names and estimators; the last is one of skfm's.
+    transform_input : list of str, default=None
+        As in `sklearn.pipeline.Pipeline`, as are the others.
+    memory : str or object with the joblib.Memory interface, default=None
+        Where to keep fitted transformers.
+    verbose : bool, default=False
+        Whether to print the time of each step.
+    """
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> FieldPipeline:
+        """Fit the transformers, read their fields, and fit the model.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            What the first transformer takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What the model takes.
+        **params : dict
+            Metadata, as in `sklearn.pipeline.Pipeline`.
+
+        Returns
+        -------
+        self : FieldPipeline
+
+        Raises
+        ------
+        FieldInferenceError
+            If a transformer's fields cannot be read. Names it and the remedies.
+        TypeError
+            If the last step has no parameter ``fields``.
+        """
+        model = self.steps[-1][1]
+        if not hasattr(model, "fields"):
+            raise TypeError(
+                f"The last step, {model!r}, has no parameter fields: give an estimator "
+                "of skfm, or use sklearn.pipeline.make_pipeline."
+            )
+        given = model.fields
+        try:
+            super().fit(X, y, **params)
+        finally:
+            model.set_params(fields=given)
+        return self
+
+    def _fit(self, *args: Any, **kwargs: Any) -> Any:
+        # Pipeline has no public hook between its transformers and its model.
+        transformed = super()._fit(*args, **kwargs)
+        model = self.steps[-1][1]
+        if isinstance(model.fields, str) and len(self.steps) > 1:
+            fields, names = fields_from(self[:-1])
+            model.set_params(fields=[names[field] for field in fields])
+        return transformed
+
+
+def make_field_pipeline(
+    *steps: Any,
+    memory: Any = None,
+    transform_input: list[str] | None = None,
+    verbose: bool = False,
+) -> FieldPipeline:
+    """Make a Pipeline whose model learns the fields from the transformers.
+
+    It differs from `sklearn.pipeline.make_pipeline` in one thing: the model does not
+    infer the fields from the structure of the matrix, which refuses multi-hot blocks,
+    hashed columns or dropped categories, but is told what the transformers did.
+
+    Parameters
+    ----------
+    *steps : estimators
+        Transformers that `fields_from` can read, such as ColumnTransformer,
+        OneHotEncoder, KBinsDiscretizer or `FieldEncoder`; then an estimator of skfm.
+    memory, transform_input, verbose
+        As in `sklearn.pipeline.make_pipeline`.
+
+    Returns
+    -------
+    pipeline : FieldPipeline
+        Its steps are named after their types in lower case.
+
+    Examples
+    --------
+    Categories that ``drop`` leaves without a column hide blocks from inference:
+
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from skfm import DeepFMClassifier, make_field_pipeline
+    >>> X = [["a", "x"], ["a", "y"], ["b", "x"], ["b", "y"]] * 25
+    >>> y = [0, 1, 1, 0] * 25
+    >>> encoder = OneHotEncoder(drop="first")
+    >>> model = make_field_pipeline(encoder, DeepFMClassifier(random_state=0))
+    >>> model.fit(X, y)[-1].field_names_
+    ['x0', 'x1']
+    """
+    pipeline = make_pipeline(
+        *steps, memory=memory, transform_input=transform_input, verbose=verbose
+    )
+    return FieldPipeline(
+        pipeline.steps, memory=memory, transform_input=transform_input, verbose=verbose
+    )

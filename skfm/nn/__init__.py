@@ -1,0 +1,1 @@
+"""Networks: the table, the layers, and the equations on top of them."""

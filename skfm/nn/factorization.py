@@ -1,0 +1,36 @@
+"""The factorization machine's network: a model of its own, and FNN's first stage."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..sparse import Lookup
+from .layers import InteractionHead, bi_interaction
+from .network import Shape
+from .pairwise import Entries, PairwiseNetwork
+
+
+class FMNetwork(PairwiseNetwork):
+    """w0 + sum w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j, the pairs in linear time."""
+
+    def __init__(self, shape: Shape) -> None:
+        # One output needs the squares' total only, which halves the gradient's cost.
+        self.lookup = "pooled_total" if shape.n_outputs == 1 else "pooled"
+        super().__init__(shape)
+        self.head = InteractionHead(shape.n_factors, shape.n_outputs)
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        assert lookup.sum is not None
+        assert lookup.sum_squares is not None
+        if lookup.sum_squares.shape[1] == 1:
+            pairs = lookup.sum.square().sum(dim=1, keepdim=True) - lookup.sum_squares
+            return 0.5 * pairs
+        scores: Tensor = self.head(bi_interaction(lookup.sum, lookup.sum_squares))
+        return scores
+
+    def pair_terms(self, entries: Entries) -> Tensor:
+        terms: Tensor = self.head(entries.products())
+        return terms
+
+    def pair_weights(self, first: int, second: int) -> Tensor:
+        return self.head.weights()

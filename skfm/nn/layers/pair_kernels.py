@@ -1,0 +1,168 @@
+"""Attention over the pairs of a row, a row at a time: what it needs stays in cache.
+
+The products of a row's pairs are laid out factor by factor, (k, P), and worked on in
+vectors of pairs. Beyond a row only the pairs' attention is kept; the backward pass
+computes products and hidden units again.
+
+Shapes: embeddings (B, m, k), weight (t, k), bias and head (1, t), attention (B, n) with
+n the most pairs of a row, rounded up to whole vectors.
+"""
+
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ...runtime.jit import CACHE_LINE, JIT
+from .pair_vectors import (
+    dense_gradients,
+    hidden_units,
+    multiply_pairs,
+    pool_products,
+    product_gradients,
+    share_gradient,
+    split_gradients,
+)
+
+#: Numbers of a vector, or of two.
+_LANES = 16
+
+
+def attention_width(m: int) -> int:
+    """n for rows of up to ``m`` entries."""
+    return -(-m * (m - 1) // 2 // _LANES) * _LANES
+
+
+@njit(**JIT)
+def attend(embeddings, lengths, weight, bias, head, attention, pooled):
+    """attention[b] of the pairs of a row and pooled[b] = sum of attention e_i * e_j."""
+    (m, k), n = embeddings.shape[1:], attention.shape[1]
+    dtype, lanes = weight.dtype, CACHE_LINE // weight.itemsize
+    by_factor = np.zeros((k, m + _LANES), dtype)
+    products = np.zeros((k, n + _LANES), dtype)
+    hidden = np.empty((weight.shape[0], lanes), dtype)
+    sums = np.empty((k, lanes), dtype)
+    for b in range(embeddings.shape[0]):
+        n_pairs = _products(embeddings[b], lengths[b], by_factor, products)
+        shares = attention[b : b + 1]
+        for at in range(0, n_pairs, lanes):
+            hidden_units(at, products, weight, bias, head, hidden, shares)
+        _softmax(shares[0], n_pairs)
+        sums[:] = 0
+        for at in range(0, n_pairs, lanes):
+            pool_products(at, products, shares, sums)
+        for d in range(k):
+            pooled[b, d] = sums[d].sum()
+
+
+@njit(forceinline=True, **JIT)
+def _products(rows, length, by_factor, products):
+    """Lay out a row's embeddings and the products of its pairs; how many there are."""
+    lanes = CACHE_LINE // rows.itemsize
+    for d in range(by_factor.shape[0]):
+        for j in range(length):
+            by_factor[d, j] = rows[j, d]
+        for j in range(length, length + lanes):
+            by_factor[d, j] = 0
+    n_pairs = 0
+    for i in range(length - 1):
+        for j in range(i + 1, length, lanes):
+            # What is too much at the end, zeros, the next i writes over.
+            multiply_pairs(i, j, n_pairs + j - i - 1, rows, by_factor, products)
+        n_pairs += length - 1 - i
+    return n_pairs
+
+
+@njit(forceinline=True, **JIT)
+def _softmax(logits, n_pairs):
+    """Softmax over the first ``n_pairs``; zero in what is left."""
+    largest = logits.dtype.type(-np.inf)
+    for p in range(n_pairs):
+        largest = max(largest, logits[p])
+    total = logits.dtype.type(0)
+    for p in range(n_pairs):
+        logits[p] = np.exp(logits[p] - largest)
+        total += logits[p]
+    for p in range(n_pairs):
+        logits[p] /= total
+    for p in range(n_pairs, logits.shape[0]):
+        logits[p] = 0
+
+
+@njit(**JIT)
+def attend_backward(
+    embeddings,
+    lengths,
+    weight,
+    bias,
+    head,
+    attention,
+    upstream,
+    of_embeddings,
+    of_weight,
+    of_bias,
+    of_head,
+):
+    """Gradients of what `attend` pooled; ``of_embeddings`` starts at zero."""
+    (m, k), n, n_units = embeddings.shape[1:], attention.shape[1], weight.shape[0]
+    dtype, lanes = weight.dtype, CACHE_LINE // weight.itemsize
+    by_factor, of_by_factor = np.zeros((2, k, m + _LANES), dtype)
+    products, of_products = np.zeros((2, k, n + _LANES), dtype)
+    hidden, of_hidden = np.empty((2, n_units, lanes), dtype)
+    of_logits, unused = np.zeros((2, 1, n), dtype)
+    # Sums over all rows and pairs, lane by lane.
+    weights = np.zeros((n_units * k, lanes), dtype)
+    biases, heads = np.zeros((2, n_units, lanes), dtype)
+    for b in range(embeddings.shape[0]):
+        rows, shares, above = embeddings[b], attention[b : b + 1], upstream[b : b + 1]
+        n_pairs = _products(rows, lengths[b], by_factor, products)
+        _logits_gradient(products, shares, above, n_pairs, of_logits)
+        for at in range(0, n_pairs, lanes):
+            hidden_units(at, products, weight, bias, head, hidden, unused)
+            dense_gradients(
+                *(at, products, of_logits, head, hidden, of_hidden),
+                *(weights, biases, heads),
+            )
+            product_gradients(at, shares, above, weight, of_hidden, of_products)
+        _split(rows, lengths[b], by_factor, of_products, of_by_factor, of_embeddings[b])
+    for unit in range(n_units):
+        of_bias[0, unit] = biases[unit].sum()
+        of_head[0, unit] = heads[unit].sum()
+        for d in range(k):
+            of_weight[unit, d] = weights[unit * k + d].sum()
+
+
+@njit(forceinline=True, **JIT)
+def _logits_gradient(products, shares, upstream, n_pairs, of_logits):
+    """a_p (c_p - sum a c) with c_p = <upstream, products_p>."""
+    lanes = CACHE_LINE // products.itemsize
+    sums = np.zeros((1, lanes), products.dtype)
+    for at in range(0, n_pairs, lanes):
+        share_gradient(at, products, shares, upstream, of_logits, sums)
+    mean = sums.sum()
+    for p in range(shares.shape[1]):
+        of_logits[0, p] = shares[0, p] * (of_logits[0, p] - mean)
+
+
+@njit(forceinline=True, **JIT)
+def _split(rows, length, by_factor, of_products, of_by_factor, of_rows):
+    """From the gradients of a row's products to those of its embeddings."""
+    k, lanes = by_factor.shape[0], CACHE_LINE // rows.itemsize
+    of_first = np.empty((k, lanes), rows.dtype)
+    of_by_factor[:] = 0
+    first = 0
+    for i in range(length - 1):
+        of_first[:] = 0
+        for j in range(i + 1, length, lanes):
+            split_gradients(
+                *(i, j, first + j - i - 1, rows, by_factor),
+                *(of_products, of_by_factor, of_first),
+            )
+        first += length - 1 - i
+        for d in range(k):
+            of_rows[i, d] = of_first[d].sum()
+    for j in range(length):
+        for d in range(k):
+            of_rows[j, d] += of_by_factor[d, j]

@@ -1,0 +1,357 @@
+"""What all architectures' networks share: the table, the bias, the linear part."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from ..data.batch import Batch
+from ..data.transfer import DeviceBatch, free_memory
+from ..runtime.memory import check_memory
+from ..runtime.threads import parallel_for
+from ..sparse import EmbeddingTable, Lookup
+from .parameters import flatten
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+#: Bytes that one chunk of rows may take: about what stays in cache.
+CHUNK_BYTES = 1 << 24
+#: On other devices, whose cores a chunk that stays in cache would not keep busy.
+DEVICE_CHUNK_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes a network is built from.
+
+    Attributes
+    ----------
+    n_columns : int
+        Columns of the matrix the model sees.
+    n_factors : int
+    n_outputs : int
+        C, raw scores per row.
+    fields : ndarray of shape (n_columns,) or None
+    mean_pairs : float
+        Average number of pairs of entries in a training row.
+    dtype : {"float32", "float64"}
+    device : str
+    """
+
+    n_columns: int
+    n_factors: int
+    n_outputs: int
+    fields: np.ndarray | None = None
+    mean_pairs: float = 1.0
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    @property
+    def n_fields(self) -> int:
+        """F, the number of fields (0 without fields)."""
+        return 0 if self.fields is None else int(self.fields.max()) + 1
+
+
+class Network(nn.Module):
+    """score = bias + linear part + `interaction`.
+
+    A subclass names the lookup it reads, builds its layers in ``__init__`` and gives
+    `interaction`. All its options are keywords, so that `build` can remember them and
+    a pickle can hold arrays instead of code.
+
+    Parameters
+    ----------
+    shape : Shape
+    """
+
+    #: "pooled", "pooled_total", "by_field" or "by_nonzero": see `skfm.sparse.Lookup`.
+    lookup: str = "pooled"
+    #: Whether columns have linear weights, and scores a bias, beside the interaction.
+    has_linear: ClassVar[bool] = True
+
+    config: dict[str, Any]
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        #: Columns (a mask) whose linear weights, or whose factors, stay zero.
+        self.without_linear: np.ndarray | None = None
+        self.without_factors: np.ndarray | None = None
+        #: Whether training leaves the factors of all columns as they are.
+        self.frozen = False
+        #: Whether training leaves the bias as it is.
+        self.fixed_bias = False
+        self.table = EmbeddingTable(
+            shape.n_columns,
+            shape.n_outputs if self.has_linear else 0,
+            self.embedding_width(shape),
+            lookup=self.lookup,
+            fields=shape.fields,
+            dtype=DTYPES[shape.dtype],
+            device=shape.device,
+        )
+        self.bias = nn.Parameter(torch.zeros(shape.n_outputs))
+
+    @classmethod
+    def embedding_width(cls, shape: Shape) -> int:
+        """Numbers that the table holds of a column, beside its linear weights."""
+        return shape.n_factors
+
+    @classmethod
+    def check_table(cls, shape: Shape, n_tables: int) -> None:
+        """Refuse a table that cannot be trained in the memory there is.
+
+        Parameters
+        ----------
+        shape : Shape
+        n_tables : int
+            Arrays of the table's size that training holds: the weights, the state of
+            the optimizer, and the weights of the best epoch.
+
+        Raises
+        ------
+        MemoryError
+            With the bytes that they take.
+        """
+        width = cls.embedding_width(shape) + shape.n_outputs * cls.has_linear
+        check_memory(
+            n_tables * shape.n_columns * width * np.dtype(shape.dtype).itemsize,
+            f"{n_tables} tables (weights, optimizer, best epoch) of {shape.n_columns} "
+            f"columns x {width} {shape.dtype} numbers need",
+            "hash the categories into fewer columns, lower n_factors, or set "
+            'dtype="float32".',
+            free_memory(torch.device(shape.device)),
+        )
+
+    @classmethod
+    def build(cls, shape: Shape, **options: Any) -> Network:
+        """A network with zero weights on ``shape.device``."""
+        network = cls(shape, **options)
+        network.config = {"shape": shape, **options}
+        network.to(device=shape.device, dtype=DTYPES[shape.dtype])
+        flatten(network.parameters())
+        return network
+
+    def initialize(
+        self, columns: np.ndarray, rng: np.random.Generator, scale: float
+    ) -> None:
+        """Draw the dense weights, and the factors of ``columns`` (a mask)."""
+        self.draw_factors(columns, rng, scale)
+        generator = Generator().manual_seed(int(rng.integers(2**62)))
+        with torch.no_grad():
+            for module in self.modules():
+                if module is not self and hasattr(module, "initialize"):
+                    self._initialize(module, generator)
+
+    def _initialize(self, module: Any, generator: Generator) -> None:
+        """Draw a layer's weights, on the host: the same ones for every device."""
+        if self.table.uses_kernels:
+            module.initialize(generator)
+            return
+        twin = copy.deepcopy(module).cpu()
+        twin.initialize(generator)
+        module.load_state_dict(twin.state_dict())
+
+    def draw_factors(
+        self, columns: np.ndarray, rng: np.random.Generator, scale: float
+    ) -> None:
+        """Draw the factors of ``columns`` (a mask), if they have any."""
+        if self.without_factors is not None:
+            columns = columns & ~self.without_factors
+        self.table.initialize(columns, rng, scale)
+
+    @property
+    def linear_weights(self) -> Tensor | None:
+        """The columns' linear weights, (n_columns, n_outputs): part of the table."""
+        return self.table.weight.linear if self.has_linear else None
+
+    @property
+    def factors(self) -> Tensor:
+        """The columns' embeddings, (n_columns, k): part of the table."""
+        return self.table.weight.factors
+
+    def inherit(
+        self, source: Network, columns: np.ndarray, *, same_target: bool
+    ) -> None:
+        """Start ``columns`` (a mask) from another network's weights.
+
+        Parameters
+        ----------
+        source : Network
+            On the same columns, with embeddings of the same length. One embedding a
+            column serves as that of each field where this network has one a field.
+        columns : ndarray of bool of shape (n_columns,)
+            The columns that ``source`` has seen.
+        same_target : bool
+            Whether the linear weights and the bias are taken over too, where both
+            networks have some.
+
+        Raises
+        ------
+        ValueError
+            If the embeddings are of different shapes.
+        """
+        given, own = source.factors.to(self.factors), self.factors
+        if own.dim() == given.dim() + 1:
+            given = given[:, None].expand_as(own)
+        if given.shape != own.shape:
+            raise ValueError(
+                "init_from has embeddings of another shape: "
+                f"{tuple(given.shape[1:])} a column, but {tuple(own.shape[1:])} here."
+            )
+        mask = self._mask(columns, self.without_factors)
+        own[mask] = given[mask]
+        own_linear, given_linear = self.linear_weights, source.linear_weights
+        if same_target and own_linear is not None and given_linear is not None:
+            mask = self._mask(columns, self.without_linear)
+            own_linear[mask] = given_linear.to(own_linear)[mask]
+            with torch.no_grad():
+                self.bias.copy_(source.bias)
+
+    def _mask(self, columns: np.ndarray, without: np.ndarray | None) -> Tensor:
+        chosen = columns if without is None else columns & ~without
+        return torch.from_numpy(chosen).to(self.table.weight.device)
+
+    def prepare(self, batch: Batch) -> Batch:
+        """What the network reads of rows of X: the rows as they are, or scaled."""
+        return batch
+
+    def scale_values(self, values: Tensor) -> Tensor:
+        """What `prepare` does to values, of rows that are padded with zeros: (B, m)."""
+        return values
+
+    def set_bias(self, bias: np.ndarray) -> None:
+        """Start from constant scores ``bias`` of shape (n_outputs,)."""
+        with torch.no_grad():
+            self.bias.copy_(torch.from_numpy(bias))
+
+    def check_memory(self, longest: int) -> None:
+        """Refuse rows of up to ``longest`` entries if one alone cannot be processed.
+
+        Raises
+        ------
+        MemoryError
+        """
+
+    def numbers_per_row(self, n_slots: int) -> int:
+        """Numbers that a row of ``n_slots`` entries grows to on its way, if many."""
+        return 0
+
+    def chunk_rows(self, n_slots: int) -> int | None:
+        """Rows of ``n_slots`` entries that fit the memory budget; None: any."""
+        needed = self.numbers_per_row(n_slots) * self.bias.element_size()
+        budget = CHUNK_BYTES if self.table.uses_kernels else DEVICE_CHUNK_BYTES
+        return max(1, budget // needed) if needed else None
+
+    def work_per_row(self) -> float:
+        """Multiplications that the dense layers spend on a row, roughly."""
+        return float(sum(p.numel() for p in self.parameters()))
+
+    def interaction(self, lookup: Lookup) -> Tensor:
+        """Scores beyond the linear part, of shape (B, n_outputs)."""
+        raise AssertionError("defined by each architecture")
+
+    def forward(self, lookup: Lookup) -> Tensor:
+        """Raw scores of shape (B, n_outputs)."""
+        scores = self.interaction(lookup)
+        if self.has_linear:
+            scores = scores + lookup.linear
+        return scores + (self.bias.detach() if self.fixed_bias else self.bias)
+
+    def parts(self, batch: Batch | DeviceBatch, n: int) -> list[tuple[int, int]]:
+        """Rows of a batch in ``n`` equal parts, or more where memory asks for it."""
+        rows = -(-len(batch) // n)
+        budget = self.chunk_rows(self.table.n_slots(batch))
+        if budget is not None:
+            rows = min(rows, budget)
+        bounds = range(0, len(batch), max(1, rows))
+        return [(start, min(start + rows, len(batch))) for start in bounds]
+
+    def score(self, batch: Batch, n_threads: int = 1) -> Tensor:
+        """Raw scores of a batch, without a graph; call `eval` first."""
+        return self.score_prepared(self.prepare(batch), n_threads)
+
+    def score_prepared(self, batch: Batch | DeviceBatch, n_threads: int = 1) -> Tensor:
+        """The same of a batch that `prepare` has returned."""
+        if not self.table.uses_kernels:
+            batch = self.table.place(batch)
+        n_threads = self.table.threads_for(batch, n_threads)
+        parts = self.parts(batch, n_threads)
+        scores = self.bias.new_empty(len(batch), self.shape.n_outputs)
+
+        def work(first: int, last: int) -> None:
+            with torch.no_grad():
+                for start, stop in parts[first:last]:
+                    lookup = self.table.look_up(batch.slice(start, stop))
+                    scores[start:stop] = self(lookup)
+
+        parallel_for(work, len(parts), n_threads)
+        return scores.detach()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights, by name."""
+        return {**self._table_parts(), **self.state_dict()}
+
+    def _table_parts(self) -> dict[str, Tensor]:
+        weight = self.table.weight
+        linear = {"linear": weight.linear} if self.has_linear else {}
+        return {"factors": weight.factors, **linear}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All weights, by name, as NumPy arrays of their own."""
+        return {name: _own_array(tensor) for name, tensor in self.tensors().items()}
+
+    def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """The inverse of `arrays`."""
+        arrays = dict(arrays)
+        for name, part in self._table_parts().items():
+            part.copy_(torch.from_numpy(np.array(arrays.pop(name))))
+        self.load_dense(arrays)
+
+    def load_dense(self, arrays: dict[str, np.ndarray]) -> None:
+        """All weights but the table's, from what `arrays` gave of them."""
+        tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
+        self.load_state_dict(tensors)
+
+    def on(self, device: str, n_tables: int) -> Network:
+        """This network, or a copy of it, on a device, to be trained there.
+
+        Raises
+        ------
+        MemoryError
+            As `check_table`.
+        """
+        if self.shape.device == device:
+            return self
+        config = self._config_on(device)
+        self.check_table(config["shape"], n_tables)
+        moved = self.build(**config)
+        for own, copied in zip(
+            self.tensors().values(), moved.tensors().values(), strict=True
+        ):
+            copied.copy_(own)
+        return moved
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickle may travel to a machine without the device: it lands on the CPU.
+        return _rebuild, (type(self), self._config_on("cpu"), self.arrays())
+
+    def _config_on(self, device: str) -> dict[str, Any]:
+        return {**self.config, "shape": replace(self.shape, device=device)}
+
+
+def _own_array(tensor: Tensor) -> np.ndarray:
+    return np.array(tensor.detach().cpu().numpy())
+
+
+def _rebuild(
+    cls: type[Network], config: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> Network:
+    network = cls.build(**config)
+    network.load_arrays(arrays)
+    network.eval()
+    return network

@@ -1,0 +1,77 @@
+"""Networks whose interaction is a sum over the pairs of a row's entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.batch import Batch
+from .network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The entries of some rows one by one, m of the longest row.
+
+    Attributes
+    ----------
+    embeddings : Tensor of shape (B, m, k)
+        x v of each entry, padded with zeros.
+    columns : ndarray of int32 of shape (B, m)
+        The column of each; 0 where padded.
+    lengths : Tensor of shape (B,)
+        Number of entries of each row.
+    """
+
+    embeddings: Tensor
+    columns: np.ndarray
+    lengths: Tensor
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """First and second entry of each pair, P = m (m - 1) / 2 of them."""
+        first, second = np.triu_indices(self.columns.shape[1], 1)
+        return first, second
+
+    def products(self) -> Tensor:
+        """Element-wise product of the embeddings of each pair, (B, P, k)."""
+        first, second = self.pairs()
+        return self.embeddings[:, first] * self.embeddings[:, second]
+
+    def fields_of_pairs(self, fields: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Field of the first and of the second entry of each pair, (B, P) each."""
+        first, second = self.pairs()
+        owners = torch.from_numpy(fields[self.columns].astype(np.int64))
+        owners = owners.to(self.embeddings.device)
+        return owners[:, first], owners[:, second]
+
+
+class PairwiseNetwork(Network):
+    """A network whose interaction can be told pair by pair."""
+
+    def entries(self, batch: Batch) -> Entries:
+        """The entries of a batch that `prepare` has returned."""
+        lengths = np.diff(batch.indptr)
+        present = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (B, m)
+        columns = np.zeros(present.shape, np.int32)
+        columns[present] = batch.columns
+        found = self.table.entries(batch)[:, self.table.n_linear :]
+        embeddings = found.new_zeros(*present.shape, found.shape[1])
+        embeddings[torch.from_numpy(present).to(found.device)] = found
+        return Entries(embeddings, columns, torch.from_numpy(lengths).to(found.device))
+
+    def pair_terms(self, entries: Entries) -> Tensor:
+        """What each pair adds to the scores, (B, P, C); zero where padded.
+
+        In the order of ``entries.pairs()``. The sum over the pairs is `interaction`.
+        """
+        raise AssertionError("defined by each architecture")
+
+    def pair_weights(self, first: int, second: int) -> Tensor | None:
+        """What the products of two fields' embeddings count for the scores, (k, C).
+
+        None where that depends on the rest of the row.
+        """
+        return None

@@ -1,0 +1,1 @@
+"""Training by stochastic gradients: the loop, its steps, its records."""

@@ -1,0 +1,49 @@
+"""What a training step leaves of the table as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ..data.transfer import move
+from ..nn.network import Network
+from ..sparse import ColumnRows, RowGradient
+
+
+class FixedColumns:
+    """The columns whose linear weights, or whose factors, stay zero.
+
+    Parameters
+    ----------
+    network : Network
+    """
+
+    def __init__(self, network: Network) -> None:
+        masks = {"linear": network.without_linear, "factors": network.without_factors}
+        device = network.table.weight.device
+        self._masks = {
+            name: move(mask, device) for name, mask in masks.items() if mask is not None
+        }
+
+    @contextmanager
+    def kept(self, gradient: RowGradient, rows: Sequence[ColumnRows]) -> Iterator[None]:
+        """Put them back at the end.
+
+        Parameters
+        ----------
+        gradient : RowGradient
+            Of the step: no other columns change meanwhile.
+        rows : sequence of ColumnRows
+            The table, and what is laid out as it is.
+        """
+        if not self._masks:
+            yield
+            return
+        touched, before = gradient.columns(), []
+        for name, mask in self._masks.items():
+            columns = touched[mask[touched]]
+            parts = [getattr(part, name) for part in rows]
+            before += [(part, columns, part[columns]) for part in parts]
+        yield
+        for part, columns, values in before:
+            part[columns] = values

@@ -1,0 +1,306 @@
+"""One step of learning: scores, loss and gradients of a batch, then both optimizers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.batch import Batch
+from ..data.transfer import DeviceBatch
+from ..losses import Loss, RankingLoss
+from ..nn.network import Network
+from ..optim import OPTIMIZERS, DenseAdam, RowOptimizer
+from ..runtime.threads import parallel_for
+from ..sparse import ColumnRows, Groups, Lookup, RowGradient
+from .fixed_columns import FixedColumns
+from .replicas import Norms, Replica
+
+#: Work of a part of a batch (multiplications of the dense layers, plus the numbers
+#: looked up, which cost more) that is worth handing to a thread.
+_WORK_PER_PART = 20_000_000
+_WORK_PER_NUMBER = 10
+#: Fewer rows do not make up for the gradient of all weights that each part has.
+_ROWS_PER_PART = 512
+_MAX_PARTS = 16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of one run; the names are the estimators'."""
+
+    max_iter: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    network_learning_rate: float
+    alpha_linear: float
+    alpha_factors: float
+    alpha: float
+    n_iter_no_change: int
+    tol: float
+    n_threads: int
+    early_stopping: bool
+    momentum: float = 0.0
+    l1_ratio_linear: float = 0.0
+    l1_ratio_factors: float = 0.0
+    clip_norm: float | None = None
+    learning_rate_schedule: str = "constant"
+    warmup_epochs: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """The optimizers between two runs, as NumPy arrays.
+
+    Of the table's, the factors' part and the linear weights' by turns.
+    """
+
+    optimizer: str
+    table_arrays: list[np.ndarray]
+    table_steps: int
+    mean: np.ndarray
+    variance: np.ndarray
+    dense_steps: int
+
+
+class Learner:
+    """A network, its loss and its optimizers.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place.
+    loss : Loss
+    settings : Settings
+    entries_per_row : float
+        Average entries of a row, to judge how much work a batch is.
+    rng : numpy Generator
+        Seeds dropout.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        settings: Settings,
+        entries_per_row: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.network, self.loss, self.settings = network, loss, settings
+        self.table_optimizer = self._make_table_optimizer()
+        self._fixed = FixedColumns(network)
+        # The linear part of the table where its factors are frozen.
+        self._linear_part = network.table.linear_part() if network.frozen else None
+        self.dense_optimizer = DenseAdam(
+            network.parameters(),
+            settings.network_learning_rate,
+            settings.alpha,
+            settings.clip_norm,
+        )
+        looked_up = entries_per_row * network.table.width * _WORK_PER_NUMBER
+        work = settings.batch_size * (network.work_per_row() + looked_up)
+        # By the work alone, so that the bits do not depend on the number of threads.
+        n_parts = min(work / _WORK_PER_PART, settings.batch_size / _ROWS_PER_PART)
+        n_replicas = min(_MAX_PARTS, max(1, int(n_parts)))
+        if not network.table.uses_kernels:
+            n_replicas = 1
+        gradients = self.dense_optimizer.gradient_buffers(n_replicas)
+        # One draw, so that rows are shuffled alike on all devices.
+        seed = int(rng.integers(2**62))
+        self.replicas = [
+            Replica(network, gradient, seed + i) for i, gradient in enumerate(gradients)
+        ]
+        self._norms = Norms(network, self.replicas)
+        self._strengths = gradients[0].new_tensor(
+            [
+                settings.alpha_linear * (1 - settings.l1_ratio_linear),
+                settings.alpha_factors * (1 - settings.l1_ratio_factors),
+            ]
+        )
+
+    def _make_table_optimizer(self) -> RowOptimizer:
+        settings, name, options = self.settings, self.settings.optimizer, {}
+        if settings.momentum:
+            name, options = "momentum", {"momentum": settings.momentum}
+        return OPTIMIZERS[name](
+            self.network.table,
+            settings.learning_rate,
+            l1_linear=settings.alpha_linear * settings.l1_ratio_linear,
+            l1_factors=settings.alpha_factors * settings.l1_ratio_factors,
+            clip_norm=settings.clip_norm,
+            **options,
+        )
+
+    def scale_rates(self, factor: float) -> None:
+        """Set the optimizers' learning rates to ``factor`` times those of the start."""
+        settings = self.settings
+        self.table_optimizer.learning_rate = factor * settings.learning_rate
+        self.dense_optimizer.learning_rate = factor * settings.network_learning_rate
+
+    def step(
+        self, batch: Batch | DeviceBatch, groups: Groups | None, mean_weight: float
+    ) -> float:
+        """Learn from one batch.
+
+        Parameters
+        ----------
+        batch : Batch or DeviceBatch
+            With target and weight, where the table is.
+        groups : Groups or None
+            Its entries by column; None on a device.
+        mean_weight : float
+            Average weight of all training rows.
+
+        Returns
+        -------
+        float
+            Mean weighted loss of the batch before the step. If it is not finite,
+            nothing is updated.
+        """
+        assert batch.weight is not None
+        share = batch.weight / (mean_weight * len(batch))
+        loss, lookups = self._backward(batch, groups, share)
+        if not np.isfinite(loss):
+            return loss
+        self._step_table(batch, groups, lookups, share)
+        self.dense_optimizer.step(self.settings.n_threads)
+        self._norms.merge()
+        return loss
+
+    def _step_table(
+        self,
+        batch: Batch | DeviceBatch,
+        groups: Groups | None,
+        lookups: list[Lookup],
+        share: Tensor,
+    ) -> None:
+        table, optimizer = self.network.table, self.table_optimizer
+        if self._linear_part is not None:
+            table = self._linear_part
+            optimizer = optimizer.of_linear_part(table)
+        if not table.width:
+            return
+        gradient = RowGradient.of(
+            table,
+            batch,
+            lookups,
+            share[:, None] * self._strengths,
+            groups=groups,
+            n_threads=self.settings.n_threads,
+        )
+        gradient.share = share
+        with self._fixed.kept(gradient, [table.weight, *optimizer.state]):
+            optimizer.step(gradient)
+        self.table_optimizer.n_steps = optimizer.n_steps
+
+    def _backward(
+        self, batch: Batch | DeviceBatch, groups: Groups | None, share: Tensor
+    ) -> tuple[float, list[Lookup]]:
+        """Gradients of the weighted loss: replica i takes every n-th part from i on."""
+        settings, n = self.settings, len(self.replicas)
+        table, pooled = self.network.table, None
+        if table.pooled and groups is not None and isinstance(batch, Batch):
+            pooled = table.pool_by_column(batch, groups, n_threads=settings.n_threads)
+        parts = self.network.parts(batch, n)
+        if batch.queries is not None:
+            parts = batch.queries.whole(parts)
+        threads = max(1, settings.n_threads // n)
+        losses = [0.0] * len(parts)
+        lookups: list[Lookup | None] = [None] * len(parts)
+
+        def work(first: int, last: int) -> None:
+            for replica in range(first, last):
+                self.replicas[replica].gradient.zero_()
+                for i in range(replica, len(parts), n):
+                    network = self.replicas[replica].network
+                    rows = batch.slice(*parts[i])
+                    if pooled is None:
+                        lookup = table.look_up(rows, n_threads=threads)
+                    else:
+                        lookup = pooled.pooled_rows(*parts[i])
+                    lookups[i] = lookup.collect_gradients(frozen=network.frozen)
+                    losses[i] = self._part(
+                        network, rows, lookup, share[slice(*parts[i])]
+                    )
+
+        parallel_for(work, n, settings.n_threads)
+        return sum(losses), [lookup for lookup in lookups if lookup is not None]
+
+    def _part(
+        self,
+        network: Network,
+        rows: Batch | DeviceBatch,
+        lookup: Lookup,
+        weight: Tensor,
+    ) -> float:
+        """Weighted loss of some rows; its gradients arrive where they belong."""
+        assert rows.target is not None
+        with torch.enable_grad():
+            scores = network(lookup)
+            if isinstance(self.loss, RankingLoss):
+                per_row = self.loss.per_row(scores, rows.target, rows.queries, weight)
+            else:
+                per_row = self.loss.per_row(scores, rows.target)
+            loss = (per_row * weight).sum()
+            loss.backward()
+        return loss.item()
+
+    def train(self) -> None:
+        """Turn on dropout and batch statistics."""
+        for replica in self.replicas:
+            replica.network.train()
+
+    def state_tensors(self) -> list[Tensor]:
+        """The optimizers' tensors, which steps change in place."""
+        dense = self.dense_optimizer
+        return [*self._table_state(), dense.mean, dense.variance]
+
+    def _table_state(self) -> list[Tensor]:
+        return [part for rows in self.table_optimizer.state for part in rows.tensors()]
+
+    @property
+    def n_steps(self) -> tuple[int, int]:
+        """Steps made by the two optimizers."""
+        return self.table_optimizer.n_steps, self.dense_optimizer.n_steps
+
+    @n_steps.setter
+    def n_steps(self, n_steps: tuple[int, int]) -> None:
+        self.table_optimizer.n_steps, self.dense_optimizer.n_steps = n_steps
+
+    def optimizer_state(self) -> OptimizerState:
+        """What a later run on the same network needs to go on."""
+        table, dense = self.table_optimizer, self.dense_optimizer
+        return OptimizerState(
+            self.settings.optimizer,
+            [_to_numpy(part) for part in self._table_state()],
+            table.n_steps,
+            _to_numpy(dense.mean),
+            _to_numpy(dense.variance),
+            dense.n_steps,
+        )
+
+    def load_optimizers(self, state: OptimizerState) -> None:
+        """Go on from an earlier run's `optimizer_state`."""
+        device = self.network.table.weight.device
+        same = state.optimizer == self.settings.optimizer
+        if same and len(state.table_arrays) == len(self._table_state()):
+            parts = [_writable(array).to(device) for array in state.table_arrays]
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            self.table_optimizer.state = [ColumnRows(*pair) for pair in pairs]
+            self.table_optimizer.n_steps = state.table_steps
+        self.dense_optimizer.mean = _writable(state.mean).to(device)
+        self.dense_optimizer.variance = _writable(state.variance).to(device)
+        self.dense_optimizer.n_steps = state.dense_steps
+
+
+def _writable(array: np.ndarray) -> Tensor:
+    """A tensor on the array's memory, or on a copy where that is read-only."""
+    return torch.from_numpy(np.require(array, requirements="W"))
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().cpu().numpy()
+    return array

@@ -1,0 +1,89 @@
+"""A network at work on several parts of a batch at once.
+
+Rows are independent but for batch normalisation, so threads share out the rows of a
+batch rather than the loops of each operation: no team of spinning OpenMP threads, one
+hand-over a step instead of one an operation, and operands that fit the cache.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ..nn.layers import BatchNorm, Dropout
+from ..nn.network import Network
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class Replica:
+    """A network's twin: the same weights and table, its own gradients and dropout.
+
+    Batch normalisation sees the rows of one replica; `Norms` averages the running
+    statistics.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters must already share one flat buffer (see `skfm.optim.dense_adam`).
+    gradient : Tensor
+        Flat buffer for the gradients, of the size of all parameters.
+    seed : int
+        Of the dropout stream.
+    """
+
+    def __init__(self, network: Network, gradient: Tensor, seed: int) -> None:
+        self.network: Network = _twin(network)
+        self.gradient = gradient
+        generator = Generator(device=gradient.device).manual_seed(seed)
+        for module in self.network.modules():
+            if isinstance(module, Dropout):
+                module.generator = generator
+        start = 0
+        for parameter in self.network.parameters():
+            stop = start + parameter.numel()
+            parameter.grad = gradient[start:stop].view(parameter.shape)
+            start = stop
+
+
+class Norms:
+    """The running statistics of a network's batch normalisation, and its replicas'."""
+
+    def __init__(self, network: Network, replicas: list[Replica]) -> None:
+        networks = [network, *(replica.network for replica in replicas)]
+        norms = zip(*map(_norms, networks), strict=True)
+        self._same: list[list[Tensor]] = [
+            [getattr(norm, name) for norm in same]
+            for same in norms
+            for name in ("running_mean", "running_var")
+        ]
+
+    def merge(self) -> None:
+        """Average the replicas' statistics, into them and the network."""
+        for buffers in self._same:
+            mean = torch.stack(buffers[1:]).mean(dim=0)
+            for buffer in buffers:
+                buffer.copy_(mean)
+
+
+def _norms(module: nn.Module) -> list[BatchNorm]:
+    return [part for part in module.modules() if isinstance(part, BatchNorm)]
+
+
+def _twin(module: Module) -> Module:
+    """A copy of the module tree whose parameters share storage with the original's."""
+    twin = module.__new__(type(module))
+    twin.__dict__ = dict(module.__dict__)
+    twin._parameters = {
+        name: None if p is None else nn.Parameter(p.detach())
+        for name, p in module._parameters.items()
+    }
+    twin._buffers = {
+        name: None if b is None else b.clone() for name, b in module._buffers.items()
+    }
+    twin._modules = {
+        name: None if m is None else _twin(m) for name, m in module._modules.items()
+    }
+    return twin
