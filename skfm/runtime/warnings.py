@@ -13,7 +13,7 @@ import sklearn
 # pandas does it this way; `skip_file_prefixes` does it from Python 3.12 on.
 _LIBRARIES = tuple(
     str(Path(file).parent) + os.sep
-    for file in (__file__, sklearn.__file__, joblib.__file__)
+    for file in (Path(__file__).parent, sklearn.__file__, joblib.__file__)
 )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from conftest import CLASSIFIERS, ESTIMATORS, REGRESSORS
+from common_cases import CLASSIFIERS, ESTIMATORS, REGRESSORS
 from estimator_cases import (
     CELLS,
     LABELS,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from conftest import CLASSIFIERS, ESTIMATORS, REGRESSORS
+from common_cases import CLASSIFIERS, ESTIMATORS, REGRESSORS
 from estimator_cases import LABELS, SIZES, X, fitted, make, scores, target
 from numpy.testing import assert_array_equal
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from conftest import CLASSIFIERS, ESTIMATORS, REGRESSORS, one_hot
+from common_cases import CLASSIFIERS, ESTIMATORS, REGRESSORS, one_hot
 from estimator_cases import (
     CELLS,
     LABELS,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from conftest import ESTIMATORS
+from common_cases import ESTIMATORS
 from estimator_cases import SIZES, make, scores, target
 from estimator_cases import X as ONE_HOT
 from numpy.testing import assert_allclose, assert_array_equal

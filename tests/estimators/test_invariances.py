@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from conftest import CLASSIFIERS, ESTIMATORS
+from common_cases import CLASSIFIERS, ESTIMATORS
 from numpy.testing import assert_allclose, assert_array_equal
 
 import skfm

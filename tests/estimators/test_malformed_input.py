@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from conftest import CLASSIFIERS, ESTIMATORS
+from common_cases import CLASSIFIERS, ESTIMATORS
 from estimator_cases import LABELS, X, fitted, make, scores, target
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
-from conftest import one_hot
+from common_cases import one_hot
 from estimator_cases import make
 from sklearn.base import clone
 from sklearn.metrics import ndcg_score

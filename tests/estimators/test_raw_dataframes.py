@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from conftest import ESTIMATORS
+from common_cases import ESTIMATORS
 from estimator_cases import make, partial_fit, scores
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier

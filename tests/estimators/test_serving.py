@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from conftest import ALL_ESTIMATORS, CLASSIFIERS, ESTIMATORS
+from common_cases import ALL_ESTIMATORS, CLASSIFIERS, ESTIMATORS
 from estimator_cases import CELLS, LABELS, X, fitted, make, scores, target
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from conftest import ALL_ESTIMATORS
+from common_cases import ALL_ESTIMATORS
 from estimator_cases import CELLS, SIZES, X, fitted, make, scores, target
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError

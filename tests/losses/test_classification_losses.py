@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from conftest import CLASSIFIERS
+from common_cases import CLASSIFIERS
 from estimator_cases import CELLS, LABELS, X, make
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import hinge_loss, log_loss

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import one_hot
+from common_cases import one_hot
 from estimator_cases import make
 from sklearn.metrics import (
     mean_absolute_error,

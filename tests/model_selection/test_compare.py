@@ -339,7 +339,9 @@ def test_keys_are_the_same_in_another_process(tmp_path):
     )
     journal = str(tmp_path / "cells.jsonl")
     run(journal=journal)
-    arguments = [sys.executable, "-c", code, journal, str(Path(__file__).parents[1])]
+    here = Path(__file__).parent
+    folders = [str(here), str(here.parent / "cases")]
+    arguments = [sys.executable, "-c", code, journal, *folders]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "12"
 

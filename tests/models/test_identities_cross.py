@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from conftest import one_hot
+from common_cases import one_hot
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import r2_score
 

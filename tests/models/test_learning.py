@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSIFIERS, ESTIMATORS, REGRESSORS, one_hot
+from common_cases import CLASSIFIERS, ESTIMATORS, REGRESSORS, one_hot
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, mean_squared_error, r2_score
 

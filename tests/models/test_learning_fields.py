@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import one_hot
+from common_cases import one_hot
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import log_loss, r2_score
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import ALL_ESTIMATORS
+from common_cases import ALL_ESTIMATORS
 from estimator_cases import CELLS, make, target
 from estimator_cases import X as ONE_HOT
 from numpy.testing import assert_allclose

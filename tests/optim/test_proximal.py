@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import one_hot
+from common_cases import one_hot
 from engine_cases import N_FACTORS, batch_of, random_csr, random_table
 from estimator_cases import make
 from sklearn.linear_model import Lasso

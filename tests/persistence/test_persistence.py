@@ -7,7 +7,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
-from conftest import ESTIMATORS
+from common_cases import ESTIMATORS
 from estimator_cases import X, fitted, make, partial_fit, scores, target
 from numpy.testing import assert_array_equal
 from sklearn.base import clone

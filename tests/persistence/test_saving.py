@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ALL_ESTIMATORS, ESTIMATORS
+from common_cases import ALL_ESTIMATORS, ESTIMATORS
 from estimator_cases import CELLS, LABELS, X, fitted, make, partial_fit, scores, target
 from numpy.testing import assert_array_equal
 from sklearn.compose import make_column_transformer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ALL_ESTIMATORS, ESTIMATORS
+from common_cases import ALL_ESTIMATORS, ESTIMATORS
 from estimator_cases import LABELS, Recorder, X, make, raise_after, scores, target
 from numpy.testing import assert_array_equal
 
@@ -258,7 +258,7 @@ def test_kills(kills, tmp_path):
         capture_output=True,
         text=True,
         timeout=500,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "cases")},
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(f"{kills} ")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import CLASSIFIERS, ESTIMATORS
+from common_cases import CLASSIFIERS, ESTIMATORS
 from estimator_cases import (
     CELLS,
     LABELS,

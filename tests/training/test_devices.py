@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from conftest import ALL_ESTIMATORS
+from common_cases import ALL_ESTIMATORS
 from engine_cases import FIELDS, N_COLUMNS, random_csr, random_table
 from estimator_cases import LABELS, NUMBERS, SIZES, X, fitted, make, partial_fit, scores
 from hypothesis import given

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 import torch
-from conftest import ESTIMATORS
+from common_cases import ESTIMATORS
 from estimator_cases import (
     CELLS,
     LABELS,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ALL_ESTIMATORS
+from common_cases import ALL_ESTIMATORS
 from estimator_cases import LABELS, NUMBERS, SIZES, X, fitted, make, partial_fit, scores
 from numpy.testing import assert_allclose, assert_array_equal
 from torch.utils import cpp_extension

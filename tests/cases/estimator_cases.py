@@ -1,7 +1,7 @@
 """Data, estimators and callbacks that the tests of public behaviour share."""
 
 import numpy as np
-from conftest import one_hot
+from common_cases import one_hot
 from sklearn.base import is_classifier
 
 SIZES = (4, 5, 3)

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-ADULT = Path(__file__).resolve().parents[2] / "shared" / "data" / "adult.csv.gz"
+ADULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "adult.csv.gz"
 FLIGHT_COLUMNS = ["carrier", "tailnum", "flight", "origin", "dest", "hour", "distance"]
 
 
