@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from skfm.jit import JIT
+from ..runtime.jit import JIT
 
 __all__ = ["scan"]
 

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from engine_cases import DTYPES, N_COLUMNS, N_FACTORS, batch_of, random_table
+from optimizer_cases import PATHS, naive_ftrl
 
 from skfm.nn.layers import MLP
 from skfm.optim import OPTIMIZERS
@@ -16,7 +17,6 @@ from skfm.optim.row_optimizers import Adam
 from skfm.runtime.threads import torch_threads
 from skfm.sparse import RowGradient
 
-PATHS = [pytest.param(True, id="kernels"), pytest.param(False, id="torch")]
 TORCH_OPTIMIZERS = {
     "sgd": torch.optim.SGD,
     "adagrad": torch.optim.Adagrad,
@@ -113,18 +113,6 @@ def naive_rows(name, weight, gradient, state, t, lr=0.05):
     state[1] = 0.999 * state[1] + 0.001 * gradient**2
     mean, variance = state[0] / (1 - 0.9**t), state[1] / (1 - 0.999**t)
     return weight - lr * mean / (np.sqrt(variance) + 1e-8)
-
-
-def naive_ftrl(weight, gradient, state, lr, l1=0.0, beta=1e-10):
-    """McMahan et al. (2013), algorithm 1, with z times the learning rate."""
-    z, squares = state[:2]
-    z[squares == 0] = -beta * weight[squares == 0]
-    sigma = (np.sqrt(squares + gradient**2) - np.sqrt(squares)) / lr
-    z += lr * (gradient - sigma * weight)
-    squares += gradient**2
-    step = lr / (beta + np.sqrt(squares))
-    shrunk = np.where(np.abs(z) <= l1, 0, z - np.sign(z) * l1)
-    return -step * shrunk / lr
 
 
 @pytest.mark.parametrize("use_kernels", PATHS)

@@ -6,8 +6,8 @@ import torch
 from common_cases import one_hot
 from engine_cases import N_FACTORS, batch_of, random_csr, random_table
 from estimator_cases import make
+from optimizer_cases import PATHS, naive_ftrl
 from sklearn.linear_model import Lasso
-from test_optimizers import PATHS, naive_ftrl
 
 import skfm
 from skfm.optim import OPTIMIZERS

@@ -14,7 +14,7 @@ from estimator_cases import CELLS, LABELS, X, make, partial_fit, scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from test_saving import assert_same
+from saving_cases import assert_same
 
 import skfm
 from skfm.persistence import FileFormatError, container

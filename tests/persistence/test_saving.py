@@ -11,6 +11,7 @@ import pytest
 from common_cases import ALL_ESTIMATORS, ESTIMATORS
 from estimator_cases import CELLS, LABELS, X, fitted, make, partial_fit, scores, target
 from numpy.testing import assert_array_equal
+from saving_cases import assert_same
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
@@ -32,31 +33,6 @@ def round_trip(estimator, tmp_path, **how):
     path = tmp_path / "model.skfm"
     skfm.save(estimator, path)
     return skfm.load(path, **how)
-
-
-def assert_same(one, other, where="model"):
-    """Equal to the bit and to the type, all the way down."""
-    assert type(one) is type(other), where
-    if isinstance(one, np.ndarray):
-        assert one.dtype == other.dtype, where
-        assert_array_equal(one, other, err_msg=where)
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), where
-        for i, pair in enumerate(zip(one, other, strict=True)):
-            assert_same(*pair, f"{where}[{i}]")
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            assert_same(one[key], other[key], f"{where}[{key!r}]")
-    elif isinstance(one, pd.Index):
-        assert one.equals(other), where
-    elif hasattr(one, "arrays"):
-        assert_same(one.config, other.config, f"{where}.config")
-        assert_same(one.arrays(), other.arrays(), f"{where}.arrays")
-    elif hasattr(one, "__dict__") and not isinstance(one, type | np.dtype):
-        assert_same(vars(one), vars(other), where)
-    else:
-        assert one == other or (one != one and other != other), where
 
 
 @pytest.mark.parametrize("how", [{}, {"mmap_mode": "r"}])

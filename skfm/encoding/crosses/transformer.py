@@ -13,12 +13,12 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfm._params import Interval, StrOptions, fit_context
 from skfm.encoding.blocks import NumberBlock
 from skfm.encoding.encoder import FieldEncoder
 from skfm.encoding.layout import column_position, make_blocks
 from skfm.encoding.tables import as_table, is_frame, read_columns
 
+from ..._sklearn import Interval, StrOptions, fit_context
 from .additive import additive_model
 from .coded import CodedTable
 from .crosses import Crosses, CrossInfo

@@ -1,0 +1,18 @@
+"""Cases and references that the tests of optimizers share."""
+
+import numpy as np
+import pytest
+
+PATHS = [pytest.param(True, id="kernels"), pytest.param(False, id="torch")]
+
+
+def naive_ftrl(weight, gradient, state, lr, l1=0.0, beta=1e-10):
+    """McMahan et al. (2013), algorithm 1, with z times the learning rate."""
+    z, squares = state[:2]
+    z[squares == 0] = -beta * weight[squares == 0]
+    sigma = (np.sqrt(squares + gradient**2) - np.sqrt(squares)) / lr
+    z += lr * (gradient - sigma * weight)
+    squares += gradient**2
+    step = lr / (beta + np.sqrt(squares))
+    shrunk = np.where(np.abs(z) <= l1, 0, z - np.sign(z) * l1)
+    return -step * shrunk / lr
