@@ -7,7 +7,7 @@ import sys
 #: Runs in a process of its own, where only zip files have a place for a cache.
 SCRIPT = """
 import numba
-from skfm import jit
+from skfm.runtime import jit
 
 try:
     numba.njit(cache=True)(jit._can_cache)
