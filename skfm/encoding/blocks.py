@@ -22,7 +22,9 @@ __all__ = [
     "Block",
     "Encoded",
     "QuantileBlock",
+    "SampledBlock",
     "ScaleBlock",
+    "interval_labels",
 ]
 
 #: Stands for a numeric 0, which estimators drop from sparse matrices: a dropped entry
@@ -43,12 +45,24 @@ class Encoded:
     values : ndarray of shape (n_entries,) or None
         Stored values; None: all are 1.
     lengths : ndarray of int of shape (n_rows,) or None
-        Entries of each row; None: all have one.
+        Entries of each row; None: all have ``per_row``.
+    per_row : int
+    n_hidden : int
+        Missing cells that have no entry.
     """
 
     columns: NDArray[Any]
     values: NDArray[Any] | None = None
     lengths: NDArray[Any] | None = None
+    per_row: int = 1
+    n_hidden: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        if self.lengths is None:
+            return len(self.columns) // self.per_row
+        return len(self.lengths)
 
 
 class Block(Protocol):
@@ -65,6 +79,14 @@ class Block(Protocol):
     @property
     def has_unknown(self) -> bool:
         """Whether the last column but one is for unknown categories."""
+
+    @property
+    def missing_column(self) -> int | None:
+        """The column of missing cells, if there is one."""
+
+    @property
+    def absent(self) -> Any:
+        """The cell of a row without an entry."""
 
     def read(self, series: pd.Series) -> Any:
         """Return the cells of a column in the form that the block works on."""
@@ -92,7 +114,7 @@ class NumberBlock:
     name: str
     has_unknown: ClassVar[bool] = False
 
-    def read(self, series: pd.Series) -> NDArray[np.float64]:
+    def read(self, series: pd.Series) -> Any:
         """Return floats."""
         return to_floats(series, self.name)
 
@@ -137,6 +159,16 @@ class ScaleBlock(NumberBlock):
         """Number of columns."""
         return 2
 
+    @property
+    def missing_column(self) -> int:
+        """The column of missing cells."""
+        return 1
+
+    @property
+    def absent(self) -> float:
+        """The cell of a row without an entry: an estimator dropped a zero."""
+        return self.mean
+
     def encode(self, cells: NDArray[np.float64]) -> Encoded:
         """Scale; a missing cell stores 1 in its own column."""
         missing = np.isnan(cells)
@@ -157,28 +189,21 @@ class ScaleBlock(NumberBlock):
 
 
 @dataclass
-class QuantileBlock(NumberBlock):
-    """One column per bin, then missing.
+class SampledBlock(NumberBlock):
+    """A block whose bins are those of a sample of the cells.
 
-    Bins are closed on the right, so that a column of which most cells are at its
-    minimum, a count with many zeros, has a bin for these and one for the others.
-
-    A sample of the cells is kept while blocks of rows are streamed: those whose row
-    numbers `scramble` makes smallest, so that the sample, and with it the edges, do
-    not depend on how the rows were cut into blocks.
+    The sample is kept while blocks of rows are streamed: the cells whose row numbers
+    `scramble` makes smallest, so that the sample, and with it the edges, do not depend
+    on how the rows were cut into blocks.
     """
 
-    name: str
-    n_bins: int
     n_seen: int = 0
     frozen: bool = False
     sample: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     ranks: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    low: float = np.nan
-    high: float = np.nan
 
-    def update(self, cells: NDArray[np.float64]) -> None:
+    def update(self, cells: Any) -> None:
         """Add cells to the sample."""
         if self.frozen:
             return
@@ -197,6 +222,27 @@ class QuantileBlock(NumberBlock):
         self.frozen = True
         self.sample, self.ranks = np.empty(0), np.empty(0, np.uint64)
 
+
+def interval_labels(edges: NDArray[np.float64]) -> list[str]:
+    """Return the names of bins, closed on the right, and of the missing cells."""
+    inner = [repr(float(edge)) for edge in edges]
+    bins = zip(["-inf", *inner], [*(f"{e}]" for e in inner), "inf)"], strict=True)
+    return [*(f"({low}, {high}" for low, high in bins), "<missing>"]
+
+
+@dataclass
+class QuantileBlock(SampledBlock):
+    """One column per bin, then missing.
+
+    Bins are closed on the right, so that a column of which most cells are at its
+    minimum, a count with many zeros, has a bin for these and one for the others.
+    """
+
+    n_bins: int = 10
+    low: float = np.nan
+    high: float = np.nan
+    absent: ClassVar[None] = None
+
     def finish(self, n_rows: int) -> None:
         """Settle the edges between bins; equal ones are merged."""
         if self.frozen or not len(self.sample):
@@ -212,6 +258,11 @@ class QuantileBlock(NumberBlock):
         """Number of columns."""
         return len(self.edges) + 2
 
+    @property
+    def missing_column(self) -> int:
+        """The column of missing cells."""
+        return len(self.edges) + 1
+
     def encode(self, cells: NDArray[np.float64]) -> Encoded:
         """Look the bins up; what lies outside goes to the first or the last."""
         columns = np.searchsorted(self.edges, cells)
@@ -220,9 +271,7 @@ class QuantileBlock(NumberBlock):
 
     def labels(self) -> list[str]:
         """Return intervals."""
-        inner = [repr(float(edge)) for edge in self.edges]
-        bins = zip(["-inf", *inner], [*(f"{e}]" for e in inner), "inf)"], strict=True)
-        return [*(f"({low}, {high}" for low, high in bins), "<missing>"]
+        return interval_labels(self.edges)
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
         """Return the middles of the bins."""

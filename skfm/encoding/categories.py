@@ -14,7 +14,7 @@ from skfm.encoding.blocks import Encoded
 from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize
 from skfm.encoding.hashing import hash_values
 
-__all__ = ["CategoryBlock", "HashBlock"]
+__all__ = ["CategoricalBlock", "CategoryBlock", "HashBlock", "check_kind"]
 
 
 def check_kind(name: str, seen: str, cells: Factorized, ids: bool) -> None:
@@ -46,6 +46,17 @@ class CategoricalBlock:
     """What the blocks of a categorical column share."""
 
     name: str
+    absent: ClassVar[Any] = None
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        raise AssertionError("defined by each kind of block")
+
+    @property
+    def missing_column(self) -> int | None:
+        """The column of missing cells."""
+        return self.width - 1
 
     def read(self, series: pd.Series) -> Factorized:
         """Number the distinct values."""

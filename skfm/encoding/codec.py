@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,14 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import DTypeLike, NDArray
 
-from skfm.encoding.blocks import Block, Encoded, QuantileBlock, ScaleBlock
+from skfm.encoding.blocks import Block, Encoded, SampledBlock
 from skfm.encoding.categories import CategoryBlock
+from skfm.encoding.flags import join_flags
 from skfm.encoding.layout import assemble, make_blocks
 from skfm.encoding.multi_valued import MultiValuedBlock
+from skfm.encoding.nested import NestedBlock
 from skfm.encoding.tables import object_array
+from skfm.fields.layout import unique_names
 from skfm.runtime.warnings import warn
 
 __all__ = ["TableCodec"]
@@ -39,10 +42,14 @@ class TableCodec:
         In the order of the table's columns.
     n_rows : int
         Rows learnt from.
+    joined : dict
+        From the number of each block that holds a dummy of a variable to the number
+        of the variable's first block, and the variable's name.
     """
 
     blocks: list[Block]
     n_rows: int = 0
+    joined: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     @classmethod
     def create(
@@ -62,17 +69,27 @@ class TableCodec:
         """
         blocks = copy.deepcopy(self.blocks)
         n_rows = self.n_rows + len(columns[0])
-        encoded = []
+        encoded: list[Any] = []
         # One column after the other: its distinct values are let go before the next.
         for block, series in zip(blocks, columns, strict=True):
             cells = block.read(series)
             block.update(cells)
             block.finish(n_rows)
-            if isinstance(block, QuantileBlock) and not stream:
+            if isinstance(block, SampledBlock) and not stream:
                 block.freeze()
-            if encode:
-                encoded.append(block.encode(cells))
-        return TableCodec(blocks, n_rows), encoded
+            wanted = encode or _is_flag(block)
+            encoded.append(block.encode(cells) if wanted else None)
+        learnt = TableCodec(blocks, n_rows, self._join(blocks, encoded))
+        return learnt, encoded if encode else []
+
+    def _join(
+        self, blocks: list[Block], encoded: list[Any]
+    ) -> dict[int, tuple[int, str]]:
+        """Find the dummies of one variable; later rows only part what was joined."""
+        first = not self.n_rows
+        flags = [j for j, b in enumerate(blocks) if _is_flag(b)]
+        candidates = [j for j in flags if first or j in self.joined]
+        return join_flags([str(b.name) for b in blocks], candidates, encoded)
 
     def encode(self, columns: Columns) -> list[Encoded]:
         """Return the rows of columns, encoded."""
@@ -102,8 +119,10 @@ class TableCodec:
         for block, part in zip(self.blocks, encoded, strict=True):
             tally = np.bincount(part.columns, minlength=block.width)
             unknown = tally[-2] if block.has_unknown else 0
-            if unknown or tally[-1]:
-                counts.append(f"{block.name}: {unknown} unknown, {tally[-1]} missing")
+            at = block.missing_column
+            missing = part.n_hidden + (0 if at is None else tally[at])
+            if unknown or missing:
+                counts.append(f"{block.name}: {unknown} unknown, {missing} missing")
         if counts:
             warn("Cells by column: " + "; ".join(counts))
 
@@ -111,17 +130,17 @@ class TableCodec:
         """Return the table of an encoded matrix, one object per cell."""
         n_rows, starts = X.shape[0], np.cumsum([0, *self.widths])
         rows = np.repeat(np.arange(n_rows), np.diff(X.indptr))
-        fields = self.fields[X.indices]
+        sources = self.sources[X.indices]
         table = np.full((n_rows, len(self.blocks)), None, dtype=object)
         for j, block in enumerate(self.blocks):
-            at = np.flatnonzero((fields == j) & (X.data != 0))
+            at = np.flatnonzero((sources == j) & (X.data != 0))
+            if isinstance(block, NestedBlock):
+                at = at[block.tells(X.indices[at] - starts[j])]
             cells = block.decode(X.indices[at] - starts[j], X.data[at])
             if isinstance(block, MultiValuedBlock):
                 table[:, j] = _bags(rows[at], cells, n_rows)
                 continue
-            if isinstance(block, ScaleBlock):
-                # Where an estimator dropped a zero, the number was the mean.
-                table[:, j] = block.mean
+            table[:, j] = block.absent
             table[rows[at], j] = cells
         return table
 
@@ -131,14 +150,65 @@ class TableCodec:
         return [block.width for block in self.blocks]
 
     @property
-    def fields(self) -> NDArray[np.int32]:
-        """The block of each matrix column."""
+    def names(self) -> NDArray[Any]:
+        """Name of each column of the table."""
+        return np.array([block.name for block in self.blocks], dtype=object)
+
+    @property
+    def sources(self) -> NDArray[np.int32]:
+        """The table's column that each matrix column comes from."""
         return np.repeat(np.arange(len(self.blocks), dtype=np.int32), self.widths)
 
     @property
+    def fields(self) -> NDArray[np.int32]:
+        """The field of each matrix column."""
+        fields, widths, number = [], [], -1
+        for j, block in enumerate(self.blocks):
+            continues = self.joined.get(j, (j, ""))[0] != j
+            for width in _field_widths(block).values():
+                number += not continues
+                fields.append(number)
+                widths.append(width)
+        return np.repeat(np.array(fields, dtype=np.int32), widths)
+
+    @property
     def field_names(self) -> NDArray[Any]:
-        """Name of each block."""
-        return np.array([block.name for block in self.blocks], dtype=object)
+        """Name of each field."""
+        names = []
+        for j, block in enumerate(self.blocks):
+            first, name = self.joined.get(j, (j, block.name))
+            if first == j:
+                added = _field_widths(block)
+                names += [f"{name}_{part}" if part else name for part in added]
+        if len(set(map(str, names))) < len(names):
+            names = unique_names(names)
+        return np.array(names, dtype=object)
+
+    @property
+    def variables(self) -> tuple[NDArray[np.int32], list[str]]:
+        """The number of each matrix column's variable, and the variables' names.
+
+        A variable is a column of the table, or the dummies of one variable.
+        """
+        firsts = [self.joined.get(j, (j, ""))[0] for j in range(len(self.blocks))]
+        kept, numbers = np.unique(firsts, return_inverse=True)
+        names = [self.joined.get(j, (j, self.blocks[j].name))[1] for j in kept.tolist()]
+        return numbers.astype(np.int32)[self.sources], unique_names(names)
+
+    @property
+    def terms(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
+        """The number of the term that each matrix column is part of, and their names.
+
+        All columns that a number enters by are one term; others are one each.
+        """
+        whole = np.array([isinstance(b, NestedBlock) for b in self.blocks])
+        first = np.repeat(np.cumsum([0, *self.widths[:-1]]), self.widths)
+        own = np.arange(len(first))
+        kept, numbers = np.unique(
+            np.where(whole[self.sources], first, own), return_inverse=True
+        )
+        # The first column of a number, its value, has the name of the number.
+        return numbers, self.column_names()[kept]
 
     def categories(self, *, infrequent: bool) -> list[NDArray[Any] | None]:
         """Return the categories of each block; None where it has none."""
@@ -150,8 +220,9 @@ class TableCodec:
             for b in inner
         ]
 
-    def column_names(self, names: Iterable[Any]) -> NDArray[Any]:
-        """Return the name of each matrix column, given those of the blocks."""
+    def column_names(self, names: Iterable[Any] | None = None) -> NDArray[Any]:
+        """Return the name of each matrix column, given those of the table's columns."""
+        names = self.names if names is None else names
         return np.array(
             [
                 f"{name}_{label}" if label else str(name)
@@ -160,6 +231,15 @@ class TableCodec:
             ],
             dtype=object,
         )
+
+
+def _is_flag(block: Block) -> bool:
+    return getattr(block, "is_flag", False)
+
+
+def _field_widths(block: Block) -> dict[str, int]:
+    """Width of each field of a block, by what it adds to the block's name."""
+    return block.field_widths if isinstance(block, NestedBlock) else {"": block.width}
 
 
 def _share(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:

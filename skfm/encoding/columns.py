@@ -19,6 +19,7 @@ __all__ = [
     "Factorized",
     "factorize",
     "holds_categories",
+    "holds_flags",
     "to_floats",
 ]
 
@@ -81,6 +82,24 @@ def holds_categories(series: pd.Series, name: str, *, sniff: bool) -> bool:
     )
 
 
+def holds_flags(series: pd.Series) -> bool:
+    """Tell whether a column holds truth values, among missing cells."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return pd.api.types.is_bool_dtype(series.cat.categories.dtype)
+    if pd.api.types.is_bool_dtype(series.dtype):
+        return True
+    return (
+        pd.api.types.is_object_dtype(series.dtype)
+        and pd.api.types.infer_dtype(series) == "boolean"
+    )
+
+
+def _dense(series: pd.Series) -> pd.Series:
+    """Return a column whose dtype is not sparse."""
+    is_sparse = isinstance(series.dtype, pd.SparseDtype)
+    return series.sparse.to_dense() if is_sparse else series
+
+
 def to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
     """Return a numeric column as float64, missing cells as NaN.
 
@@ -89,6 +108,7 @@ def to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
     ValueError
         When a cell is infinite or not a number.
     """
+    series = _dense(series)
     dtype = series.dtype
     if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -132,6 +152,7 @@ def factorize(
     TypeError
         When a cell is not hashable, or the column mixes strings and numbers.
     """
+    series = _dense(series)
     if isinstance(series.dtype, pd.CategoricalDtype):
         codes, levels = series.cat.codes.to_numpy(), series.cat.categories
     else:

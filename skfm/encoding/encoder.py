@@ -27,23 +27,26 @@ __all__ = ["FieldEncoder"]
 class FieldEncoder(  # type: ignore[call-arg]
     TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
-    """Encode a table as a sparse matrix with one field per column.
+    """Encode a table as a sparse matrix with fields.
 
-    A column of the table, its *field*, becomes a block of adjacent columns of the
-    matrix:
+    A column of the table becomes a block of adjacent columns of the matrix, a *field*:
 
     - categorical: one column per category in sorted order, one that the infrequent
       ones share (if there are any), one for categories not seen during `fit`, and one
       for missing cells;
     - hashed: ``n_buckets`` columns and one for missing cells;
-    - numeric: the number, or one column per quantile bin, and one for missing cells;
+    - numeric: fields for the value and for bins of two sizes; or one field with the
+      number, or with a column per quantile bin, and one for missing cells;
+    - boolean: one column, with an entry where the cell is true and none where it is
+      false, and one for missing cells if there are any in `fit`. Dummies of one
+      variable are one field: columns of True and False, or of 0 and 1, that stand side
+      by side, of which no row has two, and whose names share what precedes an
+      underscore, as ``pandas.get_dummies`` makes them;
     - multi-valued: as categorical or hashed, with an entry per value in the cell.
 
-    Each row stores exactly one entry in the block of a column that is not
-    multi-valued, and at least one in a multi-valued one, so that the blocks can be
-    inferred from the matrix.
-
-    Read more in the fields section of the user guide.
+    Each row stores exactly one entry in each field of a column that is neither boolean
+    nor multi-valued, and at least one in a multi-valued one, so that the fields can be
+    inferred from the matrix. `make_field_pipeline` hands them over in any case.
 
     Parameters
     ----------
@@ -51,8 +54,9 @@ class FieldEncoder(  # type: ignore[call-arg]
 default="from_dtype"
         Which columns are categorical:
 
-        - ``"from_dtype"``: those of category, enum, string, object or boolean dtype.
-          In arrays and lists, columns of objects that are all numbers are numeric.
+        - ``"from_dtype"``: those of category, enum, string or object dtype. In arrays
+          and lists, columns of objects that are all numbers are numeric. Columns of
+          truth values, whatever their dtype, are boolean.
         - ``"all"``: all columns.
         - names, indices or a boolean mask: these columns.
         - ``None``: no column.
@@ -72,14 +76,28 @@ default="from_dtype"
         Hash categories to this many columns. A dict gives the number by column (name
         or index), and leaves others unhashed. The hash is the same in every process
         and on every platform.
-    numeric : {"scale", "quantile", "passthrough"} or dict, default="scale"
-        What becomes of numbers: subtract the mean and divide by the standard
-        deviation, bin at quantiles, or leave as they are. A dict says it by column,
-        and scales the others. A result of exactly 0 is stored as 2**-50, because a
-        stored zero would be dropped on the way and hide the field from inference.
+    numeric : {"nested", "scale", "quantile", "passthrough"} or dict, default="nested"
+        What becomes of numbers:
+
+        - ``"nested"``: a field with the value, less the mean, divided by the standard
+          deviation and clipped to [-5, 5], 0 where the cell is missing; and two with
+          bins, about 8 and 64 of them, and a column for missing cells. Where there are
+          at most twice as many distinct values as bins, each has its own; two fields
+          of the same bins are one. The edges lie half-way between values, at quantiles
+          of the cells and of the distinct values, and on both sides of a value that
+          would fill a bin. Integers that repeat, on average three times or more, may
+          be ids: if the fine bins hold several of them, they are a field of categories
+          as well. A column of zeros and ones is boolean.
+        - ``"scale"``: subtract the mean and divide by the standard deviation.
+        - ``"quantile"``: bin at quantiles of the cells.
+        - ``"passthrough"``: leave as they are.
+
+        A dict says it by column, and nests the others. A result of exactly 0 is stored
+        as 2**-50: a stored zero would be dropped and hide the field from inference.
     n_bins : int, default=10
-        Number of quantile bins, closed on the right; equal edges are merged. Numbers
-        outside of those of `fit` go to the first or the last bin.
+        Number of bins of ``numeric="quantile"``; equal edges are merged. All bins are
+        closed on the right, and numbers outside of those of `fit` go to the first or
+        the last one.
     multi_valued : array-like of str, int or bool, default=None
         Columns (names, indices or a mask) with several values in a cell: lists,
         tuples, sets, arrays, or strings that are cut at ``delimiter``. A cell without
@@ -99,13 +117,16 @@ default="from_dtype"
     Attributes
     ----------
     fields_ : ndarray of int32 of shape (n_features_out,)
-        The field of each column of the matrix: the index of the column of the table
-        that it comes from.
-    field_names_ : ndarray of str of shape (`n_features_in_`,)
-        Names of the fields: those of the table's columns, or ``x0``, ``x1``, ...
+        The field of each column of the matrix.
+    field_names_ : ndarray of str of shape (n_fields,)
+        Names of the fields: those of the table's columns, or ``x0``, ``x1``, ...; those
+        of a number's bins and values with ``_<coarse>``, ``_<fine>`` and ``_<values>``
+        added; those of dummies without what tells them apart.
+    columns_ : ndarray of int32 of shape (n_features_out,)
+        The index of the column of the table that each column of the matrix comes from.
     categories_ : list of ndarray or None
         For each column of the table, the categories with a column of their own in the
-        order of these; None for numeric and hashed columns.
+        order of these; None for numeric, boolean and hashed columns.
     infrequent_categories_ : list of ndarray or None
         For each column of the table, the categories that share a column; None as in
         ``categories_``.
@@ -121,13 +142,13 @@ default="from_dtype"
 
     Notes
     -----
-    `partial_fit` learns from blocks of rows. Categories, their counts, means and
-    quantiles are after each block those that `fit` on all rows so far gives (means and
-    standard deviations to rounding), so columns of the matrix may move when categories
-    are added: stream all rows through the encoder first, or use ``n_buckets``, with
-    which the layout never changes. Quantiles are of at most 200,000 cells per column,
-    drawn by row number without regard to the blocks. After `fit` no cells are kept:
-    `partial_fit` then leaves the quantiles as they are.
+    `partial_fit` learns from blocks of rows. What is known after each block is what
+    `fit` on all rows so far learns (means and standard deviations to rounding), so
+    columns of the matrix may move: stream all rows through the encoder first, or use
+    ``n_buckets``, and for numbers ``numeric="scale"``, with which the layout never
+    changes. Bins are those of at most 200,000 cells per column, drawn by row number
+    without regard to the blocks. `fit` keeps no cells: `partial_fit` then leaves the
+    bins as they are.
 
     Integers are never rounded: ids are exact over all of 64 bits, in nullable columns
     too. A column of floats that are all integers, as pandas makes of integers with
@@ -156,7 +177,7 @@ default="from_dtype"
         "max_categories": [Interval(Integral, 1, None, closed="left"), None],
         "on_excess": [StrOptions({"group", "raise"})],
         "n_buckets": [Interval(Integral, 1, 2**31 - 2, closed="both"), dict, None],
-        "numeric": [StrOptions({"scale", "quantile", "passthrough"}), dict],
+        "numeric": [StrOptions({"nested", "scale", "quantile", "passthrough"}), dict],
         "n_bins": [Interval(Integral, 2, None, closed="left")],
         "multi_valued": ["array-like", None],
         "delimiter": [str, dict, None],
@@ -176,7 +197,7 @@ default="from_dtype"
         max_categories: int | None = None,
         on_excess: str = "group",
         n_buckets: int | dict[Any, int] | None = None,
-        numeric: str | dict[Any, str] = "scale",
+        numeric: str | dict[Any, str] = "nested",
         n_bins: int = 10,
         multi_valued: ArrayLike | None = None,
         delimiter: str | dict[Any, str] | None = None,
@@ -294,7 +315,8 @@ default="from_dtype"
         -------
         X_original : ndarray of object of shape (n_samples, `n_features_in_`)
             Categories; None for missing, unknown, infrequent and hashed ones. Numbers;
-            NaN for missing ones, middles of bins for binned ones. In multi-valued
+            NaN for missing ones, middles of bins for those binned at quantiles, the
+            bounds for those that were clipped. Truth values. In multi-valued
             columns an array of the distinct values of each cell.
         """
         check_is_fitted(self)
@@ -320,10 +342,11 @@ default="from_dtype"
         -------
         names : ndarray of str objects of shape (n_features_out,)
             ``carrier_AA``, ``carrier_<infrequent>``, ``carrier_<unknown>``,
-            ``carrier_<missing>``, ``carrier_<hash 0>``, ``hour``, ``hour_(6.0, 9.0]``.
+            ``carrier_<missing>``, ``carrier_<hash 0>``, ``hour``, ``hour_(6.0, 9.0]``,
+            ``hour_<fine>_(6.5, 7.5]``.
         """
         check_is_fitted(self)
-        names = self.field_names_
+        names = self._codec.names
         if input_features is not None:
             names = np.asarray(input_features, dtype=object)
             known = getattr(self, "feature_names_in_", None)
@@ -357,6 +380,7 @@ default="from_dtype"
         """Set the fitted attributes that tell of a codec."""
         self._codec: TableCodec = codec
         self.fields_ = codec.fields
+        self.columns_ = codec.sources
         self.field_names_ = codec.field_names
         self.categories_ = codec.categories(infrequent=False)
         self.infrequent_categories_ = codec.categories(infrequent=True)

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from skfm.encoding.blocks import Block, Encoded, QuantileBlock, ScaleBlock
 from skfm.encoding.categories import CategoryBlock, HashBlock
-from skfm.encoding.columns import holds_categories
+from skfm.encoding.columns import holds_categories, holds_flags
+from skfm.encoding.flags import FlagBlock
 from skfm.encoding.multi_valued import MultiValuedBlock
+from skfm.encoding.nested import NestedBlock
 
 __all__ = ["assemble", "column_position", "make_blocks"]
 
@@ -41,6 +43,8 @@ def make_blocks(
         for key in ("n_buckets", "numeric", "delimiter", "pooling")
     }
     _check(each, multi_valued, categorical, names)
+    selected = params["categorical_features"]
+    by_dtype = isinstance(selected, str) and selected == "from_dtype"
     blocks: list[Block] = []
     for j, name in enumerate(names):
         chosen = {key: values[j] for key, values in each.items()}
@@ -48,13 +52,23 @@ def make_blocks(
             inner = _category_block(name, chosen["n_buckets"], params)
             mean = chosen["pooling"] == "mean"
             blocks.append(MultiValuedBlock(inner, chosen["delimiter"], mean))
+        elif categorical[j] and by_dtype and holds_flags(columns[j]):
+            blocks.append(FlagBlock(name))
         elif categorical[j]:
             blocks.append(_category_block(name, chosen["n_buckets"], params))
-        elif chosen["numeric"] == "quantile":
-            blocks.append(QuantileBlock(name, params["n_bins"]))
         else:
-            blocks.append(ScaleBlock(name, chosen["numeric"] != "passthrough"))
+            blocks.append(_number_block(name, chosen["numeric"], params))
     return blocks
+
+
+def _number_block(name: str, numeric: str, params: dict[str, Any]) -> Block:
+    if numeric == "nested":
+        keys = ("min_frequency", "max_categories")
+        ids = CategoryBlock(name, **{key: params[key] for key in keys})
+        return NestedBlock(name, ids=ids)
+    if numeric == "quantile":
+        return QuantileBlock(name, n_bins=params["n_bins"])
+    return ScaleBlock(name, numeric != "passthrough")
 
 
 def _category_block(
@@ -68,7 +82,7 @@ def _category_block(
 
 def _per_column(value: Any, names: list[str], named: bool, param: str) -> list[Any]:
     """Return one value per column of a scalar, or of a dict by column."""
-    defaults = {"numeric": "scale", "pooling": "sum"}
+    defaults = {"numeric": "nested", "pooling": "sum"}
     if not isinstance(value, dict):
         return [value] * len(names)
     chosen = [defaults.get(param)] * len(names)
@@ -150,7 +164,7 @@ def _check(
                 f"2**31 - 1, got {n_buckets!r}."
             )
         for param, valid in (
-            ("numeric", ("scale", "quantile", "passthrough")),
+            ("numeric", ("nested", "scale", "quantile", "passthrough")),
             ("pooling", ("sum", "mean")),
         ):
             if each[param][j] not in valid:
@@ -193,12 +207,12 @@ def assemble(
     ``share_ones``: values that are all 1 are read-only views of a single one.
     """
     starts = np.cumsum([0, *widths])
-    one = encoded[0]
-    n_rows = len(one.columns if one.lengths is None else one.lengths)
+    n_rows = encoded[0].n_rows
     n_entries = sum(len(part.columns) for part in encoded)
     wide = max(n_entries, int(starts[-1])) > np.iinfo(np.int32).max
     index_dtype = np.int64 if wide else np.int32
-    per_row = np.full(n_rows, sum(part.lengths is None for part in encoded))
+    fixed = sum(part.per_row for part in encoded if part.lengths is None)
+    per_row = np.full(n_rows, fixed)
     for part in encoded:
         if part.lengths is not None:
             per_row += part.lengths
@@ -211,8 +225,8 @@ def assemble(
         data = np.broadcast_to(data, n_entries)
     filled = indptr[:-1].astype(np.intp)
     for start, part in zip(starts, encoded, strict=False):
-        step = 1 if part.lengths is None else part.lengths
-        where = filled if part.lengths is None else _ragged(filled, part.lengths)
+        step = part.per_row if part.lengths is None else part.lengths
+        where = _places(filled, part)
         indices[where] = part.columns + start
         if part.values is not None:
             data[where] = part.values
@@ -220,6 +234,15 @@ def assemble(
     matrix = sp.csr_matrix((data, indices, indptr), shape=(n_rows, int(starts[-1])))
     matrix.has_canonical_format = True
     return matrix
+
+
+def _places(filled: NDArray[np.intp], part: Encoded) -> NDArray[np.intp]:
+    """Return where the entries of a part go, of rows that are filled so far."""
+    if part.lengths is not None:
+        return _ragged(filled, part.lengths)
+    if part.per_row == 1:
+        return filled
+    return (filled[:, None] + np.arange(part.per_row)).ravel()
 
 
 def _ragged(starts: NDArray[np.intp], lengths: NDArray[Any]) -> NDArray[np.intp]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ class MultiValuedBlock:
     inner: CategoryBlock | HashBlock
     delimiter: str | None = None
     mean: bool = False
+    absent: ClassVar[None] = None
 
     @property
     def name(self) -> str:
@@ -44,6 +45,11 @@ class MultiValuedBlock:
     def width(self) -> int:
         """Number of columns."""
         return self.inner.width
+
+    @property
+    def missing_column(self) -> int:
+        """The column of cells without an item."""
+        return self.width - 1
 
     @property
     def has_unknown(self) -> bool:

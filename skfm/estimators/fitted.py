@@ -102,7 +102,7 @@ class Fitted:
     def column_names_(self) -> np.ndarray:
         """Names of the columns of ``coef_`` and ``factors_``, (n_columns,)."""
         if self._codec is not None:
-            return self._codec.column_names(self._codec.field_names)
+            return self._codec.column_names()
         if hasattr(self, "feature_names_in_"):
             return self.feature_names_in_
         names = [f"x{j}" for j in range(self.n_features_in_)]

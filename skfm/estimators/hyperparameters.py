@@ -152,10 +152,12 @@ class SharedParameters(Parametrized):
         doc="""{"from_dtype", "all"}, array-like or None
             Columns of a table that are categories: those of a DataFrame that are not
             of a numeric dtype, all columns, those given by names, indices or a boolean
-            mask, or none. If there are any, X is encoded as `FieldEncoder` does by
-            default: a column per category, one for unknown and one for missing cells,
-            and numbers standardised. Cells that hold lists are categories in any case.
-            Without any, X must be all numbers, and they are taken as they are.""",
+            mask, or none. A DataFrame, and an array of which columns are named, is
+            encoded as `FieldEncoder` does by default: a column per category, one for
+            unknown and one for missing cells; numbers by their value and by bins;
+            truth values by one column. Cells that hold lists are categories in any
+            case. With None, and for arrays and sparse matrices (also as a DataFrame of
+            sparse columns), X must be all numbers, and they are taken as they are.""",
     )
     warn_unknown: bool = param(
         default=False,

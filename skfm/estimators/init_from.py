@@ -90,7 +90,7 @@ def _check_columns(model: Any, given: Any, n_columns: int) -> None:
 def _column_names(model: Any) -> Any:
     """Names of the columns of the matrix that a model's network sees, if it has any."""
     if model._codec is not None:
-        return model._codec.column_names(model._codec.field_names)
+        return model._codec.column_names()
     return getattr(model, "feature_names_in_", None)
 
 

@@ -18,7 +18,8 @@ from ..data.rows import Rows
 from ..encoding.blocks import Encoded, ScaleBlock
 from ..encoding.categories import CategoryBlock
 from ..encoding.codec import TableCodec
-from ..encoding.layout import assemble
+from ..encoding.columns import LARGEST_EXACT
+from ..encoding.nested import NestedBlock
 from ..encoding.tables import as_table, object_array, read_columns
 from ..runtime.threads import torch_threads
 from .checks import finite_scores
@@ -218,7 +219,7 @@ class _RowEncoder:
             read([row.get(key) for row in rows])
             for key, read in zip(self._keys, self._blocks, strict=True)
         ]
-        return assemble(encoded, self.codec.widths, np.dtype(np.float64))
+        return self.codec.matrix(encoded, np.float64)
 
 
 def _cell_reader(block: Any) -> Callable[[list[Any]], Any]:
@@ -227,6 +228,8 @@ def _cell_reader(block: Any) -> Callable[[list[Any]], Any]:
         return _CategoryReader(block)
     if isinstance(block, ScaleBlock):
         return _NumberReader(block)
+    if isinstance(block, NestedBlock):
+        return _NestedReader(block)
     return _SeriesReader(block)
 
 
@@ -270,13 +273,46 @@ class _NumberReader(_SeriesReader):
     """Numbers, standardised or as they are."""
 
     def __call__(self, cells: list[Any]) -> Encoded:
-        if any(cell is not None and type(cell) not in (int, float) for cell in cells):
-            return super().__call__(cells)
-        numbers = np.array(cells, dtype=np.float64)  # None becomes NaN
-        if np.isinf(numbers).any():
+        numbers = _as_floats(cells)
+        if numbers is None:
             return super().__call__(cells)
         encoded: Encoded = self.block.encode(numbers)
         return encoded
+
+
+class _NestedReader(_SeriesReader):
+    """Numbers as value, bins and, where they are integers that repeat, ids."""
+
+    def __init__(self, block: NestedBlock) -> None:
+        super().__init__(block)
+        self._ids = None
+        if block.with_ids:
+            assert block.ids is not None
+            self._ids = _CategoryReader(block.ids)
+
+    def __call__(self, cells: list[Any]) -> Encoded:
+        numbers = _as_floats(cells)
+        if numbers is None:
+            return super().__call__(cells)
+        if self._ids is None:
+            encoded: Encoded = self.block.encode_floats(numbers, None)
+            return encoded
+        if (np.abs(numbers) > LARGEST_EXACT).any():
+            return super().__call__(cells)
+        ids = self._ids([None if cell != cell else cell for cell in cells]).columns
+        encoded = self.block.encode_floats(numbers, ids)
+        return encoded
+
+
+def _as_floats(cells: list[Any]) -> np.ndarray | None:
+    """Cells as floats, missing ones as NaN; None where one is no finite number."""
+    if any(cell is not None and type(cell) not in (int, float) for cell in cells):
+        return None
+    try:
+        numbers = np.array(cells, dtype=np.float64)  # None becomes NaN
+    except OverflowError:
+        return None
+    return None if np.isinf(numbers).any() else numbers
 
 
 def _unknown(key: Any) -> ValueError:

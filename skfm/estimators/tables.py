@@ -34,7 +34,7 @@ def wants_encoding(X: Any, categorical_features: Any) -> bool:
         isinstance(categorical_features, str) and categorical_features == "from_dtype"
     )
     if by_dtype:
-        return is_frame(X) and _holds_more_than_numbers(X)
+        return is_frame(X) and not _is_all_sparse(X)
     if hasattr(X, "tocsr"):
         raise ValueError(
             f"categorical_features={categorical_features!r} needs a table, but X is a "
@@ -51,6 +51,14 @@ def _names_any(categorical_features: Any) -> bool:
         return categorical_features is not None
     selected = np.asarray(categorical_features)
     return bool(selected.any() if selected.dtype == bool else selected.size)
+
+
+def _is_all_sparse(frame: Any) -> bool:
+    """Whether a DataFrame is a sparse matrix with names."""
+    if not nw.dependencies.is_pandas_dataframe(frame):
+        return False
+    dtypes = set(frame.dtypes)
+    return bool(dtypes) and all(isinstance(d, pd.SparseDtype) for d in dtypes)
 
 
 def _holds_more_than_numbers(frame: Any) -> bool:
@@ -118,12 +126,12 @@ def table_fields(codec: TableCodec, fields: Any) -> tuple[NDArray[np.int32], lis
     ``fields`` is what the user said of the table's columns; "auto" makes a field of
     each.
     """
-    names = [str(name) for name in codec.field_names]
     if isinstance(fields, str):
-        return codec.fields, names
+        return codec.fields, [str(name) for name in codec.field_names]
+    names = [str(name) for name in codec.names]
     columns = sp.csr_array((1, len(names)))
     by_column, named = resolve_fields(fields, columns, names=names)
-    return by_column[codec.fields], named
+    return by_column[codec.sources], named
 
 
 def check_numbers(frame: Any, names: NDArray[Any] | None) -> None:

@@ -95,7 +95,7 @@ def _of_pairs(
 ) -> Iterator[pd.DataFrame]:
     names = model.column_names()
     if by == "field":
-        fields, field_names = model.fields(rows)
+        fields, field_names = model.variables(rows)
         names = np.array(field_names, dtype=object)[fields]
     longest = rows.longest()
     held = longest * (longest - 1) // 2 * network.table.width

@@ -63,6 +63,10 @@ def explain(
       the kind "embedding"; what the interaction is at zero belongs to the bias, and
       the error of the quadrature is the term "residual".
 
+    A number of a table enters by its value and by bins (see `FieldEncoder`). Together
+    they are one entry here, with the name of the table's column; what they add in pairs
+    with each other belongs to its linear term.
+
     Parameters
     ----------
     estimator : estimator
@@ -133,17 +137,19 @@ def _terms(
     longest = rows.longest()
     pairs = longest * (longest - 1) // 2
     held = max(longest, pairs if isinstance(network, PairwiseNetwork) else 0)
-    n_incomplete = 0
+    n_incomplete, (units, _) = 0, model.terms()
     for start, batch in batches(network, rows, held * network.table.width):
+        linear = _linear(network, batch, units)
         if isinstance(network, PairwiseNetwork):
-            constant, parts = np.zeros(1), _pairs(network, batch, max_pairs)
+            within, parts = _pairs(network, batch, units, max_pairs)
+            constant, linear = np.zeros(1), _add(linear, within)
         else:
-            constant, parts, n = _shares(network, batch, n_points)
+            constant, parts, n = _shares(network, batch, units, n_points)
             n_incomplete += n
         numbers = np.arange(len(batch))
         bias = np.broadcast_to(constant, (len(batch), network.shape.n_outputs))
         yield _Terms(_BIAS, start + numbers, model.bias + bias * model.scale)
-        for part in (*_linear(network, batch), *parts):
+        for part in (linear, *parts):
             scaled = part.contributions * model.scale
             yield part._replace(rows=start + part.rows, contributions=scaled)
     if n_incomplete:
@@ -155,57 +161,87 @@ def _terms(
         )
 
 
-def _linear(network: Network, batch: Batch) -> list[_Terms]:
+def _linear(network: Network, batch: Batch, units: np.ndarray) -> _Terms:
     """w_i x_i of each entry, where the model has a linear part."""
+    rows, n_outputs = rows_of_entries(batch), network.shape.n_outputs
     if not network.has_linear:
-        return []
+        return _Terms(_LINEAR, rows[:0], np.empty((0, n_outputs)), rows[:0])
     linear = network.table.entries(batch)[:, : network.table.n_linear]
-    contributions = to_float64(linear)
-    return [_Terms(_LINEAR, rows_of_entries(batch), contributions, batch.columns)]
+    return _sums(_LINEAR, rows, to_float64(linear), units[batch.columns])
 
 
 def _shares(
-    network: Network, batch: Batch, n_points: int
+    network: Network, batch: Batch, units: np.ndarray, n_points: int
 ) -> tuple[np.ndarray, list[_Terms], int]:
     """Constant part and terms of the interaction, and rows that are incomplete."""
     shared = integrated_gradients(network, batch, n_points)
+    rows = rows_of_entries(batch)
     terms = [
-        _Terms(_EMBEDDING, rows_of_entries(batch), shared.entries, batch.columns),
+        _sums(_EMBEDDING, rows, shared.entries, units[batch.columns]),
         _Terms(_RESIDUAL, np.arange(len(batch)), shared.residual),
     ]
     return shared.constant, terms, int(np.count_nonzero(~shared.complete))
 
 
 def _pairs(
-    network: PairwiseNetwork, batch: Batch, max_pairs: int | None
-) -> list[_Terms]:
-    """The largest pairs of each row, and the sum of the others."""
+    network: PairwiseNetwork, batch: Batch, units: np.ndarray, max_pairs: int | None
+) -> tuple[_Terms, list[_Terms]]:
+    """Pairs within units; the largest pairs of each row, and the sum of the others."""
     entries = network.entries(batch)
     with torch.no_grad():
         terms = to_float64(network.pair_terms(entries))  # (B, P, C)
-    first, second = entries.pairs()
-    lengths = np.diff(batch.indptr)
-    n_rows, n_pairs, n_outputs = terms.shape
-    n_kept = n_pairs if max_pairs is None else min(max_pairs, n_pairs)
-    kept = np.broadcast_to(np.arange(n_pairs), (n_rows, n_pairs))
-    others = []
-    if n_kept < n_pairs:
-        size = np.abs(terms).max(axis=2, initial=0)
-        size[second >= lengths[:, None]] = -1  # padding comes last
-        kept = np.argpartition(-size, n_kept, axis=1)[:, :n_kept]
-        left_out = np.flatnonzero(lengths * (lengths - 1) // 2 > n_kept)
-        rest = terms.sum(axis=1)
-        terms = np.take_along_axis(terms, kept[..., None], axis=1)
-        rest -= terms.sum(axis=1)
-        others = [_Terms(_OTHER, left_out, rest[left_out])]
-    there = second[kept] < lengths[:, None]
-    rows = np.nonzero(there)[0]
-    pairs = _Terms(
-        *(_PAIR, rows, terms[there].reshape(-1, n_outputs)),
-        first=entries.columns[rows, first[kept[there]]],
-        second=entries.columns[rows, second[kept[there]]],
+    one, other = entries.pairs()
+    rows, pairs = np.nonzero(other < np.diff(batch.indptr)[:, None])
+    first = units[entries.columns[rows, one[pairs]]]
+    second = units[entries.columns[rows, other[pairs]]]
+    contributions, own = terms[rows, pairs], first == second
+    within = _sums(_LINEAR, rows[own], contributions[own], first[own])
+    between = _sums(
+        *(_PAIR, rows[~own], contributions[~own]), first[~own], second[~own]
     )
-    return [pairs, *others]
+    return within, _largest(between, max_pairs)
+
+
+def _largest(pairs: _Terms, max_pairs: int | None) -> list[_Terms]:
+    """The largest pairs of each row, and the sums of the others, if there are any."""
+    if max_pairs is None or not len(pairs.rows):
+        return [pairs]
+    size = np.abs(pairs.contributions).max(axis=1)
+    order = np.lexsort((-size, pairs.rows))
+    rows = pairs.rows[order]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept, rest = order[rank < max_pairs], order[rank >= max_pairs]
+    largest = _sums(_PAIR, *(np.asarray(values)[kept] for values in pairs[1:]))
+    if not len(rest):
+        return [largest]
+    return [largest, _sums(_OTHER, pairs.rows[rest], pairs.contributions[rest])]
+
+
+def _add(one: _Terms, other: _Terms) -> _Terms:
+    """The terms of two sets of entries of the same kind, those of one entry added."""
+    pairs = zip(one[1:4], other[1:4], strict=True)
+    return _sums(one.kind, *(np.concatenate([*map(np.asarray, two)]) for two in pairs))
+
+
+def _sums(
+    kind: int,
+    rows: np.ndarray,
+    contributions: np.ndarray,
+    first: np.ndarray | None = None,
+    second: np.ndarray | None = None,
+) -> _Terms:
+    """Terms of a kind, those of the same row and units added up."""
+    units = [unit for unit in (first, second) if unit is not None]
+    if len(units) == 2:
+        units = [np.minimum(*units), np.maximum(*units)]
+    order = np.lexsort((*reversed(units), rows))
+    keys = np.stack([rows, *units])[:, order]
+    changes = (np.diff(keys) != 0).any(axis=0)
+    starts = np.flatnonzero(np.append(True, changes)[: len(order)])
+    added = contributions[:0]
+    if len(starts):
+        added = np.add.reduceat(contributions[order], starts, axis=0)
+    return _Terms(kind, keys[0, starts], added, *keys[1:, starts])
 
 
 def _to_frame(terms: list[_Terms], model: Model) -> pd.DataFrame:
@@ -213,7 +249,7 @@ def _to_frame(terms: list[_Terms], model: Model) -> pd.DataFrame:
     rows = np.concatenate([part.rows for part in terms])
     kinds = np.repeat([part.kind for part in terms], [len(p.rows) for p in terms])
     contributions = np.concatenate([part.contributions for part in terms])
-    names = np.append(model.column_names().astype(object), "")  # -1: no name
+    names = np.append(model.terms()[1].astype(object), "")  # -1: no name
     columns = {
         "row": rows,
         "kind": _KINDS[kinds],

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..data.batch import PREDICTION_BATCH, Batch
 from ..data.rows import Rows
+from ..encoding.codec import TableCodec
 from ..fields import FieldInferenceError, fields_from, resolve_fields
 from ..nn.network import Network
 
@@ -128,6 +129,46 @@ class Model:
             )
         names = list(self.column_names())
         return resolve_fields("auto", _as_csr(rows), names=names)
+
+    def variables(self, rows: Rows | None = None) -> tuple[np.ndarray, list[str]]:
+        """Variable of each column, and the variables' names: what the user calls so.
+
+        The columns of the table that was encoded, where the user named no fields; a
+        number is one, though it enters by several fields. Otherwise the fields.
+
+        Raises
+        ------
+        FieldInferenceError
+            As `fields`.
+        """
+        codec, given = self._codec(), getattr(self.estimator, "fields", "auto")
+        known = self.estimator.fields_
+        if codec is None or not (
+            isinstance(given, str) or np.array_equal(known, codec.fields)
+        ):
+            return self.fields(rows)
+        return codec.variables
+
+    def terms(self) -> tuple[np.ndarray, np.ndarray]:
+        """Number of the term that each column is part of, and the terms' names.
+
+        All columns that a number of a table enters by make one term.
+        """
+        codec = self._codec()
+        if codec is None:
+            names = self.column_names()
+            return np.arange(len(names)), names
+        return codec.terms
+
+    def _codec(self) -> TableCodec | None:
+        """What encoded a table: the estimator, or the step before it."""
+        codec: TableCodec | None = self.estimator._codec
+        if codec is None and self.encoder is not None:
+            last = self.encoder.steps[-1][1]
+            codec = getattr(last, "_codec", None)
+        if codec is None or sum(codec.widths) != self.network.shape.n_columns:
+            return None
+        return codec
 
     def _fields_of_encoder(self) -> tuple[np.ndarray, list[str]] | None:
         if self.encoder is None:

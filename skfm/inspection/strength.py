@@ -149,21 +149,21 @@ class _Groups(NamedTuple):
     names: list[str]
 
 
-def _fields(model: Model, rows: Rows) -> _Groups:
-    fields, names = model.fields(rows)
+def _fields(model: Model, rows: Rows | None) -> _Groups:
+    fields, names = model.variables(rows)
     return _Groups(np.asarray(fields, np.int64), list(names))
 
 
 def _features(model: Model, features: Any) -> _Groups:
-    names = model.column_names()
+    terms, names = model.terms()
     if features is None:
-        if len(names) > _MAX_FEATURES:
+        if len(terms) > _MAX_FEATURES:
             raise ValueError(
-                f"a matrix of all pairs of {len(names)} features is too large: name "
+                f"a matrix of all pairs of {len(terms)} features is too large: name "
                 f'up to {_MAX_FEATURES} of them in features= with by="feature", or '
                 "take fields: pass X, or fields= to the estimator."
             )
-        return _Groups(np.arange(len(names)), list(names))
+        return _Groups(terms, list(names))
     wanted = [str(feature) for feature in features]
     places = {str(name): number for number, name in enumerate(names)}
     for name in wanted:
@@ -174,7 +174,7 @@ def _features(model: Model, features: Any) -> _Groups:
             )
     numbers = np.full(len(names), -1)
     numbers[[places[name] for name in wanted]] = np.arange(len(wanted))
-    return _Groups(numbers, wanted)
+    return _Groups(numbers[terms], wanted)
 
 
 def _of_training(
@@ -187,28 +187,41 @@ def _of_training(
             f"this {type(model.estimator).__name__} comes from a file without "
             "the frequencies of its training rows: pass X, or fit it again."
         )
-    fields, names = _known_fields(model, network)
+    fields = _known_fields(model, network)
     by_feature = by == "feature" or fields is None
-    groups = _features(model, features) if by_feature else _Groups(fields, names)
+    groups = _features(model, features) if by_feature else _fields(model, None)
     if network.pair_weights(0, 0) is None:
         drawn = draw_rows(statistics, fields, _N_DRAWN, seed=0)
         return groups, _variance(network, Rows(drawn, network.shape.dtype), groups)
     independent = IndependentFields(network, statistics, fields)
     if not by_feature:
-        return groups, independent.of_fields()
-    wanted = np.argsort(groups.numbers, kind="stable")[-len(groups.names) :]
-    return groups, independent.of_columns(wanted)
+        _, first = np.unique(fields, return_index=True)
+        return groups, _add_up(independent.of_fields(), groups.numbers[first])
+    wanted = np.flatnonzero(groups.numbers >= 0)
+    found = independent.of_columns(wanted)
+    return groups, _add_up(found, groups.numbers[wanted])
 
 
-def _known_fields(model: Model, network: PairwiseNetwork) -> tuple[Any, list[str]]:
+def _add_up(variance: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Variances (F, F, C) of pairs of parts, added up by the parts' groups."""
+    member = np.eye(groups.max() + 1)[groups]  # (F, G)
+    total = np.einsum("fg,fec,eh->ghc", member, variance, member, optimize=True)
+    # A group's pairs with itself stand on both sides of the diagonal.
+    own = np.einsum("fg,ffc->gc", member, variance)
+    diagonal = np.einsum("ggc->gc", total)
+    diagonal[:] = (diagonal + own) / 2
+    return total
+
+
+def _known_fields(model: Model, network: PairwiseNetwork) -> Any:
     """Field of each column, or None where they are not known nor needed."""
     try:
-        fields, names = model.fields()
+        fields, _ = model.fields()
     except FieldInferenceError:
         if network.pair_weights(0, 0) is None:
             raise
-        return None, []
-    return np.asarray(fields, np.int64), list(names)
+        return None
+    return np.asarray(fields, np.int64)
 
 
 def _variance(network: PairwiseNetwork, rows: Rows, groups: _Groups) -> np.ndarray:

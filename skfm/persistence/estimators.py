@@ -14,7 +14,9 @@ from ..encoding import FieldEncoder
 from ..encoding.blocks import QuantileBlock, ScaleBlock
 from ..encoding.categories import CategoryBlock, HashBlock
 from ..encoding.codec import TableCodec
+from ..encoding.flags import FlagBlock
 from ..encoding.multi_valued import MultiValuedBlock
+from ..encoding.nested import NestedBlock
 from ..estimators.fitted import Fitted
 from ..fields.pipeline import FieldPipeline
 from .container import FileFormatError, Reader
@@ -28,7 +30,10 @@ _NOT_SAVED = {
     *("_metadata_request", "_sklearn_output_config"),
 }
 #: What a `FieldEncoder` reads off its codec.
-_DERIVED = {"fields_", "field_names_", "categories_", "infrequent_categories_"}
+_DERIVED = {
+    *("fields_", "field_names_", "columns_"),
+    *("categories_", "infrequent_categories_"),
+}
 _NO_STEP = (None, "passthrough")
 _PIPELINES = {cls.__name__: cls for cls in (Pipeline, FieldPipeline)}
 
@@ -181,17 +186,34 @@ def _check_codec(codec: Any, n_columns: Any) -> None:
         raise FileFormatError("its encoder does not fit its columns")
     for block in codec.blocks:
         inner = block.inner if isinstance(block, MultiValuedBlock) else block
-        if isinstance(inner, CategoryBlock):
-            sizes = (len(inner.vocabulary), len(inner.counts), len(inner.infrequent))
-            good = inner.infrequent.dtype == bool and len(set(sizes)) == 1
-        elif isinstance(inner, HashBlock):
-            good = type(inner.n_buckets) is int and 0 < inner.n_buckets < 2**31 - 1
-        elif isinstance(inner, QuantileBlock):
-            good = inner.edges.ndim == 1 and bool(np.all(np.diff(inner.edges) > 0))
-        else:
-            good = isinstance(inner, ScaleBlock)
-        if not good:
+        if not _is_sound(inner):
             raise FileFormatError(f"its encoder of column {inner.name!r} is damaged")
+    for number, (first, _) in codec.joined.items():
+        both = (codec.blocks[number], codec.blocks[first])
+        if not all(getattr(block, "is_flag", False) for block in both):
+            raise FileFormatError("its dummies of one variable are damaged")
+
+
+def _is_sound(block: Any) -> bool:
+    """Whether the parts of a block fit each other."""
+    if isinstance(block, CategoryBlock):
+        sizes = (len(block.vocabulary), len(block.counts), len(block.infrequent))
+        return block.infrequent.dtype == bool and len(set(sizes)) == 1
+    if isinstance(block, HashBlock):
+        return type(block.n_buckets) is int and 0 < block.n_buckets < 2**31 - 1
+    if isinstance(block, QuantileBlock):
+        return _ascend(block.edges)
+    if isinstance(block, NestedBlock):
+        value = isinstance(block.value, ScaleBlock)
+        ids = isinstance(block.ids, CategoryBlock) and _is_sound(block.ids)
+        edges = _ascend(block.edges) and _ascend(block.coarse)
+        nested = edges and bool(np.isin(block.coarse, block.edges).all())
+        return value and (block.ids is None or ids) and nested
+    return isinstance(block, ScaleBlock | FlagBlock)
+
+
+def _ascend(edges: np.ndarray) -> bool:
+    return edges.ndim == 1 and bool(np.all(np.diff(edges) > 0))
 
 
 def _read_mask(model: Any) -> None:

@@ -22,7 +22,9 @@ from ..data.statistics import ColumnStatistics
 from ..encoding.blocks import QuantileBlock, ScaleBlock
 from ..encoding.categories import CategoryBlock, HashBlock
 from ..encoding.codec import TableCodec
+from ..encoding.flags import FlagBlock
 from ..encoding.multi_valued import MultiValuedBlock
+from ..encoding.nested import NestedBlock
 from ..encoding.tables import object_array
 from ..nn.network import Shape
 from ..training.learner import OptimizerState
@@ -33,7 +35,8 @@ _RECORDS: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         *(TableCodec, CategoryBlock, HashBlock, MultiValuedBlock),
-        *(ScaleBlock, QuantileBlock, OptimizerState, Shape, ColumnStatistics),
+        *(ScaleBlock, QuantileBlock, NestedBlock, FlagBlock),
+        *(OptimizerState, Shape, ColumnStatistics),
     )
 }
 _PLAIN = (bool, int, str, type(None))

@@ -10,6 +10,7 @@ OPTIONS = [
     {"categorical_features": "all"},
     {"categorical_features": "all", "n_buckets": 8},
     {"categorical_features": "all", "min_frequency": 2, "max_categories": 3},
+    {"numeric": "scale"},
     {"numeric": "quantile"},
     {"numeric": "passthrough"},
 ]

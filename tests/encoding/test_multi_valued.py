@@ -75,7 +75,7 @@ def test_lists_in_cells(cls, pooling, table):
     X, y = encoder.fit_transform(df), np.arange(120) % 2
     raw = make(cls, field_pooling=pooling).fit(df, y)
     encoded = make(cls, fields=encoder.fields_).fit(X, y)
-    assert raw.field_names_ == ["tags", "n"]
+    assert raw.field_names_ == ["tags", "n", "n_<coarse>", "n_<fine>"]
     assert_allclose(scores(raw, df), scores(encoded, X), atol=1e-6)
     new = table({"tags": [["z", "a"], ["z"]], "n": [1.0, 2.0]})
     expected = scores(encoded, encoder.transform(new))

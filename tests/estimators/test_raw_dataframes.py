@@ -75,7 +75,7 @@ def test_equals_the_model_on_the_encoders_matrix(cls):
     raw, encoded = fit(cls), fit(cls, X)
     assert raw.n_features_in_ == 5
     assert_array_equal(raw.feature_names_in_, DF.columns)
-    assert raw.field_names_ == list(DF.columns)
+    assert raw.field_names_ == encoder.field_names_.tolist()
     assert_array_equal(raw.fields_, encoder.fields_)
     assert len(raw.factors_) == X.shape[1]
     assert_array_equal(raw.column_names_, encoder.get_feature_names_out())
@@ -138,7 +138,16 @@ def test_unknown_and_missing_cells():
     assert x == y
     assert missing > x + 0.5
     number = (60.0 - df["n"].mean()) / df["n"].std(ddof=0)
-    assert x == pytest.approx(model.intercept_ + number * model.coef_[4])
+    encoder = FieldEncoder(categorical_features=[0]).fit(df)
+    entries = encoder.transform(df.iloc[[60]]).toarray()[0, 4:]
+    assert entries[0] == pytest.approx(number)
+    assert entries[1:].sum() == 2  # a coarse and a fine bin
+    of_number, vectors = (
+        entries @ model.coef_[4:],
+        entries[:, None] * model.factors_[4:],
+    )
+    pairs = (np.square(vectors.sum(axis=0)) - np.square(vectors).sum(axis=0)).sum() / 2
+    assert x == pytest.approx(model.intercept_ + of_number + pairs, abs=1e-5)
 
 
 def test_counting_is_asked_for():
@@ -226,7 +235,7 @@ def test_arrays_of_objects_take_indices():
 def test_columns_may_share_a_field():
     model = fit(DeepFMClassifier, fields=["who", "who", "when", "how far", "when"])
     assert model.field_names_ == ["who", "when", "how far"]
-    table_columns = FieldEncoder().fit(DF).fields_
+    table_columns = FieldEncoder().fit(DF).columns_
     assert_array_equal(model.fields_, np.array([0, 0, 1, 2, 1])[table_columns])
     assert_array_equal(
         fit(DeepFMClassifier, fields=[2, 1, 2]).fields_,
@@ -261,25 +270,37 @@ def test_several_outputs():
     assert model.predict(NEW).shape == (len(NEW), 2)
 
 
-# Numbers only: as ever.
+# Numbers only.
 
 
-def test_numbers_are_taken_as_they_are():
+@pytest.mark.parametrize("convert", [pd.DataFrame, pl.from_pandas], ids=["pd", "pl"])
+def test_numbers_are_encoded_beside_categories_or_not(convert):
+    df = pd.DataFrame(
+        np.random.default_rng(0).normal(2, 3, (60, 3)), columns=list("abc")
+    )
+    df.iloc[0, 1] = np.nan
+    y = np.arange(60) % 2
+    model = make(FMClassifier).fit(convert(df), y)
+    encoder = FieldEncoder().fit(df)
+    assert_array_equal(model.column_names_, encoder.get_feature_names_out())
+    reference = make(FMClassifier).fit(encoder.transform(df), y)
+    assert_allclose(scores(model, df), scores(reference, encoder.transform(df)))
+
+
+def test_numbers_are_taken_as_they_are_on_request():
+    """Those of an array, and of a table without categories by the user's word."""
     df = pd.DataFrame(
         np.random.default_rng(0).normal(2, 3, (60, 3)), columns=list("abc")
     )
     y = np.arange(60) % 2
+    array = make(FMClassifier).fit(df.to_numpy(), y)
+    assert_array_equal(array.column_names_, ["x0", "x1", "x2"])
     for table in (df, pl.from_pandas(df)):
-        model = make(FMClassifier).fit(table, y)
-        array = make(FMClassifier).fit(df.to_numpy(), y)
-        assert len(model.coef_) == 3
+        model = make(FMClassifier, categorical_features=None).fit(table, y)
         assert_array_equal(model.column_names_, ["a", "b", "c"])
-        assert_array_equal(array.column_names_, ["x0", "x1", "x2"])
         assert_array_equal(scores(model, table), scores(array, df.to_numpy()))
-        none = make(FMClassifier, categorical_features=None).fit(table, y)
-        assert_array_equal(scores(none, table), scores(model, table))
     with pytest.raises(ValueError, match="NaN: row 0, column 1"):
-        make(FMClassifier).fit(df.replace(df.iloc[0, 1], np.nan), y)
+        model.fit(df.replace(df.iloc[0, 1], np.nan), y)
 
 
 def test_sparse_columns_of_booleans_are_numbers():
@@ -293,7 +314,7 @@ def test_sparse_columns_of_booleans_are_numbers():
 
 def test_a_refit_forgets_the_table():
     model = fit(FMClassifier)
-    numbers = DF[["hour"]].astype(float)
+    numbers = DF[["hour"]].to_numpy(float)
     model.fit(numbers, Y)
     assert_array_equal(
         scores(model, numbers), scores(fit(FMClassifier, numbers), numbers)

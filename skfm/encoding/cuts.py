@@ -1,0 +1,58 @@
+"""Where to cut numbers into bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["coarsen", "cut_positions", "half_way"]
+
+
+def cut_positions(counts: NDArray[Any], n_bins: int) -> NDArray[np.intp]:
+    """Return after which of the sorted distinct values to cut.
+
+    Up to ``2 * n_bins`` distinct values get a bin each. Of more, the cuts are the
+    ``n_bins``-quantiles of the cells, those of the distinct values (the quantiles of
+    a column that is mostly zero would leave one bin for all that is not), and those
+    that give a bin of its own to a value that fills one. Only the order of the cells
+    counts, so that neither a positive factor nor a shift changes a bin. The cuts for
+    ``n_bins`` are among those for a multiple of it.
+
+    Parameters
+    ----------
+    counts : ndarray of int of shape (n_values,)
+        Cells of each distinct value, in ascending order of the values.
+    n_bins : int
+
+    Returns
+    -------
+    positions : ndarray of int
+        Ascending, in [0, n_values - 1).
+    """
+    n_values, n_cells = len(counts), int(counts.sum())
+    if n_values <= 2 * n_bins:
+        return np.arange(max(n_values - 1, 0))
+    at = np.arange(1, n_bins)
+    of_cells = np.searchsorted(np.cumsum(counts) * n_bins, at * n_cells)
+    of_values = -(-at * n_values // n_bins) - 1
+    heavy = np.flatnonzero(counts * n_bins >= n_cells)
+    positions = np.unique(np.concatenate([of_cells, of_values, heavy - 1, heavy]))
+    return positions[(positions >= 0) & (positions < n_values - 1)]
+
+
+def half_way(values: NDArray[np.float64], positions: NDArray[Any]) -> NDArray[Any]:
+    """Return the numbers half-way between values[positions] and the next ones.
+
+    Each is at least the lower of its two values and less than the upper one, also
+    where these are neighbours among the floats.
+    """
+    low, high = values[positions], values[positions + 1]
+    middle = np.maximum(low / 2 + high / 2, low)
+    return np.where(middle < high, middle, low)
+
+
+def coarsen(edges: NDArray[Any], coarse: NDArray[Any]) -> NDArray[np.int32]:
+    """Return the coarse bin of each fine one, where coarse edges are fine ones too."""
+    return np.append(0, np.searchsorted(coarse, edges, "right")).astype(np.int32)

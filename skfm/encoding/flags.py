@@ -1,0 +1,156 @@
+"""Truth values: an entry for True, none for False; and dummies of one variable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfm.encoding.blocks import Encoded
+from skfm.encoding.categories import CategoricalBlock, check_kind
+from skfm.encoding.columns import Factorized
+from skfm.fields.layout import block_names
+
+__all__ = ["FlagBlock", "encode_flags", "join_flags"]
+
+
+def encode_flags(
+    values: NDArray[np.float64], missing: NDArray[np.bool_], has_missing: bool
+) -> Encoded:
+    """Store what is not zero in column 0, and 1 in column 1 where a cell is missing.
+
+    Without ``has_missing`` there is no such column, and no entry of a missing cell.
+    """
+    stored = missing if has_missing else np.zeros_like(missing)
+    present = stored | (~missing & (values != 0))
+    columns = stored[present].astype(np.int32)
+    entries = np.where(missing, 1.0, values)[present]
+    ones = bool((entries == 1).all())
+    return Encoded(
+        columns,
+        None if ones else entries,
+        present.astype(np.intp),
+        n_hidden=int((missing & ~stored).sum()),
+    )
+
+
+@dataclass
+class FlagBlock(CategoricalBlock):
+    """An entry for True, none for False; a column for missing cells if there are any.
+
+    A missing cell has no entry where training had none.
+    """
+
+    has_unknown: ClassVar[bool] = False
+    is_flag: ClassVar[bool] = True
+    absent: ClassVar[Any] = False
+    has_missing: bool = False
+
+    def update(self, cells: Factorized) -> None:
+        """Note whether cells are missing."""
+        check_kind(self.name, "booleans", cells, False)
+        self.has_missing |= bool((cells.codes < 0).any())
+
+    def finish(self, n_rows: int) -> None:
+        """Do nothing: there is no more to learn."""
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return 1 + self.has_missing
+
+    @property
+    def missing_column(self) -> int | None:
+        """The column of missing cells."""
+        return 1 if self.has_missing else None
+
+    def encode(self, cells: Factorized) -> Encoded:
+        """Look the two values up."""
+        check_kind(self.name, "booleans", cells, False)
+        # Code -1, a missing cell, reads the last element.
+        table = np.append(cells.values.astype(np.float64), np.nan)
+        values = table[cells.codes]
+        return encode_flags(values, np.isnan(values), self.has_missing)
+
+    def labels(self) -> list[str]:
+        """Return an empty name for the flag itself."""
+        return ["", "<missing>"][: self.width]
+
+    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Return truth values, None for missing ones."""
+        cells = (values != 0).astype(object)
+        cells[columns == 1] = None
+        return cells
+
+
+def join_flags(
+    names: Sequence[str],
+    candidates: Sequence[int],
+    encoded: Sequence[Encoded],
+) -> dict[int, tuple[int, str]]:
+    """Find the dummies of one variable.
+
+    Flags that stand side by side are dummies of one variable where their names share
+    what precedes an underscore, as those of ``pandas.get_dummies`` do, and no row has
+    two of them. Of several such prefixes the shortest counts.
+
+    Parameters
+    ----------
+    names : sequence of str of shape (n_blocks,)
+    candidates : sequence of int
+        Blocks that may be dummies, ascending.
+    encoded : sequence of Encoded of shape (n_blocks,)
+        The rows.
+
+    Returns
+    -------
+    joined : dict
+        From the number of each such block to that of the first of its variable, and
+        the variable's name.
+    """
+    joined: dict[int, tuple[int, str]] = {}
+
+    def split(blocks: Sequence[int], depth: int) -> None:
+        for prefix, run in _runs(blocks, lambda j: tuple(_words(names[j])[:depth])):
+            if len(run) < 2 or min(len(_words(names[j])) for j in run) <= depth:
+                # A name that ends here is no dummy of this prefix.
+                longer = [j for j in run if len(_words(names[j])) > depth]
+                if 1 < len(longer) < len(run):
+                    split(longer, depth)
+                continue
+            if "".join(prefix) and _exclude_each_other(encoded, run):
+                one_block = np.zeros(len(run), dtype=np.int32)
+                (name,) = block_names(one_block, [names[j] for j in run])
+                joined.update(dict.fromkeys(run, (run[0], name)))
+            else:
+                split(run, depth + 1)
+
+    split(candidates, 1)
+    return joined
+
+
+def _words(name: str) -> list[str]:
+    return str(name).split("_")
+
+
+def _runs(
+    blocks: Sequence[int], key: Callable[[int], Any]
+) -> list[tuple[Any, list[int]]]:
+    """Cut ascending blocks into runs of neighbours with the same key."""
+    keyed = groupby(enumerate(blocks), lambda item: (key(item[1]), item[1] - item[0]))
+    return [(prefix, [j for _, j in run]) for (prefix, _), run in keyed]
+
+
+def _exclude_each_other(encoded: Sequence[Encoded], run: list[int]) -> bool:
+    """Whether no row has entries of two blocks."""
+    taken = np.zeros(encoded[run[0]].n_rows, dtype=bool)
+    for j in run:
+        own = np.asarray(encoded[j].lengths) > 0
+        if (taken & own).any():
+            return False
+        taken |= own
+    return True

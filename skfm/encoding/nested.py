@@ -1,0 +1,265 @@
+"""Numbers as their value beside bins of two sizes, and integers as ids as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skfm.encoding.blocks import (
+    ALMOST_ZERO,
+    Encoded,
+    SampledBlock,
+    ScaleBlock,
+    interval_labels,
+)
+from skfm.encoding.categories import CategoryBlock
+from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize, to_floats
+from skfm.encoding.cuts import coarsen, cut_positions, half_way
+from skfm.encoding.flags import encode_flags
+
+__all__ = ["BINS", "CLIP", "NestedBlock", "Numbers"]
+
+#: Bins of the coarse and of the fine field.
+BINS = (8, 64)
+#: Standard deviations beyond which a value does not grow.
+CLIP = 5.0
+#: Rows for each distinct value from which on integers may be ids.
+ROWS_PER_ID = 3
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column as floats, and where integers may be ids, as codes and exact values."""
+
+    floats: NDArray[np.float64]
+    ids: Factorized | None
+
+
+@dataclass
+class NestedBlock(SampledBlock):
+    """A number as fields of its own: value, coarse bins, fine bins, and ids.
+
+    - the value, standardised, clipped, 0 where the cell is missing;
+    - coarse bins, if they differ from the fine ones, and a column for missing cells;
+    - fine bins, likewise;
+    - the distinct values, as a categorical column has them, of integers that repeat,
+      if the fine bins hold several of them.
+
+    A column that holds 0 and 1 only is a flag: its value is all that it needs.
+
+    Attributes
+    ----------
+    value : ScaleBlock
+        Mean and deviation.
+    ids : CategoryBlock or None
+        The values; None where they are no ids.
+    binary : bool
+        Whether all cells so far were 0 or 1.
+    has_missing : bool
+        Whether a cell was missing.
+    edges, coarse : ndarray
+        Between the fine and the coarse bins.
+    """
+
+    has_unknown: ClassVar[bool] = False
+    value: ScaleBlock = field(default_factory=lambda: ScaleBlock(""))
+    ids: CategoryBlock | None = None
+    binary: bool = True
+    has_missing: bool = False
+    coarse: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        self.value.name = self.name
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether there is an entry for 1, and none for 0."""
+        return self.binary and self.n_held > 0
+
+    @property
+    def n_held(self) -> int:
+        """Number of cells learnt from that were not missing."""
+        return self.value.n
+
+    @property
+    def absent(self) -> float:
+        """The cell of a row without an entry."""
+        return 0.0 if self.is_flag else self.value.mean
+
+    def read(self, series: pd.Series) -> Numbers:
+        """Return floats, and numbered values where integers may be ids."""
+        floats = to_floats(series, self.name)
+        wanted = self.ids is not None and (
+            self.ids.kind != "nothing" or _are_integers(series, floats)
+        )
+        return Numbers(floats, factorize(series, self.name) if wanted else None)
+
+    def update(self, cells: Numbers) -> None:
+        """Add cells to the moments, the sample and the ids."""
+        missing = np.isnan(cells.floats)
+        self.has_missing |= bool(missing.any())
+        self.value.update(cells.floats)
+        if not self.frozen:
+            zero_or_one = (cells.floats == 0) | (cells.floats == 1)
+            self.binary &= bool((zero_or_one | missing).all())
+        if self.ids is not None and len(missing) > missing.sum():
+            self._learn_ids(cells.ids)
+        super().update(cells.floats)
+
+    def _learn_ids(self, cells: Factorized | None) -> None:
+        if cells is None or cells.values.dtype.kind not in "iu":
+            if not self.frozen:
+                self.ids = None
+            return
+        assert self.ids is not None
+        self.ids.update(cells)
+
+    def freeze(self) -> None:
+        """Forget the sample, and values that are no ids; the layout stays as it is."""
+        super().freeze()
+        if not self.with_ids:
+            self.ids = None
+
+    def finish(self, n_rows: int) -> None:
+        """Settle the deviation, the edges and the ids."""
+        self.value.finish(n_rows)
+        if self.ids is not None:
+            self.ids.finish(n_rows)
+        if self.frozen or not len(self.sample):
+            return
+        values, counts = np.unique(self.sample, return_counts=True)
+        self.coarse, self.edges = (
+            half_way(values, cut_positions(counts, n_bins)) for n_bins in BINS
+        )
+
+    @property
+    def with_ids(self) -> bool:
+        """Whether the values are a field of their own."""
+        if self.ids is None or self.is_flag:
+            return False
+        n_values = len(self.ids.vocabulary)
+        return 0 < ROWS_PER_ID * n_values <= self.ids.counts.sum() and (
+            n_values > len(self.edges) + 1
+        )
+
+    @property
+    def field_widths(self) -> dict[str, int]:
+        """Width of each field, by what it adds to the name."""
+        if self.is_flag:
+            return {"": 1 + self.has_missing}
+        widths = {"": 1}
+        if len(self.coarse) < len(self.edges):
+            widths["<coarse>"] = len(self.coarse) + 2
+        widths["<fine>"] = len(self.edges) + 2
+        if self.with_ids:
+            assert self.ids is not None
+            widths["<values>"] = self.ids.width
+        return widths
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return sum(self.field_widths.values())
+
+    @property
+    def missing_column(self) -> int | None:
+        """The column of missing cells among the fine bins."""
+        if self.is_flag:
+            return 1 if self.has_missing else None
+        widths = self.field_widths
+        return 1 + widths.get("<coarse>", 0) + widths["<fine>"] - 1
+
+    def encode(self, cells: Numbers) -> Encoded:
+        """Look the bins up; what lies outside goes to the first or the last."""
+        ids = None
+        if self.with_ids:
+            assert self.ids is not None
+            assert cells.ids is not None
+            ids = self.ids.encode(_lenient(cells.ids, self.ids)).columns
+        return self.encode_floats(cells.floats, ids)
+
+    def encode_floats(
+        self, floats: NDArray[np.float64], ids: NDArray[Any] | None
+    ) -> Encoded:
+        """Encode numbers, given the columns of their ids if there are any."""
+        missing = np.isnan(floats)
+        if self.is_flag:
+            return encode_flags(floats, missing, self.has_missing)
+        widths = list(self.field_widths.values())
+        columns = np.empty((len(floats), len(widths)), dtype=np.int32)
+        values = np.ones(columns.shape)
+        columns[:, 0] = 0
+        values[:, 0] = self._scaled(floats, missing)
+        fine = np.searchsorted(self.edges, floats)
+        fine[missing] = len(self.edges) + 1
+        parts = [fine]
+        if len(self.coarse) < len(self.edges):
+            of_fine = coarsen(self.edges, self.coarse)
+            parts.insert(0, np.append(of_fine, len(self.coarse) + 1)[fine])
+        if ids is not None:
+            parts.append(ids)
+        starts = np.cumsum(widths)
+        for number, part in enumerate(parts):
+            columns[:, number + 1] = part + starts[number]
+        return Encoded(columns.ravel(), values.ravel(), per_row=len(widths))
+
+    def _scaled(
+        self, floats: NDArray[np.float64], missing: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        values = (floats - self.value.mean) / self.value.scale
+        np.clip(values, -CLIP, CLIP, out=values)
+        values[missing | (values == 0)] = ALMOST_ZERO
+        return values
+
+    def labels(self) -> list[str]:
+        """Return an empty name for the value, intervals, and the ids."""
+        if self.is_flag:
+            return ["", "<missing>"][: self.width]
+        labels = [""]
+        for part, edges in (("<coarse>", self.coarse), ("<fine>", self.edges)):
+            if part in self.field_widths:
+                labels += [f"{part}_{label}" for label in interval_labels(edges)]
+        if self.with_ids:
+            assert self.ids is not None
+            labels += [f"<values>_{label}" for label in self.ids.labels()]
+        return labels
+
+    def tells(self, columns: NDArray[Any]) -> NDArray[np.bool_]:
+        """Say which entries tell the cell, rather than repeat it."""
+        told: NDArray[np.bool_] = columns == 0
+        if self.missing_column is not None:
+            told |= columns == self.missing_column
+        return told
+
+    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Undo the scaling; what was clipped stays so."""
+        numbers = np.where(np.abs(values) == ALMOST_ZERO, 0.0, values)
+        if not self.is_flag:
+            numbers = numbers * self.value.scale + self.value.mean
+        return np.where(columns == self.missing_column, np.nan, numbers).astype(object)
+
+
+def _are_integers(series: pd.Series, floats: NDArray[np.float64]) -> bool:
+    """Whether cells are integers; in a column of other dtype, exact ones."""
+    dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
+    if getattr(dtype, "kind", "O") in "iu":
+        return True
+    held = floats[~np.isnan(floats)]
+    whole = (held == np.floor(held)) & (np.abs(held) <= LARGEST_EXACT)
+    return bool(whole.all())
+
+
+def _lenient(cells: Factorized, ids: CategoryBlock) -> Factorized:
+    """Return cells of which those that are no ids for certain raise no error.
+
+    Floats beyond 2**53 may be ids that were rounded, but only where ids are as large.
+    """
+    known = ids.vocabulary
+    if cells.values.dtype.kind != "f" or max(-known[0], known[-1]) > LARGEST_EXACT:
+        return cells
+    values = np.where(np.abs(cells.values) > LARGEST_EXACT, np.nan, cells.values)
+    return Factorized(cells.codes, values, cells.kind)
