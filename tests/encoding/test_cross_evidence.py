@@ -124,3 +124,37 @@ def test_given_residuals_are_not_written_to():
     before = residuals.r.copy()
     without_effects(residuals, [(levels, 10)])
     np.testing.assert_array_equal(residuals.r, before)
+
+
+def test_agreement_is_that_of_its_definition():
+    residuals, levels = planted(np.random.default_rng(8), 60, 12, 5.0)
+    r = residuals.r[:, 0]
+    sums = [
+        sum(r[i] * r[j] for i in rows for j in rows if i != j)
+        for rows in (np.flatnonzero(levels == level) for level in range(12))
+    ]
+    found = weigh_levels(residuals, levels, 12)
+    assert found.agreement == pytest.approx(
+        sum(sums) / np.sqrt(np.sum(np.square(sums)))
+    )
+
+
+def test_a_pair_of_rare_outcomes_is_no_effect():
+    """Its z and gain are large, but it is the only level to say so."""
+    y = np.zeros(1000)
+    y[[7, 8]] = 1.0
+    levels = np.arange(1000) // 10
+    residuals = Residuals((y - 0.001)[:, None], np.full((1000, 1), 0.001))
+    evidence = weigh_levels(residuals, levels, 100)
+    assert evidence.z > 4
+    assert evidence.gain > 10
+    assert not evidence.is_significant(3.0)
+
+
+def test_few_dense_levels_are_enough():
+    rng = np.random.default_rng(9)
+    levels = rng.integers(4, size=4000)
+    r = np.array([-0.2, 0.2, -0.2, 0.2])[levels] + rng.normal(size=4000)
+    evidence = weigh_levels(Residuals(r[:, None], np.ones((4000, 1))), levels, 4)
+    assert evidence.agreement < 2
+    assert evidence.is_significant(5.0)

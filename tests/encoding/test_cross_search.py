@@ -70,6 +70,19 @@ def test_nothing_is_found_where_effects_add_up(logistic):
     assert n_found == 0
 
 
+@pytest.mark.parametrize("noise", ["rare outcomes", "heavy tails"])
+def test_nothing_is_found_in_noise_of_few_large_residuals(noise):
+    widths = [3000, 800, 50, 20, 1000]
+    n_found = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        codes = table(rng, 4000, widths)
+        rare = noise == "rare outcomes"
+        y = rng.random(4000) < 0.005 if rare else rng.standard_t(2.2, 4000)
+        n_found += len(run(codes, widths, y, logistic=rare, seed=seed))
+    assert n_found == 0
+
+
 def test_pairs_that_repeat_enter_by_statistics_or_levels():
     rng = np.random.default_rng(2)
     widths = [600, 600, 5]
@@ -182,6 +195,14 @@ class TestAdditiveModel:
         model = fit_additive(list(codes.T), [500, 10], y[:, None], logistic=False)
         assert np.std(model.effects[0]) < 0.15
         assert np.std(model.effects[1]) > 0.5
+
+    def test_levels_of_one_row_have_no_effect(self):
+        """Otherwise fields of ids would take all of the noise."""
+        rng = np.random.default_rng(9)
+        ids = np.arange(500)
+        y = rng.normal(size=(500, 1))
+        model = fit_additive([ids, ids], [500, 500], y, logistic=False)
+        assert not model.effects[0].any()
 
     def test_constant_targets_give_finite_residuals(self):
         codes = np.zeros((10, 1), int)

@@ -122,6 +122,8 @@ class _Field:
 
     codes: Codes
     counts: NDArray[np.integer]
+    #: The effect of a level of one row could not be told from noise.
+    repeats: NDArray[np.bool_]
     effects: NDArray[np.float64]
     variance: float
     least: float
@@ -130,7 +132,7 @@ class _Field:
     def start(cls, codes: Codes, width: int, variance: float) -> _Field:
         counts = np.bincount(codes, minlength=width)
         least = _LEAST_VARIANCE * variance
-        return cls(codes, counts, np.zeros(width), variance, least)
+        return cls(codes, counts, counts > 1, np.zeros(width), variance, least)
 
     def step(
         self, r: NDArray[np.float64], w: NDArray[np.float64]
@@ -143,12 +145,13 @@ class _Field:
         width = len(self.counts)
         precision = np.bincount(self.codes, w, width) + 1 / self.variance
         gradient = np.bincount(self.codes, r, width) - self.effects / self.variance
-        step = gradient / precision
+        step = np.where(self.repeats, gradient / precision, 0.0)
         self.effects += step
-        moments = self.effects**2 + 1 / precision
-        seen = self.counts > 0
-        self.variance = max(float(moments[seen].mean()), self.least)
-        return step, float((self.counts / precision).sum()) / len(r)
+        if self.repeats.any():
+            moments = self.effects**2 + 1 / precision
+            self.variance = max(float(moments[self.repeats].mean()), self.least)
+        spread = np.where(self.repeats, self.counts / precision, 0.0)
+        return step, float(spread.sum()) / len(r)
 
 
 def _start(y: NDArray[np.float64], logistic: bool) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +69,7 @@ class Crosses:
         items: list[LevelCross | StatisticCross] = []
         columns = []
         for candidate, evidence in found:
-            known = astuple(evidence)
+            known = evidence.gain, evidence.variance, evidence.z
             if candidate.statistic:
                 statistic, encoded = StatisticCross.learn(
                     candidate.fields, widths, codes, y[:, 0], folds, known

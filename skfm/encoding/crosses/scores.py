@@ -105,7 +105,7 @@ def best_candidate(
     known: dict[Candidate, Evidence], past: list[Candidate], least_z: float
 ) -> Candidate | None:
     """Return the candidate of the highest score, or None if none is significant."""
-    gains = {c: e.gain if e.z > least_z else 0.0 for c, e in known.items()}
+    gains = {c: e.gain if e.is_significant(least_z) else 0.0 for c, e in known.items()}
     scores = dict(gains)
     explained = [set(c.fields) for c in past if not c.statistic]
     for triple, gain in gains.items():
@@ -117,4 +117,4 @@ def best_candidate(
                 scores[Candidate(pair)] += gain
     # A single triple counts as much as each of its pairs, but has the larger gain.
     best = min(scores, key=lambda c: (-scores[c], -gains[c], c.fields, c.statistic))
-    return best if scores[best] > least_z**2 / 2 else None
+    return best if scores[best] > 0 else None

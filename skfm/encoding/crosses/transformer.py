@@ -31,7 +31,7 @@ from .target import TARGET_TYPES, Target
 
 __all__ = ["FieldCrosses"]
 
-_UNKNOWN = Evidence(float("nan"), float("nan"), float("nan"))
+_UNKNOWN = Evidence(*[float("nan")] * 5)
 
 
 class FieldCrosses(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
