@@ -19,6 +19,9 @@ __all__ = ["ROWS_A_LEVEL", "Candidate", "Scores", "best_candidate"]
 
 #: Statistics are for crosses whose levels have at most this many rows on average.
 ROWS_A_LEVEL = 20
+#: Nor is it worth less than this gain: rows to predict have the statistics of more rows
+#: than those in training, which costs a model something.
+_LEAST_GAIN_A_ROW = 0.002
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,11 @@ class Scores:
         n_seen = np.count_nonzero(np.bincount(levels, minlength=n_levels))
         if n_seen * ROWS_A_LEVEL < len(self.codes):
             return NO_EVIDENCE
-        return weigh_levels(
+        evidence = weigh_levels(
             self._beyond_statistics, *self._statistics(fields), self.min_count
         )
+        least = _LEAST_GAIN_A_ROW * len(self.codes)
+        return evidence if evidence.gain > least else NO_EVIDENCE
 
     def _statistics(self, fields: tuple[int, ...]) -> tuple[Codes, int]:
         cross, columns = StatisticCross.learn(
