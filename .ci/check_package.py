@@ -117,7 +117,7 @@ def set_writable(path: Path, *, writable: bool) -> None:
 
 
 def run(*command: str, **options: object) -> None:
-    print("+", " ".join(command[:4]), flush=True)
+    print("+", " ".join(command[:4]).partition("\n")[0], flush=True)
     subprocess.run(command, check=True, **options)  # type: ignore[call-overload]
 
 

@@ -1,4 +1,4 @@
-"""Results as a table and a picture."""
+"""Write results as a table and a picture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,31 @@ from pathlib import Path
 
 Tables = dict[str, "list[Row]"]
 
+INTRODUCTION = [
+    "# Speed and memory",
+    "",
+    "`make bench` measures the figures of this page and writes it. They come from one",
+    "run on one machine. Each row compares a figure of skfm with another library, with",
+    "another setting or with a target. The ratio is the first figure divided by the",
+    "second. Rates (rows/s) are better if they are higher, times and memory if lower.",
+    "The machine:",
+]
+
 
 @dataclass(frozen=True)
 class Row:
-    """One figure beside another of the same run.
+    """A figure of skfm, compared with another figure of the same run.
 
-    ``target`` is the ratio to reach, or with ``low`` not to exceed; ``reference`` None
-    means that what it is compared with is not installed.
+    Attributes
+    ----------
+    name, value, unit : str, float, str
+        The measurement.
+    beside : str
+        Name of the library, setting or target that the figure is compared with.
+    reference : float or None
+        The figure that it is compared with. None if the library is not installed.
+    target : float or None
+        The ratio to reach, or not to exceed if ``low`` is True.
     """
 
     name: str
@@ -55,10 +73,11 @@ def _short(value: float) -> str:
 
 
 def write(path: Path, machine: list[str], tables: Tables) -> None:
-    """A page in Markdown."""
-    lines = ["# Measured by `make bench`", "", *(f"- {line}" for line in machine), ""]
+    """Write a page in Markdown."""
+    lines = [*INTRODUCTION, "", *(f"- {line}" for line in machine), ""]
     for title, rows in tables.items():
-        lines += [f"## {title}", "", "| what | skfm | beside | | ratio | target |"]
+        lines += [f"## {title}", ""]
+        lines.append("| measurement | skfm | compared with | | ratio | target |")
         lines.append("|---|---:|---|---:|---:|---|")
         lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
         lines.append("")
@@ -66,7 +85,7 @@ def write(path: Path, machine: list[str], tables: Tables) -> None:
 
 
 def draw(path: Path, tables: Tables) -> None:
-    """Rates as multiples of what they are compared with, on a logarithmic axis."""
+    """Draw rates as multiples of their references, on a logarithmic axis."""
     import matplotlib.pyplot as plt
 
     rows = [
@@ -84,7 +103,7 @@ def draw(path: Path, tables: Tables) -> None:
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
     axes.set_xlim(min(0.4, *ratios) / 1.3, max(ratios) * 2)
-    axes.set_xlabel("rate relative to what it stands beside (1 = equal)")
+    axes.set_xlabel("rate divided by the rate of the reference (1 = equal)")
     axes.set_title("Training rates of skfm, one run on two CPU threads")
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(exist_ok=True)
