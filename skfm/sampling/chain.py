@@ -1,0 +1,123 @@
+"""One chain: the machines of a problem's outputs, and an iteration of all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .data import Data
+from .likelihoods import make_likelihood
+from .machine import Machine
+from .random import derive_seed
+
+#: Iterations after which sums and residuals are computed afresh.
+REFRESH = 32
+
+
+class Chain:
+    """A Markov chain over the parameters of a problem.
+
+    Parameters
+    ----------
+    data : Data
+    seed : int
+        Seed of all chains.
+    index : int
+        Number of this chain, which its random numbers depend on.
+    n_threads : int
+
+    Attributes
+    ----------
+    machines : list of Machine
+        One per output.
+    likelihood : Likelihood
+    iteration : int
+        Iterations done.
+    """
+
+    def __init__(self, data: Data, seed: int, index: int, n_threads: int) -> None:
+        self.data = data
+        self.machines = [
+            Machine(data, derive_seed(seed, index, output), n_threads)
+            for output in range(data.problem.n_outputs)
+        ]
+        self.likelihood = make_likelihood(data, self.machines)
+        self.likelihood.start()
+        self.iteration = 0
+
+    def resume(self) -> None:
+        """Compute all that is kept about rows from the parameters alone."""
+        self.likelihood.forget()
+        for machine in self.machines:
+            machine.rescore()
+        self.likelihood.resume()
+
+    def step(self) -> None:
+        """Draw every parameter once.
+
+        Raises
+        ------
+        FloatingPointError
+            If a draw is not finite; says of which column.
+        """
+        if self.iteration % REFRESH == 0:
+            self.resume()
+        iteration = self.iteration
+        for output, machine in enumerate(self.machines):
+            totals = self.likelihood.prepare(output, iteration)
+            alpha = float(self.likelihood.alpha[output])
+            machine.draw_intercept(iteration, alpha, totals)
+            machine.draw_hyper(iteration)
+            machine.draw_columns(iteration, alpha)
+            if machine.bad[0]:
+                raise FloatingPointError(
+                    f"the parameters of column {machine.bad[0] - 1} are no longer "
+                    "finite: look for extreme values there, or scale it"
+                )
+            self.likelihood.finish(output)
+        self.iteration += 1
+
+    def scores(self, n_rows: int) -> np.ndarray:
+        """Scores of the first merged rows, (n_rows, n_outputs), float32."""
+        return np.stack(
+            [m.residual[:n_rows] + m.working[:n_rows] for m in self.machines], axis=1
+        )
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The state that `restore` goes on from."""
+        columns = self.data.layout.columns
+        return {
+            "iteration": np.array(self.iteration),
+            "columns": columns.ids,
+            "scales": columns.scales[columns.ids],
+            "table": np.stack([m.table[columns.ids] for m in self.machines], axis=1),
+            "intercept": np.array([m.intercept for m in self.machines]),
+            "hyper": np.stack([m.hyper for m in self.machines]),
+            "alpha": self.likelihood.alpha.copy(),
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from the state of a chain of as many columns, fields and outputs.
+
+        Raises
+        ------
+        ValueError
+            If the state is one of another shape.
+        """
+        shape = self.machines[0].hyper.shape
+        expected = (len(self.machines), *shape)
+        if arrays["hyper"].shape != expected:
+            raise ValueError(
+                "the chains have (outputs, fields, 3, k + 1) = "
+                f"{arrays['hyper'].shape}, the problem {expected}: start new chains"
+            )
+        self.iteration = int(arrays["iteration"])
+        ids = arrays["columns"]
+        ratio = self.data.layout.columns.scales[ids] / arrays["scales"]
+        for j, machine in enumerate(self.machines):
+            machine.table[:] = 0
+            table = arrays["table"][:, j] * ratio[:, None]
+            machine.table[ids] = table.astype(np.float32)
+            machine.intercept = float(arrays["intercept"][j])
+            machine.hyper[:] = arrays["hyper"][j]
+        self.likelihood.alpha[:] = arrays["alpha"]
+        self.resume()

@@ -1,0 +1,55 @@
+"""What the chains of a problem share, and none changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .layout import Layout, lay_out
+from .priors import moment_chunks
+from .problem import Prior, Problem
+from .rows import MergedRows, merge_rows
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the chains of a problem share, and none changes.
+
+    Attributes
+    ----------
+    problem : Problem
+    rows : MergedRows
+    layout : Layout
+    prior : Prior
+    scales : ndarray of shape (n_factors + 1,)
+        Scales of the half-t priors.
+    moment_chunks : ndarray of shape (n_chunks, 3), int64
+    """
+
+    problem: Problem
+    rows: MergedRows
+    layout: Layout
+    prior: Prior
+    scales: np.ndarray
+    moment_chunks: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        bounds = [part.start for part in self.layout.fields]
+        bounds.append(len(self.layout.columns.ids))
+        chunks = moment_chunks(np.array(bounds))
+        object.__setattr__(self, "moment_chunks", chunks)
+
+    @classmethod
+    def of(
+        cls, problem: Problem, prior: Prior, n_factors: int, n_threads: int = 1
+    ) -> Data:
+        """Merge the rows of a problem and arrange them by column."""
+        rows = merge_rows(problem, n_threads)
+        layout = lay_out(problem, rows)
+        scales = prior.scales(n_factors, layout.entries)
+        return cls(problem, rows, layout, prior, scales)
+
+    @property
+    def n_factors(self) -> int:
+        return len(self.scales) - 1

@@ -1,0 +1,169 @@
+"""Compiled passes over the entries and columns that `layout` arranges."""
+
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ..runtime.jit import JIT
+
+_U = np.uint64
+_ALL = _U(0xFFFFFFFFFFFFFFFF)
+
+
+@njit(**JIT)
+def count(indptr, indices, data, first, weight, n_columns):
+    """Entries of each column, their weighted sum of squares, and their weight."""
+    counts = np.zeros(n_columns, np.int64)
+    squares = np.zeros(n_columns)
+    masses = np.zeros(n_columns)
+    for i in range(len(first)):
+        mass = np.float64(weight[i])
+        for p in range(indptr[first[i]], indptr[first[i] + 1]):
+            x = np.float64(data[p])
+            if x != 0:
+                c = indices[p]
+                counts[c] += 1
+                squares[c] += mass * (x * x)
+                masses[c] += mass
+    return counts, squares, masses
+
+
+@njit(**JIT)
+def fill(indptr, indices, data, first, ids, bounds, scales):
+    """Rows and scaled values by column; no values if all are 1."""
+    place = np.empty(len(scales), np.int64)
+    for position in range(len(ids)):
+        place[ids[position]] = bounds[position]
+    rows = np.empty(bounds[-1], np.int32)
+    one = True
+    for i in range(len(first)):
+        for p in range(indptr[first[i]], indptr[first[i] + 1]):
+            if data[p] != 0:
+                c = indices[p]
+                rows[place[c]] = i
+                place[c] += 1
+                one = one and np.float32(data[p] / scales[c]) == 1
+    values = np.empty(0 if one else bounds[-1], np.float32)
+    if one:
+        return rows, values
+    for position in range(len(ids)):
+        place[ids[position]] = bounds[position]
+    for i in range(len(first)):
+        for p in range(indptr[first[i]], indptr[first[i] + 1]):
+            if data[p] != 0:
+                c = indices[p]
+                values[place[c]] = data[p] / scales[c]
+                place[c] += 1
+    return rows, values
+
+
+@njit(**JIT)
+def disjoint(rows, bounds, start, stop, marks):
+    """Whether no row occurs twice among columns start:stop."""
+    marks[:] = 0
+    for p in range(bounds[start], bounds[stop]):
+        if marks[rows[p]]:
+            return False
+        marks[rows[p]] = 1
+    return True
+
+
+@njit(**JIT)
+def colour(rows, bounds, start, stop, marks, longest):
+    """Colour columns start:stop so that those of one colour share no row.
+
+    Each takes the first free of 64 colours, whose use by a row is a bit of its mark;
+    what finds none is left to the next 64. Columns of more than ``longest`` rows take
+    a colour each, after all others.
+    """
+    colours = np.full(stop - start, -1, np.int64)
+    base, left = 0, 1
+    while left:
+        left = 0
+        marks[:] = 0
+        for c in range(start, stop):
+            if colours[c - start] >= 0 or bounds[c + 1] - bounds[c] > longest:
+                continue
+            used = _U(0)
+            for p in range(bounds[c], bounds[c + 1]):
+                used |= marks[rows[p]]
+            if used == _ALL:
+                left += 1
+                continue
+            bit = 0
+            while (used >> _U(bit)) & _U(1):
+                bit += 1
+            for p in range(bounds[c], bounds[c + 1]):
+                marks[rows[p]] |= _U(1) << _U(bit)
+            colours[c - start] = base + bit
+        base += 64
+    for c in range(stop - start):
+        if colours[c] < 0:
+            colours[c] = base
+            base += 1
+    return colours
+
+
+@njit(**JIT)
+def arrange(ids, bounds, rows, values, order):
+    """Columns in another order, and values of those only that hold other than 1."""
+    n = len(order)
+    ends = np.zeros(n + 1, np.int64)
+    value_starts = np.full(n, -1, np.int64)
+    n_values = 0
+    for i in range(n):
+        start, stop = bounds[order[i]], bounds[order[i] + 1]
+        ends[i + 1] = ends[i] + stop - start
+        if len(values) and not np.all(values[start:stop] == 1):
+            value_starts[i] = n_values
+            n_values += stop - start
+    kept = np.empty(n_values, np.float32)
+    moved = rows
+    for i in range(n):
+        if order[i] != i:
+            moved = np.empty_like(rows)
+            break
+    for i in range(n):
+        start, stop = bounds[order[i]], bounds[order[i] + 1]
+        moved[ends[i] : ends[i + 1]] = rows[start:stop]
+        if value_starts[i] >= 0:
+            at = value_starts[i]
+            kept[at : at + stop - start] = values[start:stop]
+    return ids[order], ends, moved, kept, value_starts
+
+
+@njit(**JIT)
+def tasks(bounds, start, stop, chunk, size):
+    """Ranges of short columns, chunks of long ones, and the long ones' chunks."""
+    n_chunks, n_long = 0, 0
+    for c in range(start, stop):
+        n = bounds[c + 1] - bounds[c]
+        if n > chunk:
+            n_long += 1
+            n_chunks += (n + chunk - 1) // chunk
+    ranges = np.empty((stop - start, 2), np.int64)
+    chunks = np.empty((n_chunks, 3), np.int64)
+    long = np.empty((n_long, 3), np.int64)
+    at, done, begun, total, i_long = 0, 0, start, 0, 0
+    for c in range(start, stop):
+        n = bounds[c + 1] - bounds[c]
+        if n > chunk:
+            pieces = (n + chunk - 1) // chunk
+            long[i_long] = c, done, done + pieces
+            for i in range(pieces):
+                a, b = bounds[c] + n * i // pieces, bounds[c] + n * (i + 1) // pieces
+                chunks[done] = i_long, a, b
+                done += 1
+            i_long += 1
+        else:
+            total += n + 4
+        if total >= size or n > chunk or c == stop - 1:
+            end = c if n > chunk else c + 1
+            if end > begun:
+                ranges[at] = begun, end
+                at += 1
+            begun, total = c + 1, 0
+    return ranges[:at].copy(), chunks, long

@@ -1,0 +1,259 @@
+"""Run several chains side by side until their scores agree."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..runtime.threads import parallel_for
+from .chain import Chain
+from .data import Data
+from .diagnostics import bulk_ess, split_rhat
+from .keeping import Keeper
+from .posterior import Posterior, posterior_of
+from .problem import Problem, Settings
+from .rows import MergedRows
+
+#: Merged rows, a random sample of all, whose scores are judged.
+N_WATCHED = 256
+#: Iterations between two judgements, at least.
+_PATIENCE = 25
+#: Share of the watched scores whose R-hat has to pass.
+_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """How a run went.
+
+    Attributes
+    ----------
+    n_iter : int
+        Iterations of each chain.
+    converged : bool
+        Whether the R-hat passed the tolerance.
+    rhat : float
+        The value below which nine tenths of the watched scores' split R-hats are.
+    rhat_path : ndarray of shape (n_judgements, 2)
+        Iteration and R-hat of each judgement.
+    ess : float
+        Median bulk effective sample size of the watched scores over the second half of
+        all chains.
+    noise : ndarray of shape (n_outputs,)
+        Mean standard deviation of the noise over the samples; 1 without noise.
+    scales : ndarray of shape (n_fields, n_outputs, k + 1)
+        Mean standard deviation of each field's factors and, last, weights.
+    """
+
+    n_iter: int
+    converged: bool
+    rhat: float
+    rhat_path: np.ndarray
+    ess: float
+    noise: np.ndarray
+    scales: np.ndarray
+
+
+class State:
+    """Chains, the samples drawn so far, and how the run goes.
+
+    `sample` makes and advances it; a monitor sees it after every iteration.
+
+    Attributes
+    ----------
+    iteration : int
+        Iterations that every chain has done.
+    converged : bool
+    rhat_path : list of (int, float)
+    interrupted : bool
+        Whether a KeyboardInterrupt ended the run.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self.settings = settings
+        self.data = Data.of(
+            problem, settings.prior, settings.n_factors, settings.n_threads
+        )
+        self._print = _fingerprint(self.data)
+        n = settings.n_chains
+        per_chain = max(1, settings.n_threads // n)
+        self.chains = [Chain(self.data, settings.seed, c, per_chain) for c in range(n)]
+        capacity = max(1, settings.n_samples // n)
+        self.keeper = Keeper(self.data, n, capacity, settings.burn_in)
+        self._trace: list[np.ndarray] = []
+        self.rhat_path: list[tuple[int, float]] = []
+        self.iteration, self.converged, self.interrupted = 0, False, False
+
+    def advance(self) -> None:
+        """One iteration of every chain, and what the keeper wants of it."""
+
+        def run(begin: int, end: int) -> None:
+            for c in range(begin, end):
+                self.chains[c].step()
+                self.keeper.offer(c, self.chains[c])
+
+        parallel_for(run, len(self.chains), self.settings.n_threads)
+        n = min(N_WATCHED, self.data.rows.n_rows)
+        self._trace.append(np.stack([chain.scores(n) for chain in self.chains]))
+        self.iteration += 1
+
+    def judge(self) -> float:
+        """R-hat of the watched scores over the second half of the chains."""
+        draws = self._second_half()
+        rhat = float(np.quantile(split_rhat(draws), _SHARE))
+        self.rhat_path.append((self.iteration, rhat))
+        return rhat
+
+    def _second_half(self) -> np.ndarray:
+        first = self.keeper.first(self.iteration)
+        first -= self.iteration - len(self._trace)
+        draws = np.stack(self._trace[max(0, first) :] or self._trace[-1:])
+        return draws.reshape(*draws.shape[:2], -1)
+
+    @property
+    def posterior(self) -> Posterior:
+        """The samples that count at the present length of the chains."""
+        chosen = self.keeper.chosen(self.iteration)
+        return posterior_of(self.keeper, chosen) if len(chosen) else self.current()
+
+    def current(self) -> Posterior:
+        """The chains' present states as a posterior of one sample each."""
+        n = len(self.chains)
+        keeper = Keeper(self.data, n, 1, 0)
+        for c, chain in enumerate(self.chains):
+            keeper.put(c, 0, chain)
+        return posterior_of(keeper, np.arange(n))
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """How the run went so far."""
+        posterior, draws = self.posterior, self._second_half()
+        path = np.array(self.rhat_path).reshape(-1, 2)
+        return Diagnostics(
+            n_iter=self.iteration,
+            converged=self.converged,
+            rhat=float(np.quantile(split_rhat(draws), _SHARE)),
+            rhat_path=path,
+            ess=float(np.median(bulk_ess(draws))),
+            noise=posterior.noise.mean(axis=0, dtype=np.float64),
+            scales=posterior.deviations.mean(axis=1, dtype=np.float64),
+        )
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays from which `resume` goes on; without the data."""
+        keeper = self.keeper
+        arrays = {
+            "fingerprint": np.array(self._print),
+            "iteration": np.array(self.iteration),
+            "converged": np.array(self.converged),
+            "rhat_path": np.array(self.rhat_path).reshape(-1, 2),
+            "trace": np.stack(self._trace) if self._trace else np.zeros((0,)),
+            **{f"keeper/{name}": getattr(keeper, name) for name in _KEPT},
+        }
+        for c, chain in enumerate(self.chains):
+            parts = chain.to_arrays()
+            arrays.update({f"chain{c}/{name}": part for name, part in parts.items()})
+        return arrays
+
+    def resume(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from `to_arrays`; with other data, from the parameters alone.
+
+        Raises
+        ------
+        ValueError
+            If the chains are of another number or shape.
+        """
+        n = sum(name.endswith("/hyper") for name in arrays)
+        if n != len(self.chains):
+            raise ValueError(
+                f"the state has {n} chains, the settings {len(self.chains)}: pass "
+                f"n_chains={n} or sample from the start"
+            )
+        for c, chain in enumerate(self.chains):
+            start = f"chain{c}/"
+            chain.restore(
+                {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
+            )
+        if str(arrays["fingerprint"]) != self._print:
+            for chain in self.chains:
+                chain.iteration = 0
+            return
+        self.iteration = int(arrays["iteration"])
+        self._trace = list(arrays["trace"])
+        self.rhat_path = [(int(i), float(r)) for i, r in arrays["rhat_path"]]
+        if arrays["keeper/table"].shape == self.keeper.table.shape:
+            for name in _KEPT:
+                getattr(self.keeper, name)[...] = arrays[f"keeper/{name}"]
+
+
+_KEPT = ("table", "intercept", "means", "deviations", "noise", "iterations", "grid")
+
+Monitor = Callable[[State], Any]
+
+
+def sample(
+    problem: Problem,
+    settings: Settings,
+    state: dict[str, np.ndarray] | None = None,
+    monitor: Monitor | None = None,
+) -> State:
+    """Sample the posterior of a factorization machine.
+
+    Parameters
+    ----------
+    problem : Problem
+    settings : Settings
+    state : dict of arrays or None
+        What `State.to_arrays` returned of an earlier run: its chains go on, for
+        ``max_iter`` iterations more at most. With the same data they keep their
+        samples too.
+    monitor : callable or None
+        Called with the state after every iteration; a true value ends the run. A
+        KeyboardInterrupt, here or elsewhere, ends it too and is not raised again.
+
+    Returns
+    -------
+    state : State
+
+    Raises
+    ------
+    FloatingPointError
+        If a column's parameters are no longer finite; names the column.
+    """
+    run = State(problem, settings)
+    if state is not None:
+        run.resume(state)
+    last = run.iteration + settings.max_iter
+    try:
+        while run.iteration < last and not run.converged:
+            run.advance()
+            if _is_due(run) and settings.tol is not None:
+                run.converged = run.judge() < settings.tol
+            if monitor is not None and monitor(run):
+                break
+    except KeyboardInterrupt:
+        run.interrupted = True
+    return run
+
+
+def _is_due(run: State) -> bool:
+    """Whether it is time to judge: twice the burn-in over, and a quarter more each."""
+    at = run.iteration
+    if at < max(2 * run.settings.burn_in, 20):
+        return False
+    before = run.rhat_path[-1][0] if run.rhat_path else 0
+    return at >= max(before + _PATIENCE, 5 * before // 4)
+
+
+def _fingerprint(data: Data) -> str:
+    """Hash of what the chains depend on of the data."""
+    rows: MergedRows = data.rows
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (rows.key, rows.weight, rows.target, rows.within, data.scales):
+        digest.update(np.ascontiguousarray(part).data)
+    digest.update(data.problem.field_of_columns().data)
+    return digest.hexdigest()
