@@ -19,11 +19,12 @@ from .tasks import ONE_PASS, FittedTarget
 
 
 def _gives_probabilities(model: Classifier) -> bool:
-    if model.loss == "log_loss":
+    names = losses.loss_names("binary", lambda cls: cls.link.gives_probabilities)
+    if model.loss in names:
         return True
     raise AttributeError(
         f"probabilities are not available with loss={model.loss!r}, only with "
-        "loss='log_loss'."
+        f"loss={' or '.join(map(repr, names))}."
     )
 
 
@@ -40,7 +41,7 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
 
     loss: str | Callable[..., Any] = param(
         default="log_loss",
-        valid=[StrOptions({"log_loss", "hinge"}), callable],
+        valid=[StrOptions(set(losses.loss_names("binary"))), callable],
         doc="""{"log_loss", "hinge"} or callable
             What is minimised. "log_loss" gives probabilities. "hinge" is
             ``max(0, 1 - t * score)`` with t = -1 or 1, and for more than two classes
@@ -152,17 +153,9 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
 
     def _make_loss(self) -> losses.Loss:
         n_outputs = self._n_outputs()
-        elementwise = self._multilabel or n_outputs == 1
-        if callable(self.loss):
-            kind = "float" if elementwise else "int"
-            return losses.CallableLoss(self.loss, n_outputs, kind)
-        if self.loss == "hinge":
-            return losses.Hinge() if elementwise else losses.MultinomialHinge(n_outputs)
-        if self._multilabel:
-            return losses.MultilabelLogLoss()
-        if elementwise:
-            return losses.BinaryLogLoss()
-        return losses.MultinomialLogLoss(n_outputs)
+        exclusive = "binary" if n_outputs == 1 else "multiclass"
+        target = "multilabel" if self._multilabel else exclusive
+        return losses.make_loss(self.loss, target, n_outputs, vars(self))
 
     def _n_outputs(self) -> int:
         exclusive_pair = len(self.classes_) == 2 and not self._multilabel
@@ -204,7 +197,7 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
             is exactly 0 or 1.
         """
         scores = self._raw_scores(X)
-        return self._make_loss().link(scores)
+        return self._make_loss().link.numpy(scores)
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:

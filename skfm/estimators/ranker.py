@@ -54,7 +54,7 @@ class Ranker(FittedTarget, BaseModel):
 
     loss: str = param(
         default="pairwise",
-        valid=[StrOptions({"pairwise", "listwise", "lambda"})],
+        valid=[StrOptions(set(losses.loss_names("relevance")))],
         doc="""{"pairwise", "listwise", "lambda"}
             What is minimised in each query: the mean of
             ``log(1 + exp(-(score_i - score_j)))`` over pairs of rows where i is more
@@ -181,11 +181,8 @@ class Ranker(FittedTarget, BaseModel):
             )
         return np.unique(ids, return_inverse=True)[1]
 
-    def _make_loss(self) -> losses.RankingLoss:
-        if self.loss == "listwise":
-            return losses.ListwiseLoss(self.ndcg_at)
-        cls = losses.LambdaLoss if self.loss == "lambda" else losses.PairwiseLoss
-        return cls(self.n_pairs, self.ndcg_at)
+    def _make_loss(self) -> losses.Loss:
+        return losses.make_loss(self.loss, "relevance", 1, vars(self))
 
     def _n_outputs(self) -> int:
         return 1

@@ -16,9 +16,6 @@ from .base import BaseModel
 from .params import param
 from .tasks import ONE_PASS, FittedTarget
 
-_LOG_LINK = ("poisson", "gamma", "tweedie")
-_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", *_LOG_LINK)
-
 #: A normal distribution's standard deviation, in median absolute deviations.
 _PER_MAD = 1.482602218505602
 
@@ -40,7 +37,7 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
 
     loss: str | Callable[..., Any] = param(
         default="squared_error",
-        valid=[StrOptions(set(_LOSSES)), callable],
+        valid=[StrOptions(set(losses.loss_names("numbers"))), callable],
         doc="""str or callable
             What is minimised: "squared_error", "absolute_error", "huber", "quantile",
             or half the deviance "poisson" (y zero or more), "gamma" (y above zero) or
@@ -118,7 +115,7 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
     def _learn_target(self, y: np.ndarray, weight: np.ndarray, classes: Any) -> None:
         columns = _columns(y)
         self.y_mean_, self.y_scale_ = _center_and_spread(
-            columns, weight, self._loss_of(columns.shape[1]).spread
+            columns, weight, self._loss_class().spread
         )
         if not np.isfinite([self.y_mean_, self.y_scale_]).all():
             raise ValueError(
@@ -128,10 +125,10 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
         self._score_kind = self._kind(columns.shape[1])
 
     def _kind(self, n_outputs: int) -> tuple[Any, ...]:
-        return ("numbers", n_outputs, "log" if self._has_log_link() else "identity")
+        return ("numbers", n_outputs, self._loss_class().link.name)
 
-    def _has_log_link(self) -> bool:
-        return isinstance(self.loss, str) and self.loss in _LOG_LINK
+    def _loss_class(self) -> type[losses.Loss]:
+        return losses.loss_class(self.loss, "numbers")
 
     def _encode_target(self, y: np.ndarray) -> np.ndarray:
         columns = _columns(y)
@@ -149,20 +146,7 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
         return (columns - self.y_mean_) / self.y_scale_
 
     def _make_loss(self) -> losses.Loss:
-        return self._loss_of(len(self.y_mean_))
-
-    def _loss_of(self, n_outputs: int) -> losses.Loss:
-        if not isinstance(self.loss, str):
-            return losses.CallableLoss(self.loss, n_outputs)
-        return {
-            "squared_error": lambda: losses.SquaredError(),
-            "absolute_error": lambda: losses.AbsoluteError(),
-            "huber": lambda: losses.Huber(self.epsilon),
-            "quantile": lambda: losses.Quantile(self.quantile),
-            "poisson": lambda: losses.Tweedie(1),
-            "gamma": lambda: losses.Tweedie(2),
-            "tweedie": lambda: losses.Tweedie(self.power),
-        }[self.loss]()
+        return losses.make_loss(self.loss, "numbers", self._n_outputs(), vars(self))
 
     def _n_outputs(self) -> int:
         return len(self.y_mean_)
@@ -182,13 +166,15 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         scores = self._raw_scores(X)
-        y = self._make_loss().link(scores) * self.y_scale_ + self.y_mean_
+        y = self._loss_class().link.numpy(scores) * self.y_scale_ + self.y_mean_
         return y[:, 0] if y.shape[1] == 1 else y
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.positive_only = self._has_log_link()
+        tags.target_tags.positive_only = self.loss in losses.loss_names(
+            "numbers", lambda cls: cls.positive_only
+        )
         return tags
 
 

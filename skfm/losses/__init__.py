@@ -8,10 +8,14 @@ from .classification import (
     MultinomialHinge,
     MultinomialLogLoss,
 )
+from .links import Link
 from .ranking import LambdaLoss, ListwiseLoss, PairwiseLoss, RankingLoss
+from .registry import loss_class, loss_names, make_loss
 from .regression import (
     AbsoluteError,
+    Gamma,
     Huber,
+    Poisson,
     Quantile,
     SquaredError,
     Tweedie,
@@ -21,19 +25,25 @@ __all__ = [
     "AbsoluteError",
     "BinaryLogLoss",
     "CallableLoss",
+    "Gamma",
     "Hinge",
     "Huber",
     "LambdaLoss",
+    "Link",
     "ListwiseLoss",
     "Loss",
     "MultilabelLogLoss",
     "MultinomialHinge",
     "MultinomialLogLoss",
     "PairwiseLoss",
+    "Poisson",
     "Quantile",
     "RankingLoss",
     "SquaredError",
     "Tweedie",
     "as_target",
+    "loss_class",
+    "loss_names",
+    "make_loss",
     "weighted_quantile",
 ]

@@ -1,4 +1,4 @@
-"""What every loss offers, and losses that users write."""
+"""The interface of losses, and losses that users write."""
 
 from __future__ import annotations
 
@@ -10,26 +10,35 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from .links import IDENTITY, Link
+
 
 class Loss:
-    """What training and the tasks ask of a loss. Raw scores have shape (B, C).
+    """A loss of raw scores of shape (B, C), as training and the estimators see it.
 
     Attributes
     ----------
+    parameters : tuple of str
+        Hyper-parameters that the constructor takes by these names, those of the
+        estimator or ``n_outputs``.
+    link : Link
+        The way from raw scores to predictions.
     target_dtype : {"float", "int"}
         Targets are numbers of the network's dtype, or class numbers.
     spread : {"mean", "median"} or None
-        What a regressor's target is standardised by before it is learnt: mean and
-        standard deviation, median and median absolute deviation, or nothing.
-    gives_probabilities : bool
-        Whether the link of a classifier's loss gives probabilities.
+        Standardisation of a regressor's target before it is learnt: by mean and
+        standard deviation, by median and median absolute deviation, or none.
+    positive_only : bool
+        Whether targets must be zero or more.
     fixes_bias : bool
         Whether the bias stays zero: only differences of scores matter.
     """
 
+    parameters: ClassVar[tuple[str, ...]] = ()
+    link: ClassVar[Link] = IDENTITY
     target_dtype: ClassVar[str] = "float"
     spread: ClassVar[str | None] = None
-    gives_probabilities: ClassVar[bool] = False
+    positive_only: ClassVar[bool] = False
     fixes_bias: ClassVar[bool] = False
 
     def check_target(self, target: np.ndarray) -> None:
@@ -48,10 +57,6 @@ class Loss:
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The best constant scores, shape (C,): where the bias starts."""
         raise AssertionError("defined by each loss")
-
-    def link(self, scores: np.ndarray) -> np.ndarray:
-        """From float64 raw scores (n, C) to predictions or probabilities."""
-        return scores
 
 
 class ElementwiseLoss(Loss):

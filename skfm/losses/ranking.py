@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..data.queries import Queries, discounts, mean_ndcg
 from .base import Loss
+from .registry import register
 
 
 class Pairs(NamedTuple):
@@ -27,7 +28,7 @@ class Pairs(NamedTuple):
 
 
 class RankingLoss(Loss):
-    """What the losses of rankers share.
+    """The base class of rankers' losses.
 
     Parameters
     ----------
@@ -35,7 +36,9 @@ class RankingLoss(Loss):
         Ranks that count in the NDCG of held-out rows.
     """
 
+    parameters: ClassVar[tuple[str, ...]] = ("ndcg_at",)
     fixes_bias: ClassVar[bool] = True
+    positive_only: ClassVar[bool] = True
 
     def __init__(self, ndcg_at: int | None) -> None:
         self.ndcg_at = ndcg_at
@@ -103,6 +106,7 @@ class RankingLoss(Loss):
         return mean_ndcg(scores[:, 0], target, query, weight, self.ndcg_at)
 
 
+@register("pairwise", "relevance")
 class PairwiseLoss(RankingLoss):
     """Mean of log(1 + exp(-(s_i - s_j))) over pairs where i is more relevant than j.
 
@@ -116,6 +120,8 @@ class PairwiseLoss(RankingLoss):
         drawn evenly, other ones in each batch.
     ndcg_at : int or None
     """
+
+    parameters: ClassVar[tuple[str, ...]] = ("n_pairs", "ndcg_at")
 
     def __init__(self, n_pairs: int, ndcg_at: int | None) -> None:
         super().__init__(ndcg_at)
@@ -142,6 +148,7 @@ class PairwiseLoss(RankingLoss):
         return scores.new_ones(())
 
 
+@register("lambda", "relevance")
 class LambdaLoss(PairwiseLoss):
     """The pairwise loss, a pair weighed by what exchanging its rows changes in NDCG.
 
@@ -167,6 +174,7 @@ class LambdaLoss(PairwiseLoss):
         return gain * (discount[better] - discount[worse]).abs()
 
 
+@register("listwise", "relevance")
 class ListwiseLoss(RankingLoss):
     """-sum_i p_i log softmax(s)_i over the rows of a query, p_i = y_i / sum_j y_j.
 

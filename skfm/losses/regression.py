@@ -2,8 +2,8 @@
 
 - the identity, for y that is standardised before it is learnt: `SquaredError`,
   `AbsoluteError`, `Huber`, `Quantile`;
-- the logarithm, for y as it is: `Tweedie` and with it Poisson and Gamma, half the
-  deviance up to a term of y alone.
+- the logarithm, for y as it is: `Tweedie` and with it `Poisson` and `Gamma`, half
+  the deviance up to a term of y alone.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .base import ElementwiseLoss, weighted_quantile
+from .links import LOG, Link
+from .registry import register
 
 
+@register("squared_error", "numbers")
 class SquaredError(ElementwiseLoss):
     """Half the squared error, averaged over the outputs."""
 
@@ -31,6 +34,7 @@ class SquaredError(ElementwiseLoss):
         return np.atleast_1d(np.average(target, axis=0, weights=weight))
 
 
+@register("absolute_error", "numbers")
 class AbsoluteError(ElementwiseLoss):
     """|y - s|."""
 
@@ -43,6 +47,7 @@ class AbsoluteError(ElementwiseLoss):
         return weighted_quantile(target.reshape(len(target), -1), weight, 0.5)
 
 
+@register("huber", "numbers")
 class Huber(ElementwiseLoss):
     """(y - s)^2 / 2 up to a distance of epsilon, from there on linear.
 
@@ -52,6 +57,7 @@ class Huber(ElementwiseLoss):
         In units of the standardised target.
     """
 
+    parameters: ClassVar[tuple[str, ...]] = ("epsilon",)
     spread: ClassVar[str | None] = "median"
 
     def __init__(self, epsilon: float) -> None:
@@ -73,6 +79,7 @@ class Huber(ElementwiseLoss):
         return float(brentq(slope, y.min(), y.max(), xtol=1e-13))
 
 
+@register("quantile", "numbers")
 class Quantile(ElementwiseLoss):
     """quantile (y - s) above s and (1 - quantile) (s - y) below: the pinball loss.
 
@@ -82,6 +89,7 @@ class Quantile(ElementwiseLoss):
         Between 0 and 1.
     """
 
+    parameters: ClassVar[tuple[str, ...]] = ("quantile",)
     spread: ClassVar[str | None] = "median"
 
     def __init__(self, quantile: float) -> None:
@@ -96,6 +104,7 @@ class Quantile(ElementwiseLoss):
         return weighted_quantile(columns, weight, self.quantile)
 
 
+@register("tweedie", "numbers")
 class Tweedie(ElementwiseLoss):
     """exp((2 - p) s) / (2 - p) - y exp((1 - p) s) / (1 - p), where the link is the log.
 
@@ -106,6 +115,10 @@ class Tweedie(ElementwiseLoss):
         them y has a mass at zero and is continuous above; y must be above zero from 2
         on.
     """
+
+    parameters: ClassVar[tuple[str, ...]] = ("power",)
+    link: ClassVar[Link] = LOG
+    positive_only: ClassVar[bool] = True
 
     def __init__(self, power: float) -> None:
         self.power = power
@@ -126,8 +139,7 @@ class Tweedie(ElementwiseLoss):
             )
 
     def _name(self) -> str:
-        names: dict[float, str] = {1: "loss='poisson'", 2: "loss='gamma'"}
-        return names.get(self.power, f"loss='tweedie' with power={self.power}")
+        return f"loss='tweedie' with power={self.power}"
 
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
         mean_part = _power(scores, 2 - self.power)
@@ -138,8 +150,31 @@ class Tweedie(ElementwiseLoss):
         # Rows of weight may all be zero though others are not.
         return np.log(np.maximum(mean, np.finfo(np.float64).eps))
 
-    def link(self, scores: np.ndarray) -> np.ndarray:
-        return np.exp(scores)
+
+@register("poisson", "numbers")
+class Poisson(Tweedie):
+    """exp(s) - y s, half the deviance of counts: `Tweedie` of power 1."""
+
+    parameters: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def _name(self) -> str:
+        return "loss='poisson'"
+
+
+@register("gamma", "numbers")
+class Gamma(Tweedie):
+    """s + y exp(-s), half the deviance of amounts: `Tweedie` of power 2."""
+
+    parameters: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def _name(self) -> str:
+        return "loss='gamma'"
 
 
 def _power(scores: Tensor, p: float) -> Tensor:

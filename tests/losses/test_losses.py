@@ -54,7 +54,7 @@ def test_loss_of_each_row(loss, target, n_outputs):
 def test_mean_loss_is_the_log_loss_of_the_link(name):
     loss, target, n_outputs = CASES[name]
     scores = random_scores(n_outputs)
-    expected = log_loss(target, loss.link(scores))
+    expected = log_loss(target, loss.link.numpy(scores))
     assert values(loss, scores, target).mean() == pytest.approx(expected, rel=1e-12)
 
 
@@ -62,7 +62,7 @@ def test_mean_loss_is_the_log_loss_of_the_link(name):
 def test_mean_loss_is_half_the_mean_squared_error_of_the_link(name):
     loss, target, n_outputs = CASES[name]
     scores = random_scores(n_outputs)
-    expected = mean_squared_error(target, loss.link(scores)) / 2
+    expected = mean_squared_error(target, loss.link.numpy(scores)) / 2
     assert values(loss, scores, target).mean() == pytest.approx(expected, rel=1e-12)
 
 
@@ -122,7 +122,7 @@ def test_multinomial_baseline_is_centred():
 def test_baseline_of_a_class_without_rows_is_finite(loss, target, n_outputs):
     baseline = loss.baseline(target, np.ones(5))
     assert np.isfinite(baseline).all()
-    share = loss.link(baseline[None])[0]
+    share = loss.link.numpy(baseline[None])[0]
     present = [np.mean(target == c) for c in range(len(share))]
     np.testing.assert_allclose(share, present, atol=1e-12)
 
@@ -138,7 +138,7 @@ def scores_up_to_ten_thousand(n_outputs):
 def test_link_gives_probabilities_with_finite_logarithms(loss, n_outputs):
     @given(scores_up_to_ten_thousand(n_outputs))
     def check(scores):
-        p = loss.link(scores)
+        p = loss.link.numpy(scores)
         assert p.shape == (len(scores), max(2, n_outputs))
         assert (p > 0).all()
         assert (p < 1).all()
@@ -149,11 +149,11 @@ def test_link_gives_probabilities_with_finite_logarithms(loss, n_outputs):
 
 
 def test_links_at_known_scores():
-    p = BinaryLogLoss().link(np.array([[0.0], [np.log(3)], [-1e4], [1e4]]))
+    p = BinaryLogLoss().link.numpy(np.array([[0.0], [np.log(3)], [-1e4], [1e4]]))
     eps = np.finfo(float).eps
     expected = [[0.5, 0.5], [0.25, 0.75], [1 - eps, eps], [eps, 1 - eps]]
     np.testing.assert_allclose(p, expected, rtol=1e-12)
-    p = MultinomialLogLoss(3).link(np.log([[1.0, 2.0, 5.0]]) + 700)
+    p = MultinomialLogLoss(3).link.numpy(np.log([[1.0, 2.0, 5.0]]) + 700)
     np.testing.assert_allclose(p, [[1 / 8, 2 / 8, 5 / 8]], rtol=1e-12)
 
 

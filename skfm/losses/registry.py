@@ -1,0 +1,76 @@
+"""Losses by their names, which are the choices of the estimators' ``loss``.
+
+A loss is for one kind of targets:
+
+- "numbers", of regressors;
+- "binary", one of two classes, "multiclass", one of more, and "multilabel", an
+  indicator matrix, of classifiers;
+- "relevance", of rankers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from .base import CallableLoss, Loss
+
+_LossClass = TypeVar("_LossClass", bound=type[Loss])
+
+_REGISTRY: dict[tuple[str, str], type[Loss]] = {}
+
+
+def register(name: str, target: str) -> Callable[[_LossClass], _LossClass]:
+    """Make a decorator that registers a class under a name for a kind of targets."""
+
+    def add(cls: _LossClass) -> _LossClass:
+        if (name, target) in _REGISTRY:
+            raise ValueError(f"loss={name!r} for {target} targets exists already.")
+        _REGISTRY[name, target] = cls
+        return cls
+
+    return add
+
+
+def loss_names(
+    target: str, where: Callable[[type[Loss]], bool] = lambda cls: True
+) -> list[str]:
+    """Names of the losses for a kind of targets, of those classes that pass ``where``.
+
+    They come in the order of their definition.
+    """
+    return [
+        name for (name, kind), cls in _REGISTRY.items() if kind == target and where(cls)
+    ]
+
+
+def loss_class(loss: str | Callable[..., Any], target: str) -> type[Loss]:
+    """Class of the loss that an estimator's ``loss`` asks for."""
+    return _REGISTRY[loss, target] if isinstance(loss, str) else CallableLoss
+
+
+def make_loss(
+    loss: str | Callable[..., Any],
+    target: str,
+    n_outputs: int,
+    parameters: Mapping[str, Any] | None = None,
+) -> Loss:
+    """Make the loss that an estimator's ``loss`` asks for.
+
+    Parameters
+    ----------
+    loss : str or callable
+        A registered name, or a function: see `CallableLoss`.
+    target : str
+        Kind of the targets.
+    n_outputs : int
+        Columns of the raw scores.
+    parameters : mapping, default=None
+        Hyper-parameters by name, of which the loss takes its own.
+    """
+    if not isinstance(loss, str):
+        dtype = "int" if target == "multiclass" else "float"
+        return CallableLoss(loss, n_outputs, dtype)
+    cls = loss_class(loss, target)
+    known = {**(parameters or {}), "n_outputs": n_outputs}
+    return cls(**{name: known[name] for name in cls.parameters})
