@@ -42,9 +42,10 @@ def add_outputs(model: Any, estimator: Any) -> None:
     if not hasattr(estimator, "y_scale_"):
         nodes.output("scores", np.dtype(np.float32), n_outputs)
         return
+    predictions = estimator._make_loss().link.onnx(nodes, "scores")
     scale = nodes.constant("y_scale", estimator.y_scale_.astype(np.float32))
     shift = nodes.constant("y_mean", estimator.y_mean_.astype(np.float32))
-    nodes.node("Mul", ["scores", scale], "scaled")
+    nodes.node("Mul", [predictions, scale], "scaled")
     nodes.node("Add", ["scaled", shift], "variable")
     nodes.output("variable", np.dtype(np.float32), n_outputs)
 
@@ -68,25 +69,12 @@ def _add_classes(nodes: _Nodes, estimator: Any, n_outputs: int) -> None:
     else:
         nodes.node("Identity", [chosen], "label")
         nodes.output("label", np.dtype(np.int64), n_outputs)
-    if hasattr(estimator, "predict_proba"):
-        _add_probabilities(nodes, n_outputs, exclusive)
-    else:
+    link = estimator._make_loss().link
+    if not link.gives_probabilities:
         nodes.output("scores", np.dtype(np.float32), n_outputs)
-
-
-def _add_probabilities(nodes: _Nodes, n_outputs: int, exclusive: bool) -> None:
-    width = n_outputs
-    if n_outputs > 1 and exclusive:
-        nodes.node("Softmax", ["scores"], "probabilities", axis=1)
-    elif not exclusive:
-        nodes.node("Sigmoid", ["scores"], "probabilities")
-    else:
-        width = 2
-        second = nodes.node("Sigmoid", ["scores"], "second")
-        nodes.node("Neg", ["scores"], "against")
-        first = nodes.node("Sigmoid", ["against"], "first")
-        nodes.node("Concat", [first, second], "probabilities", axis=1)
-    nodes.output("probabilities", np.dtype(np.float32), width)
+        return
+    nodes.node("Identity", [link.onnx(nodes, "scores")], "probabilities")
+    nodes.output("probabilities", np.dtype(np.float32), link.n_columns(n_outputs))
 
 
 def _label_array(classes: np.ndarray) -> np.ndarray:

@@ -24,7 +24,13 @@ def pipeline_model(pipeline: Pipeline, X: Any) -> bytes:
     # skl2onnx goes by the exact type.
     plain = Pipeline(pipeline.steps)
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else {}
-    graph = skl2onnx.to_onnx(plain, X[:1], options=options, target_opset=OPSET)
+    # A classifier's second output is called "probabilities", unless told otherwise.
+    names = None
+    if options and not hasattr(model, "predict_proba"):
+        names = [("label", None), ("scores", None)]
+    graph = skl2onnx.to_onnx(
+        plain, X[:1], options=options, target_opset=OPSET, final_types=names
+    )
     raw: bytes = graph.SerializeToString()
     return raw
 
@@ -61,7 +67,8 @@ def _infer_shapes(operator: Any) -> None:
     if hasattr(model, "classes_"):
         text = model.classes_.dtype.kind in "OU"
         outputs[0].type = (StringTensorType if text else Int64TensorType)([None])
-        outputs[1].type = FloatTensorType([None, max(2, n_outputs)])
+        n_columns = model._make_loss().link.n_columns(n_outputs)
+        outputs[1].type = FloatTensorType([None, n_columns])
     else:
         outputs[0].type = FloatTensorType([None, n_outputs])
 

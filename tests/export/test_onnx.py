@@ -10,10 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skfm
+from skfm.losses import loss_names
 
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -35,6 +36,9 @@ MORE = {
     skfm.FMClassifier: [{"field_pooling": "mean", "fields": (4, 8)}],
     skfm.AFMClassifier: [{"field_pooling": "mean", "fields": (4, 8)}],
 }
+
+
+FRAME = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
 
 
 def padded(rows, width=None):
@@ -63,6 +67,12 @@ def assert_same(model, run, inputs, rows):
         (scores,) = found.values()
         expected = np.reshape(model.predict(rows), (rows.shape[0], -1))
         assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
+        return
+    if not hasattr(model, "predict_proba"):
+        expected = model.decision_function(rows)
+        scores = found["scores"]
+        assert_allclose(scores, expected.reshape(scores.shape), rtol=1e-5, atol=1e-5)
+        assert_array_equal(found["label"], model.predict(rows))
         return
     assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-5)
     sure = np.max(found["probabilities"], axis=1) > 0.5 + 1e-5
@@ -102,7 +112,38 @@ def test_bfloat16_is_exported_in_float32(tmp_path):
     assert_allclose(found, model.predict(VALUES), rtol=1e-5, atol=1e-5)
 
 
-def test_rankers(tmp_path):
+COUNTS = CELLS[:, 0] + 2.0 * CELLS[:, 1]
+INDICATORS = np.column_stack([LABELS, CELLS[:, 0] % 2, CELLS[:, 1] == 2])
+#: Targets that every loss of the kind is defined for.
+OF_KIND = {
+    "numbers": (skfm.FMRegressor, COUNTS + 1),
+    "binary": (skfm.FMClassifier, LABELS),
+    "multiclass": (skfm.FMClassifier, CELLS[:, 2]),
+    "multilabel": (skfm.FMClassifier, INDICATORS),
+    "relevance": (skfm.FMRanker, LABELS),
+}
+LOSSES = [(kind, name) for kind in OF_KIND for name in loss_names(kind)]
+
+
+@pytest.mark.parametrize(("kind", "loss"), LOSSES)
+@pytest.mark.parametrize("piped", [False, True])
+def test_every_loss(kind, loss, piped, tmp_path):
+    cls, y = OF_KIND[kind]
+    queries = {"qid": np.arange(len(y)) // 6} if kind == "relevance" else {}
+    model = make(cls, loss=loss, max_iter=20, dtype="float32")
+    if piped:
+        encode = OneHotEncoder().fit(FRAME)
+        model.fit(encode.transform(FRAME), y, **queries)
+        model, rows = Pipeline([("encode", encode), ("model", model)]), FRAME
+        run = session(model, tmp_path, X=FRAME)
+        inputs = {name: FRAME[[name]].to_numpy(object) for name in FRAME}
+    else:
+        model.fit(X, y, **queries)
+        run, inputs, rows = session(model, tmp_path), padded(X), X
+    assert_same(model, run, inputs, rows)
+
+
+def test_rankers_give_scores(tmp_path):
     model = fit(skfm.DeepFMRanker, X)
     run = session(model, tmp_path)
     assert [o.name for o in run.get_outputs()] == ["scores"]
@@ -126,8 +167,7 @@ def test_labels(kind, tmp_path):
 
 
 def test_indicators_and_losses_without_probabilities(tmp_path):
-    several = np.column_stack([LABELS, CELLS[:, 0] % 2, CELLS[:, 1] == 2])
-    model = make(skfm.NFMClassifier, max_iter=20).fit(X, several)
+    model = make(skfm.NFMClassifier, max_iter=20).fit(X, INDICATORS)
     run = session(model, tmp_path)
     label, probabilities = run.run(None, padded(X))
     assert_array_equal(label, model.predict(X))
@@ -144,9 +184,6 @@ def test_several_outputs(tmp_path):
     y = np.column_stack([LABELS * 100.0 + 5000, CELLS[:, 0]])
     model = make(skfm.XDeepFMRegressor, fields=(4, 5, 3)).fit(X, y)
     assert_same(model, session(model, tmp_path), padded(X), X)
-
-
-FRAME = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
 
 
 class TestPipelines:
