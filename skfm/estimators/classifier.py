@@ -13,9 +13,10 @@ from sklearn.utils.metaestimators import available_if
 from .. import losses
 from .._sklearn import StrOptions, fit_context
 from .base import BaseModel
+from .fitted import FittedTarget
 from .labels import encode_indicator, encode_labels, read_labels, weigh_classes
 from .params import param
-from .tasks import ONE_PASS, FittedTarget
+from .run import ONE_PASS
 
 
 def _gives_probabilities(model: Classifier) -> bool:

@@ -112,3 +112,16 @@ class Fitted:
     def factors_(self) -> np.ndarray:
         """Embeddings of the columns, (n_columns, n_factors)."""
         return np.array(self.network_.factors.cpu().numpy())
+
+
+class FittedTarget:
+    """Types of the attributes that the tasks set."""
+
+    classes_: np.ndarray
+    _class_weights: np.ndarray | None
+    _multilabel: bool
+    _sparse_labels: bool
+    y_mean_: np.ndarray
+    y_scale_: np.ndarray
+    #: What raw scores mean: equal in two models whose bias can be exchanged.
+    _score_kind: tuple[Any, ...]

@@ -11,10 +11,11 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.queries import mean_ndcg
-from .base import BaseModel, Run
+from .base import BaseModel
 from .checks import check_weights
+from .fitted import FittedTarget
 from .params import param
-from .tasks import ONE_PASS, FittedTarget
+from .run import ONE_PASS, Run
 
 
 class Ranker(FittedTarget, BaseModel):

@@ -13,8 +13,9 @@ from sklearn.base import RegressorMixin
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
 from .base import BaseModel
+from .fitted import FittedTarget
 from .params import param
-from .tasks import ONE_PASS, FittedTarget
+from .run import ONE_PASS
 
 #: A normal distribution's standard deviation, in median absolute deviations.
 _PER_MAD = 1.482602218505602

@@ -18,6 +18,23 @@ from .fitted import Fitted
 from .optimization import OptimizationParameters
 from .tables import check_numbers, new_codec, table_fields, wants_encoding
 
+#: Attributes that `_check_data` sets: what was learnt of X, and of the target.
+_INPUT_ATTRIBUTES = (
+    "_codec",
+    "_mean_fields",
+    "fields_",
+    "field_names_",
+    "n_features_in_",
+    "feature_names_in_",
+    "classes_",
+    "_class_weights",
+    "_multilabel",
+    "_sparse_labels",
+    "y_mean_",
+    "y_scale_",
+    "_score_kind",
+)
+
 
 class Data(NamedTuple):
     """Checked input: canonical X, encoded target, weights of the loss, queries."""
@@ -50,6 +67,12 @@ class Inputs(Fitted, OptimizationParameters):
     def _check_queries(self, qid: Any, n_rows: int, name: str) -> np.ndarray | None:
         """Number of the query of each row, where the task ranks."""
         return None
+
+    def _share_input(self, other: Inputs) -> None:
+        """Take the encoding of X and of the target that ``other`` has learnt."""
+        for name in _INPUT_ATTRIBUTES:
+            if name in vars(other):
+                self.__dict__[name] = vars(other)[name]
 
     def _check_data(
         self,

@@ -8,19 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..estimators.base import BaseModel, Run
+from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
 from ..estimators.hyperparameters import MLPParameters
 from ..estimators.init_from import check_pretrained
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
+from ..estimators.run import Run
+from ..estimators.stochastic import StochasticFit
 from ..estimators.validation import Data
 from ..nn.factorization import FMNetwork
 from ..nn.layers import MLP
 from ..nn.network import Network, Shape
 from ..sparse import Lookup
-from ..training.callbacks import Unwatched
-from ..training.trainer import Trainer
+from ..training.solver import Unwatched
 
 
 class FNNNetwork(Network):
@@ -102,31 +103,26 @@ class _FNN(MLPParameters, BaseModel):
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
         return self._mlp_options(full_batch)
 
-    def _make_trainer(
-        self, data: Data, held_out: Data | None, run: Run, resume: bool, seed: int
-    ) -> Trainer:
+    def _make_fit(
+        self, data: Data, held_out: Data | None, run: Run, *, resume: bool, seed: int
+    ) -> StochasticFit:
         if not resume:
             given = check_pretrained(self, data.X.shape[1])
             self.fm_ = given or self._fit_fm(data, held_out, run, seed)
-        return super()._make_trainer(data, held_out, run, resume, seed)
+        return StochasticFit(
+            self, data, held_out, run, resume=resume, seed=seed, source=self.fm_
+        )
 
     def _fit_fm(self, data: Data, held_out: Data | None, run: Run, seed: int) -> Any:
-        """The first stage; the same seed holds out the same rows as the second."""
+        """Fit the first stage; the same seed holds out the same rows as the second."""
         names = self._fm_class().get_params(deep=False)
         fm = self._fm_class(**{name: getattr(self, name) for name in names})
-        fm.set_params(freeze=False)
-        learned = {k: v for k, v in vars(self).items() if k not in self.get_params()}
-        # scikit-learn's context is that of the fit of both.
-        apart = {"fm_", "_callback_fit_ctx"}
-        fm.__dict__.update({k: v for k, v in learned.items() if k not in apart})
+        fm.set_params(freeze=False, init_from=None)
+        fm._share_input(self)
         run = run._replace(warm=False, keep_optimizer=False)
-        trainer = fm._make_trainer(data, held_out, run, False, seed)
-        trainer.run(Unwatched())
-        fm._keep(trainer, run, False)
+        fit = StochasticFit(fm, data, held_out, run, resume=False, seed=seed)
+        fm._keep(fit, fit.solve(Unwatched()), resume=False)
         return fm
-
-    def _pretrained(self, n_columns: int) -> Any:
-        return self.fm_
 
 
 class FNNClassifier(Classifier, _FNN):

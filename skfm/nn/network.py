@@ -81,10 +81,6 @@ class Network(nn.Module):
         #: Columns (a mask) whose linear weights, or whose factors, stay zero.
         self.without_linear: np.ndarray | None = None
         self.without_factors: np.ndarray | None = None
-        #: Whether training leaves the factors of all columns as they are.
-        self.frozen = False
-        #: Whether training leaves the bias as it is.
-        self.fixed_bias = False
         self.table = EmbeddingTable(
             shape.n_columns,
             shape.n_outputs if self.has_linear else 0,
@@ -260,7 +256,7 @@ class Network(nn.Module):
         scores = self.interaction(lookup)
         if self.has_linear:
             scores = scores + lookup.linear
-        return scores + (self.bias.detach() if self.fixed_bias else self.bias)
+        return scores + self.bias
 
     def parts(self, batch: Batch | DeviceBatch, n: int) -> list[tuple[int, int]]:
         """Rows of a batch in ``n`` equal parts, or more where memory asks for it."""

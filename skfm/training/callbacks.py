@@ -1,28 +1,31 @@
-"""scikit-learn's callbacks around every epoch of a fit."""
+"""scikit-learn's callbacks around every iteration of a fit."""
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from typing import Any
 
-from .trainer import Trainer
+from .solver import History, Progress
 
 
-class EpochCallbacks:
-    """Opens a callback context per epoch, and prints one line of it if asked.
+class CallbackMonitor:
+    """Monitor that opens a callback context per iteration, and prints a line if asked.
 
     Parameters
     ----------
     estimator : estimator
         Being fitted; ``estimator.verbose`` asks for the line.
     context : sklearn.callback.CallbackContext
-        Of the whole fit.
+        Context of the whole fit.
     data : dict
-        What every hook is offered: X, y and metadata.
-    history : callable
-        From the trainer to the fitted attributes that tell of its epochs.
+        X, y and metadata, which every hook is offered.
+    attributes : callable
+        Turns a `History` into the fitted attributes that tell of it.
+    rescue : callable
+        Called with the state after the last full iteration of a run that fails.
+    task_name : str, default="epoch"
+        Name of an iteration.
     """
 
     def __init__(
@@ -30,48 +33,44 @@ class EpochCallbacks:
         estimator: Any,
         context: Any,
         data: dict[str, Any],
-        history: Callable[[Trainer], dict[str, Any]],
+        *,
+        attributes: Callable[[History], dict[str, Any]],
+        rescue: Callable[[Any], None],
+        task_name: str = "epoch",
     ) -> None:
         self.estimator, self.context, self.data = estimator, context, data
-        self.history = history
-        self._epoch: Any = None
+        self.attributes, self.rescue = attributes, rescue
+        self.task_name = task_name
+        self._iteration: Any = None
         self._started = 0.0
 
-    def begin_epoch(self) -> None:
+    def begin_iteration(self) -> None:
+        """Open the context of an iteration."""
         self._started = time.perf_counter()
-        self._epoch = self.context.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        self._iteration = self.context.subcontext(task_name=self.task_name)
+        self._iteration.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def end_epoch(self, trainer: Trainer) -> bool:
+    def end_iteration(self, progress: Progress) -> bool:
+        """Close it; True where a callback wants the run to stop."""
         if self.estimator.verbose:
-            print(self._line(trainer), flush=True)
-        stop: bool = self._epoch.call_on_fit_task_end(
+            print(self._line(progress), flush=True)
+        stop: bool = self._iteration.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
             reconstruction_attributes=lambda: {
-                **self.history(trainer),
-                "network_": copy.deepcopy(trainer.network),
+                **self.attributes(progress.history),
+                **progress.attributes(),
             },
         )
         return stop
 
-    def _line(self, trainer: Trainer) -> str:
-        history = trainer.history
-        epoch, of = len(history.loss_curve), trainer.settings.max_iter
+    def _line(self, progress: Progress) -> str:
+        history, of = progress.history, progress.max_iter
+        done = len(history.loss_curve)
         seconds = time.perf_counter() - self._started
-        line = f"epoch {epoch:>{len(str(of))}}/{of}  loss {history.loss_curve[-1]:.5f}"
+        line = f"{self.task_name} {done:>{len(str(of))}}/{of}"
+        line += f"  loss {history.loss_curve[-1]:.5f}"
         if history.validation_scores:
             line += f"  validation score {history.validation_scores[-1]:.5f}"
-        line += f"  {len(trainer.train) / max(seconds, 1e-9):,.0f} rows/s"
-        return line + f"  at most {seconds * (of - epoch):.0f} s left"
-
-
-class Unwatched:
-    """Watches a run that callbacks do not follow, and does nothing."""
-
-    def begin_epoch(self) -> None:
-        """Do nothing."""
-
-    def end_epoch(self, trainer: Trainer) -> bool:
-        """Go on."""
-        return False
+        line += f"  {progress.n_rows / max(seconds, 1e-9):,.0f} rows/s"
+        return line + f"  at most {seconds * (of - done):.0f} s left"

@@ -47,6 +47,8 @@ class Settings:
     l1_ratio_linear: float = 0.0
     l1_ratio_factors: float = 0.0
     clip_norm: float | None = None
+    freeze: bool = False
+    init_scale: float = 0.05
     learning_rate_schedule: str = "constant"
     warmup_epochs: float = 0.0
 
@@ -93,7 +95,7 @@ class Learner:
         self.table_optimizer = self._make_table_optimizer()
         self._fixed = FixedColumns(network)
         # The linear part of the table where its factors are frozen.
-        self._linear_part = network.table.linear_part() if network.frozen else None
+        self._linear_part = network.table.linear_part() if settings.freeze else None
         self.dense_optimizer = DenseAdam(
             network.parameters(),
             settings.network_learning_rate,
@@ -111,7 +113,8 @@ class Learner:
         # One draw, so that rows are shuffled alike on all devices.
         seed = int(rng.integers(2**62))
         self.replicas = [
-            Replica(network, gradient, seed + i) for i, gradient in enumerate(gradients)
+            Replica(network, gradient, seed + i, fixed_bias=loss.fixes_bias)
+            for i, gradient in enumerate(gradients)
         ]
         self._norms = Norms(network, self.replicas)
         self._strengths = gradients[0].new_tensor(
@@ -221,7 +224,7 @@ class Learner:
                         lookup = table.look_up(rows, n_threads=threads)
                     else:
                         lookup = pooled.pooled_rows(*parts[i])
-                    lookups[i] = lookup.collect_gradients(frozen=network.frozen)
+                    lookups[i] = lookup.collect_gradients(frozen=settings.freeze)
                     losses[i] = self._part(
                         network, rows, lookup, share[slice(*parts[i])]
                     )

@@ -31,20 +31,31 @@ class Replica:
     gradient : Tensor
         Flat buffer for the gradients, of the size of all parameters.
     seed : int
-        Of the dropout stream.
+        Seed of the dropout stream.
+    fixed_bias : bool, default=False
+        Whether the bias gets no gradient.
     """
 
-    def __init__(self, network: Network, gradient: Tensor, seed: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        gradient: Tensor,
+        seed: int,
+        *,
+        fixed_bias: bool = False,
+    ) -> None:
         self.network: Network = _twin(network)
         self.gradient = gradient
         generator = Generator(device=gradient.device).manual_seed(seed)
         for module in self.network.modules():
             if isinstance(module, Dropout):
                 module.generator = generator
+        self.network.bias.requires_grad_(not fixed_bias)
         start = 0
         for parameter in self.network.parameters():
             stop = start + parameter.numel()
-            parameter.grad = gradient[start:stop].view(parameter.shape)
+            if parameter.requires_grad:
+                parameter.grad = gradient[start:stop].view(parameter.shape)
             start = stop
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,111 +21,16 @@ from ..optim.schedules import Schedule
 from ..runtime.threads import team, torch_threads
 from .learner import Learner, OptimizerState, Settings
 from .loader import Feed
+from .snapshot import Snapshot
+from .solver import History, Monitor, Progress
 
 
-class Monitor(Protocol):
-    """Who watches a fit: called around every epoch."""
-
-    def begin_epoch(self) -> None:
-        """An epoch starts."""
-
-    def end_epoch(self, trainer: Trainer) -> bool:
-        """An epoch has ended; True stops the training."""
-
-
-class Keeper(Protocol):
-    """Who keeps the state of a run on disk: see `skfm.training.checkpoints`."""
-
-    def resume(self, trainer: Trainer) -> None:
-        """Before the first epoch: go on from what was kept, if anything was."""
-
-    def save(self, trainer: Trainer) -> None:
-        """After an epoch that is followed by another."""
-
-    def remove(self) -> None:
-        """After the last epoch."""
-
-
-@dataclass
-class History:
-    """What happened so far, an element per epoch.
+@dataclass(frozen=True)
+class Problem:
+    """Rows and a loss.
 
     Attributes
     ----------
-    loss_curve : list of float
-        Mean training loss, without penalty, as the epoch went.
-    validation_scores : list of float
-        Minus the mean loss on the validation rows after the epoch, or their mean NDCG.
-    best_epoch : int
-        Epochs of this run behind the weights that are kept.
-    """
-
-    loss_curve: list[float] = field(default_factory=list)
-    validation_scores: list[float] = field(default_factory=list)
-    best_epoch: int = 0
-
-
-class Snapshot:
-    """What training changes in place, to go back to.
-
-    Parameters
-    ----------
-    learner : Learner
-    with_optimizers : bool
-        Whether to remember the optimizers' state too.
-    """
-
-    def __init__(self, learner: Learner, *, with_optimizers: bool) -> None:
-        self._learner = learner
-        network = learner.network
-        self._live = [
-            *network.table.weight.tensors(),
-            learner.dense_optimizer.values,
-            *network.buffers(),
-        ]
-        if with_optimizers:
-            self._live += learner.state_tensors()
-        self._saved: list[Tensor] | None = None
-        self.n_steps = learner.n_steps
-
-    def n_bytes(self) -> int:
-        """Memory that remembering takes."""
-        return sum(tensor.nbytes for tensor in self._live)
-
-    def tensors(self) -> list[Tensor]:
-        """What is remembered; nothing at first."""
-        return self._saved or []
-
-    def put(self, tensors: list[Tensor], n_steps: tuple[int, int]) -> None:
-        """Remember this instead of what was taken."""
-        self.n_steps = n_steps
-        for saved, tensor in zip(self.tensors(), tensors, strict=True):
-            saved.copy_(tensor)
-
-    def take(self) -> None:
-        """Remember everything as it is."""
-        self.n_steps = self._learner.n_steps
-        if self._saved is None:
-            self._saved = [torch.empty_like(live) for live in self._live]
-        for saved, live in zip(self._saved, self._live, strict=True):
-            saved.copy_(live)
-
-    def restore(self) -> None:
-        """Go back to what was remembered, if anything was."""
-        if self._saved is None:
-            return
-        self._learner.n_steps = self.n_steps
-        for saved, live in zip(self._saved, self._live, strict=True):
-            live.copy_(saved)
-
-
-class Trainer:
-    """One run over a set of rows.
-
-    Parameters
-    ----------
-    network : Network
-        Initialised; trained in place.
     loss : Loss
     rows : Rows
         With target and weight.
@@ -133,18 +38,51 @@ class Trainer:
         The rows to learn from.
     validation : (Rows, ndarray of int) or None
         The rows to stop early on.
+    """
+
+    loss: Loss
+    rows: Rows
+    train: np.ndarray
+    validation: tuple[Rows, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """A network, trained or about to be.
+
+    Attributes
+    ----------
+    network : Network
+        Trained in place.
+    trained : bool
+        Whether it has been trained before: a run that fails in its first epoch then
+        puts everything back.
+    new_columns : ndarray of bool of shape (n_columns,), or None
+        Columns of a trained network whose factors are still to be drawn.
+    optimizers : OptimizerState or None
+        State of the optimizers of the earlier run, to go on from.
+    history : History
+    """
+
+    network: Network
+    trained: bool = False
+    new_columns: np.ndarray | None = None
+    optimizers: OptimizerState | None = None
+    history: History = field(default_factory=History)
+
+
+class Trainer:
+    """One run over a set of rows.
+
+    Parameters
+    ----------
+    problem : Problem
+    state : State
     settings : Settings
     rng : numpy Generator
-        Shuffles the rows.
-    resume : bool
-        Whether the network has been trained before: interrupted in its first epoch,
-        the run then puts everything back.
+        Shuffles the rows and seeds dropout.
     keep_optimizers : bool
         Whether a later run will go on from the optimizers' state.
-    optimizer_state : OptimizerState or None
-        Of the earlier run, to go on from.
-    checkpoint : Keeper or None
-        Keeps the run's state on disk.
 
     Attributes
     ----------
@@ -153,36 +91,36 @@ class Trainer:
 
     def __init__(
         self,
-        network: Network,
-        loss: Loss,
-        rows: Rows,
-        train: np.ndarray,
-        validation: tuple[Rows, np.ndarray] | None,
+        problem: Problem,
+        state: State,
         settings: Settings,
         rng: np.random.Generator,
         *,
-        resume: bool = False,
         keep_optimizers: bool = False,
-        optimizer_state: OptimizerState | None = None,
-        checkpoint: Keeper | None = None,
     ) -> None:
-        self.network, self.loss, self.settings, self.rng = network, loss, settings, rng
-        self.rows, self.train, self.validation = rows, train, validation
+        self.network, self.loss = state.network, problem.loss
+        self.rows, self.train = problem.rows, problem.train
+        self.validation = problem.validation
+        self.settings, self.rng = settings, rng
         self.history = History()
-        self.checkpoint = checkpoint
+        self._keep_optimizers = keep_optimizers
         # Whether the network has the weights to keep, rather than the snapshot.
         self._best_is_live = False
-        self.learner = Learner(network, loss, settings, rows.mean_length(), rng)
-        if optimizer_state is not None:
-            self.learner.load_optimizers(optimizer_state)
+        self.learner = Learner(
+            self.network, self.loss, settings, self.rows.mean_length(), rng
+        )
+        if state.optimizers is not None:
+            self.learner.load_optimizers(state.optimizers)
         self._snapshot = Snapshot(self.learner, with_optimizers=keep_optimizers)
-        if resume:
+        if state.trained:
             self._snapshot.take()
+        if state.new_columns is not None:
+            self.network.draw_factors(state.new_columns, rng, settings.init_scale)
         reserved = self._snapshot.n_bytes() if settings.max_iter > 1 else 0
-        self._feed = self._validation_feed = Feed(network, rows, reserved)
-        if validation is not None and validation[0] is not rows:
-            self._validation_feed = Feed(network, validation[0], reserved)
-        assert rows.weight is not None
+        self._feed = self._validation_feed = Feed(self.network, self.rows, reserved)
+        if self.validation is not None and self.validation[0] is not self.rows:
+            self._validation_feed = Feed(self.network, self.validation[0], reserved)
+        assert self.rows.weight is not None
         self._shuffle = self._make_shuffle()
         self._schedule = Schedule(
             settings.learning_rate_schedule, settings.warmup_epochs, settings.max_iter
@@ -190,10 +128,34 @@ class Trainer:
         # Epochs before the last change of rates, which is given time to show.
         self._plateau_from = 0
         learnt = torch.from_numpy(self._shuffle.rows)
-        self._mean_weight = float(rows.weight[learnt].mean())
+        self._mean_weight = float(self.rows.weight[learnt].mean())
 
-    def run(self, monitor: Monitor) -> None:
+    def state(self) -> State:
+        """Return the state after the best epoch; call after `run`."""
+        keep = self._keep_optimizers
+        return State(
+            self.network,
+            trained=True,
+            optimizers=self.learner.optimizer_state() if keep else None,
+            history=self.history,
+        )
+
+    def _progress(self) -> Progress:
+        return Progress(
+            self.history,
+            self.settings.max_iter,
+            len(self.train),
+            lambda: {"network_": copy.deepcopy(self.network)},
+        )
+
+    def run(self, monitor: Monitor, save: Callable[[], None] = lambda: None) -> None:
         """Train, then go back to the best epoch's weights.
+
+        Parameters
+        ----------
+        monitor : Monitor
+        save : callable
+            Called after an epoch that is followed by another.
 
         Raises
         ------
@@ -201,21 +163,17 @@ class Trainer:
             If the loss became NaN or infinite. After this, as after an interruption,
             the network is as it was at the end of the last full (or best) epoch.
         """
-        if self.checkpoint is not None:
-            self.checkpoint.resume(self)
         try:
             with torch_threads(1), team(self.settings.n_threads):
-                self._run_epochs(monitor)
+                self._run_epochs(monitor, save)
         finally:
             if not self._best_is_live:
                 self._snapshot.restore()
             self.network.eval()
-        if self.checkpoint is not None:
-            self.checkpoint.remove()
 
-    def _run_epochs(self, monitor: Monitor) -> None:
+    def _run_epochs(self, monitor: Monitor, save: Callable[[], None]) -> None:
         for epoch in range(len(self.history.loss_curve), self.settings.max_iter):
-            monitor.begin_epoch()
+            monitor.begin_iteration()
             self._best_is_live = False
             last = epoch + 1 == self.settings.max_iter
             self._record(self._epoch(epoch), last)
@@ -224,10 +182,10 @@ class Trainer:
                 if not last:
                     self._snapshot.take()
                 self._best_is_live = True
-            if monitor.end_epoch(self) or self._should_stop():
+            if monitor.end_iteration(self._progress()) or self._should_stop():
                 return
-            if self.checkpoint is not None and not last:
-                self.checkpoint.save(self)
+            if not last:
+                save()
 
     def progress(self) -> list[int]:
         """How far the run is, beside its history: what `go_on` takes."""

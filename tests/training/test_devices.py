@@ -49,9 +49,9 @@ def place(request, in_torch, monkeypatch):
 def _count(monkeypatch, owner, name, counts, key):
     original = getattr(owner, name)
 
-    def counted(*args):
+    def counted(*args, **options):
         counts[key] += 1
-        return original(*args)
+        return original(*args, **options)
 
     monkeypatch.setattr(owner, name, counted)
 

@@ -1,0 +1,202 @@
+"""Fits by the stochastic solver: from checked data to a trained network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.rows import Rows
+from ..data.statistics import ColumnStatistics, column_statistics
+from ..losses import Loss, as_target
+from ..nn.network import DTYPES, Network, Shape
+from ..optim import n_tables
+from ..runtime.threads import resolve_n_jobs
+from ..training.checkpoints import open_checkpoint
+from ..training.learner import Settings
+from ..training.solver import Monitor
+from ..training.stochastic import StochasticSolver
+from ..training.trainer import Problem, State
+from . import defaults
+from .init_from import same_target
+from .run import Run
+from .validation import Data
+
+#: Parameters that go to the training loop as they are.
+_SETTINGS = (
+    "optimizer",
+    "network_learning_rate",
+    "alpha_linear",
+    "alpha_factors",
+    "alpha",
+    "n_iter_no_change",
+    "tol",
+    "momentum",
+    "l1_ratio_linear",
+    "l1_ratio_factors",
+    "clip_norm",
+    "freeze",
+    "init_scale",
+)
+
+
+class StochasticFit:
+    """One fit of an estimator by the stochastic solver.
+
+    Parameters
+    ----------
+    model : estimator
+        Knows its fields and the encoding of its target; only read.
+    data : Data
+    held_out : Data or None
+        Rows to stop early on.
+    run : Run
+    resume : bool
+        Whether to go on from the weights of ``model``.
+    seed : int
+    source : estimator or None
+        Fitted model to start from, checked.
+    """
+
+    name = "sgd"
+    iteration = "epoch"
+
+    def __init__(
+        self,
+        model: Any,
+        data: Data,
+        held_out: Data | None,
+        run: Run,
+        *,
+        resume: bool,
+        seed: int,
+        source: Any = None,
+    ) -> None:
+        self._model, self._run, self._source = model, run, source
+        rng = np.random.default_rng(seed)
+        n_rows = data.X.shape[0]
+        stop = defaults.early_stopping(
+            run.early_stopping, n_rows, given=held_out is not None
+        )
+        train, rest = np.arange(n_rows), None
+        if stop and held_out is None:
+            train, rest = defaults.hold_out(
+                data.weight,
+                model.validation_fraction,
+                model._labels(data.target),
+                rng,
+                data.query,
+            )
+        loss, settings = model._make_loss(), self._settings(data, len(train), stop)
+        if resume:
+            dtype = model.network_.shape.dtype
+        else:
+            dtype = defaults.dtype(model.dtype, data.X)
+        rows = self._rows(data, loss, dtype)
+        validation = None if rest is None else (rows, rest)
+        if held_out is not None:
+            given = self._rows(held_out, loss, dtype)
+            validation = given, np.arange(len(given))
+        self._problem = Problem(loss, rows, train, validation)
+        self._solver = StochasticSolver(
+            settings,
+            rng,
+            keep_optimizers=run.keep_optimizer,
+            checkpoint=open_checkpoint(model, run.max_iter),
+        )
+        self._statistics = ColumnStatistics(0, np.zeros(rows.n_columns, np.int64))
+        self._state = self._go_on() if resume else self._start(data, dtype)
+
+    def solve(self, monitor: Monitor) -> State:
+        """Train."""
+        return self._solver.solve(self._problem, self._state, monitor)
+
+    def attributes(self, state: State) -> dict[str, Any]:
+        """Fitted attributes that a state comes to, beside those of its history."""
+        return {
+            "network_": state.network,
+            "_optimizer_state": state.optimizers,
+            "_column_statistics": self._statistics,
+        }
+
+    def _settings(self, data: Data, n_train: int, stop: bool) -> Settings:
+        model, scheduled = self._model, not self._run.one_pass
+        schedule = model.learning_rate_schedule if scheduled else "constant"
+        return Settings(
+            max_iter=self._run.max_iter,
+            batch_size=defaults.batch_size(model.batch_size, n_train),
+            early_stopping=stop,
+            learning_rate=defaults.learning_rate(
+                model.learning_rate,
+                model.optimizer,
+                data.X.shape[0],
+                ranked=data.query is not None,
+            ),
+            n_threads=resolve_n_jobs(model.n_jobs),
+            learning_rate_schedule=schedule,
+            warmup_epochs=model.warmup_epochs if scheduled else 0.0,
+            **{name: getattr(model, name) for name in _SETTINGS},
+        )
+
+    def _rows(self, data: Data, loss: Loss, dtype: str) -> Rows:
+        return Rows(
+            data.X,
+            dtype,
+            as_target(loss, data.target, DTYPES[dtype]),
+            # Scaled in float64: only the ratios of weights matter.
+            torch.from_numpy(data.weight / data.weight.mean()).to(DTYPES[dtype]),
+            mean_fields=self._model._mean_fields,
+            query=data.query,
+        )
+
+    def _n_tables(self) -> int:
+        return n_tables(self._model.optimizer, self._run.max_iter)
+
+    def _go_on(self) -> State:
+        """State of the estimator's network, which has been trained before."""
+        model, rows, train = self._model, self._problem.rows, self._problem.train
+        device = defaults.device(model.device)
+        network = model.network_.on(device, self._n_tables())
+        network.check_memory(rows.longest())
+        found = column_statistics(rows, train, network.prepare)
+        new = found.seen & ~model._column_statistics.seen
+        self._statistics = model._column_statistics + found
+        return State(network, True, new, model._optimizer_state)
+
+    def _start(self, data: Data, dtype: str) -> State:
+        """State of a new network; columns without training entries have zeros."""
+        model, rows, train = self._model, self._problem.rows, self._problem.train
+        shape = Shape(
+            n_columns=rows.n_columns,
+            n_factors=model.n_factors,
+            n_outputs=model._n_outputs(),
+            fields=model.fields_,
+            mean_pairs=rows.mean_pairs(train),
+            dtype=dtype,
+            device=defaults.device(model.device),
+        )
+        full_batch = self._solver.settings.batch_size >= len(train)
+        options = model._network_options(full_batch=full_batch)
+        model._network_class.check_table(shape, self._n_tables())
+        network = model._network_class.build(shape, **options)
+        network.check_memory(rows.longest())
+        self._statistics = column_statistics(rows, train, network.prepare)
+        # Frozen at random, columns that a pretrained model does not know are noise.
+        unknown = model.freeze and model.init_from is not None
+        drawn = self._statistics.seen & (not unknown)
+        network.initialize(drawn, self._solver.rng, model.init_scale)
+        network.set_bias(
+            self._problem.loss.baseline(data.target[train], data.weight[train])
+        )
+        self._inherit(network)
+        return State(network)
+
+    def _inherit(self, network: Network) -> None:
+        """Start a new network from the pretrained model's, if there is one."""
+        source = self._source
+        if source is None:
+            return
+        known, same = source._column_statistics, same_target(self._model, source)
+        network.inherit(source.network_, known.seen, same_target=same)
+        self._statistics = self._statistics + known

@@ -1,0 +1,62 @@
+"""Weights to go back to: those of the best epoch, or of the start."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .learner import Learner
+
+
+class Snapshot:
+    """Copy of all that training changes in place.
+
+    Parameters
+    ----------
+    learner : Learner
+    with_optimizers : bool
+        Whether to remember the optimizers' state too.
+    """
+
+    def __init__(self, learner: Learner, *, with_optimizers: bool) -> None:
+        self._learner = learner
+        network = learner.network
+        self._live = [
+            *network.table.weight.tensors(),
+            learner.dense_optimizer.values,
+            *network.buffers(),
+        ]
+        if with_optimizers:
+            self._live += learner.state_tensors()
+        self._saved: list[Tensor] | None = None
+        self.n_steps = learner.n_steps
+
+    def n_bytes(self) -> int:
+        """Memory that remembering takes."""
+        return sum(tensor.nbytes for tensor in self._live)
+
+    def tensors(self) -> list[Tensor]:
+        """What is remembered; nothing at first."""
+        return self._saved or []
+
+    def put(self, tensors: list[Tensor], n_steps: tuple[int, int]) -> None:
+        """Remember this instead of what was taken."""
+        self.n_steps = n_steps
+        for saved, tensor in zip(self.tensors(), tensors, strict=True):
+            saved.copy_(tensor)
+
+    def take(self) -> None:
+        """Remember everything as it is."""
+        self.n_steps = self._learner.n_steps
+        if self._saved is None:
+            self._saved = [torch.empty_like(live) for live in self._live]
+        for saved, live in zip(self._saved, self._live, strict=True):
+            saved.copy_(live)
+
+    def restore(self) -> None:
+        """Go back to what was remembered, if anything was."""
+        if self._saved is None:
+            return
+        self._learner.n_steps = self.n_steps
+        for saved, live in zip(self._saved, self._live, strict=True):
+            live.copy_(saved)

@@ -1,0 +1,95 @@
+"""The seam between estimators and what fits them: solvers, monitors, progress.
+
+A solver turns a problem and a state into another state. The stochastic solver
+(`skfm.training.stochastic`) trains any network; the Bayesian one samples factorization
+machines. Monitors see a `Progress` after each iteration, never a solver's insides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+Problem = TypeVar("Problem", contravariant=True)
+State = TypeVar("State")
+
+
+@dataclass
+class History:
+    """Record of a run, an element per iteration.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        Mean training loss, without penalty, as the iteration went.
+    validation_scores : list of float
+        Score on the held-out rows after the iteration: minus the mean loss, or the
+        mean NDCG.
+    best_epoch : int
+        Iterations of this run behind the weights that are kept; 0 if there are none.
+    """
+
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    best_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a run between two of its iterations, as monitors see it.
+
+    Attributes
+    ----------
+    history : History
+        Record of the run so far, of which the last element is the iteration's.
+    max_iter : int
+        Iterations at most.
+    n_rows : int
+        Rows that an iteration passes over.
+    attributes : callable
+        Returns the fitted attributes that hold what has been learnt so far, as copies.
+    """
+
+    history: History
+    max_iter: int
+    n_rows: int
+    attributes: Callable[[], dict[str, Any]]
+
+
+class Monitor(Protocol):
+    """Observer of a run, called around every iteration."""
+
+    def begin_iteration(self) -> None:
+        """Take note that an iteration starts."""
+
+    def end_iteration(self, progress: Progress) -> bool:
+        """Take note that an iteration has ended; True stops the run."""
+
+    def rescue(self, state: Any) -> None:
+        """Receive the state after the last full iteration of a run that fails."""
+
+
+class Unwatched:
+    """A monitor that does nothing."""
+
+    def begin_iteration(self) -> None:
+        """Do nothing."""
+
+    def end_iteration(self, progress: Progress) -> bool:
+        """Go on."""
+        return False
+
+    def rescue(self, state: Any) -> None:
+        """Do nothing."""
+
+
+class Solver(Protocol, Generic[Problem, State]):
+    """A way to fit a model to data."""
+
+    def solve(self, problem: Problem, state: State, monitor: Monitor) -> State:
+        """Go on from ``state`` and return the state at the end of the run.
+
+        An exception, of a monitor or a KeyboardInterrupt, ends the run: the state after
+        the last full iteration, if there was any, goes to ``monitor.rescue``.
+        """
