@@ -10,11 +10,12 @@ DEV_STAMP := $(VENV)/.stamp-dev
 DOCS_STAMP := $(VENV)/.stamp-docs
 PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check
 
-.PHONY: help example test lint format types bench defaults docs clean
+.PHONY: help example test test-all lint format types bench defaults docs clean
 
 help:
 	@echo "make example   train the models on the flights data (examples/flights.py)"
 	@echo "make test      run the test suite on two processes"
+	@echo "make test-all  run the test suite, then the tests that take long"
 	@echo "make lint      ruff: rules and formatting"
 	@echo "make format    ruff: fix what it can, format"
 	@echo "make types     mypy"
@@ -28,6 +29,9 @@ example: $(DEV_STAMP)
 
 test: $(DEV_STAMP)
 	$(PY) -m pytest -n 2 $(PYTEST_ARGS)
+
+test-all: test
+	$(PY) -m pytest -n 2 -m "slow and not external" $(PYTEST_ARGS)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

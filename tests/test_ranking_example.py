@@ -9,6 +9,7 @@ import sklearn
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "plot_ranking.py"
 
 
+@pytest.mark.slow
 def test_rankers_beat_the_regressor_and_the_search_runs(monkeypatch, capsys):
     plt = pytest.importorskip("matplotlib.pyplot")
     plt.switch_backend("agg")

@@ -5,8 +5,8 @@ import scipy.sparse as sp
 
 import skfm
 
-# One architecture per lookup of the engine: what all estimators share is tested on
-# these. Every architecture has its identities, learning tests and contract checks.
+# One architecture per kind of look-up: what all estimators of a task share is tested
+# on these. Every architecture has its identities, learning tests and contract checks.
 CLASSIFIERS = [
     skfm.FMClassifier,  # pooled, the squares in all
     skfm.NFMClassifier,  # pooled
@@ -19,11 +19,25 @@ REGRESSORS = [
     skfm.DeepFMRegressor,
     skfm.AFMRegressor,
 ]
-ESTIMATORS = CLASSIFIERS + REGRESSORS
+#: Every kind of look-up and both tasks: for what classifiers and regressors share.
+ESTIMATORS = [
+    skfm.FMClassifier,
+    skfm.FMRegressor,
+    skfm.NFMClassifier,
+    skfm.DeepFMRegressor,
+    skfm.AFMClassifier,
+]
 ALL_ESTIMATORS = [
     getattr(skfm, name)
     for name in skfm.__all__
     if name.endswith(("Classifier", "Regressor"))
+]
+#: Every architecture once, as a classifier and as a regressor by turns.
+ARCHITECTURES = [
+    classifier if i % 2 == 0 else regressor
+    for i, (classifier, regressor) in enumerate(
+        zip(ALL_ESTIMATORS[::2], ALL_ESTIMATORS[1::2], strict=True)
+    )
 ]
 
 

@@ -31,10 +31,19 @@ def dense_of(batch, n_columns):
     return dense
 
 
-@pytest.mark.parametrize("data_type", ["float64", "float32", "int64", "int8", "bool"])
+@pytest.mark.parametrize(
+    ("data_type", "index_type", "writeable"),
+    [
+        ("float64", np.int32, True),
+        ("float64", np.int64, False),
+        ("float32", np.int64, True),
+        ("float32", np.int32, False),
+        ("int64", np.int32, False),
+        ("int8", np.int64, True),
+        ("bool", np.int32, True),
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("writeable", [True, False])
-@pytest.mark.parametrize("index_type", [np.int32, np.int64])
 def test_take_and_span_read_the_rows(index_type, writeable, dtype, data_type):
     dense = np.rint(3 * random_csr().toarray()).astype(data_type)
     X = with_index_type(sp.csr_array(dense), index_type)

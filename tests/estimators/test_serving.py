@@ -4,9 +4,7 @@ import http.client
 import importlib.util
 import json
 import socket
-import statistics
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
-from common_cases import ALL_ESTIMATORS, CLASSIFIERS, ESTIMATORS
+from common_cases import ARCHITECTURES, CLASSIFIERS, ESTIMATORS
 from estimator_cases import CELLS, LABELS, X, fitted, make, scores, target
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier
@@ -53,7 +51,7 @@ def test_csr(cls, dtype):
         assert_same_answers(predictor, model, X[i : i + 1], X[i : i + 1])
 
 
-@pytest.mark.parametrize("cls", ALL_ESTIMATORS)
+@pytest.mark.parametrize("cls", ARCHITECTURES)
 def test_every_architecture_from_dicts(cls):
     frame = FRAME.assign(number=np.arange(len(FRAME)) % 7 * 0.5)
     model = make(cls, max_iter=1).fit(frame, target(cls))
@@ -230,12 +228,12 @@ def served(tmp_path, monkeypatch):
     listener.close()
 
 
-def test_hundreds_of_requests_in_flight(served, record_property):
+def test_hundreds_of_requests_in_flight(served):
     port, model = served
     rows = FRAME.to_dict("records")
     expected = [model.predict_proba(FRAME[i : i + 1])[0, 1] for i in range(len(rows))]
-    per_client, n_clients = 8, 100
-    barrier, seconds = threading.Barrier(n_clients), []
+    per_client, n_clients = 3, 100
+    barrier = threading.Barrier(n_clients)
 
     def client(number):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
@@ -243,7 +241,6 @@ def test_hundreds_of_requests_in_flight(served, record_property):
         barrier.wait(60)
         for k in range(per_client):
             i = (number * per_client + k) % len(rows)
-            began = time.perf_counter()
             connection.request(
                 "POST",
                 "/predict",
@@ -253,17 +250,11 @@ def test_hundreds_of_requests_in_flight(served, record_property):
             response = connection.getresponse()
             assert response.status == 200
             assert json.loads(response.read()) == [expected[i]]
-            seconds.append(time.perf_counter() - began)
         connection.close()
         return True
 
     with ThreadPoolExecutor(n_clients) as pool:
         assert all(pool.map(client, range(n_clients)))
-    assert len(seconds) == per_client * n_clients
-    quantiles = statistics.quantiles(seconds, n=100)
-    record_property("p50_ms", 1000 * quantiles[49])
-    record_property("p99_ms", 1000 * quantiles[98])
-    print(f"p50 {1e3 * quantiles[49]:.1f} ms, p99 {1e3 * quantiles[98]:.1f} ms")
 
 
 def test_bad_requests(served):

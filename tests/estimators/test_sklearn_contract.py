@@ -1,6 +1,11 @@
-"""scikit-learn's own checks, on every estimator with its default parameters."""
+"""scikit-learn's own checks, on every estimator with its default parameters.
+
+Estimators share what these checks are about with the others of their task and of their
+kind of look-up: `make test` checks some of each, `make test-all` all others.
+"""
 
 import pytest
+from common_cases import ESTIMATORS
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_param_validation,
@@ -9,16 +14,25 @@ from sklearn.utils.estimator_checks import (
 
 import skfm
 
+#: The factorization machines, and an estimator of each other kind of look-up.
+REPRESENTATIVES = [cls() for cls in [*ESTIMATORS, skfm.FMRanker]]
 NAMES = [n for n in skfm.__all__ if n.endswith(("Classifier", "Ranker", "Regressor"))]
-ESTIMATORS = [getattr(skfm, name)() for name in NAMES]
+ALL = [getattr(skfm, name)() for name in NAMES]
+OTHERS = [e for e in ALL if type(e) not in map(type, REPRESENTATIVES)]
 
 
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(REPRESENTATIVES)
 def test_estimator_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+@pytest.mark.slow
+@parametrize_with_checks(OTHERS)
+def test_estimator_checks_of_the_other_estimators(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ALL, ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize(
     "check", [check_param_validation, check_dataframe_column_names_consistency]
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from common_cases import ALL_ESTIMATORS, one_hot
+from common_cases import ARCHITECTURES, one_hot
 from estimator_cases import CELLS, LABELS, X, make, target
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier
@@ -87,7 +87,7 @@ def fit(cls, data, **parameters):
     return model.fit(data, y)
 
 
-CASES = [(cls, {}) for cls in ALL_ESTIMATORS]
+CASES = [(cls, {}) for cls in ARCHITECTURES]
 CASES += [(cls, parameters) for cls, some in MORE.items() for parameters in some]
 
 

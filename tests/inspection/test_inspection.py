@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from common_cases import ALL_ESTIMATORS
+from common_cases import ARCHITECTURES
 from estimator_cases import CELLS, SIZES, X, fitted, make, scores, target
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -25,13 +25,12 @@ from skfm.inspection import (
 )
 from skfm.nn.pairwise import PairwiseNetwork
 
-EXPLAINED = [
-    cls for cls in ALL_ESTIMATORS if cls.__name__.endswith(("Classifier", "Regressor"))
-]
 PAIRWISE = [
-    cls for cls in EXPLAINED if issubclass(make(cls)._network_class, PairwiseNetwork)
+    cls
+    for cls in ARCHITECTURES
+    if issubclass(make(cls)._network_class, PairwiseNetwork)
 ]
-DEEP = [cls for cls in EXPLAINED if cls not in PAIRWISE]
+DEEP = [cls for cls in ARCHITECTURES if cls not in PAIRWISE]
 #: Fewer entries than fields in some rows, values other than one.
 UNEVEN = sp.csr_array(X[:30].toarray() * np.linspace(0, 2, X.shape[1]))
 
@@ -94,7 +93,7 @@ def test_terms_of_deep_models_add_up(cls, multi):
     assert largest <= 0.01 * max(unit, np.abs(scores(model, UNEVEN)).max())
 
 
-@pytest.mark.parametrize("cls", EXPLAINED)
+@pytest.mark.parametrize("cls", ARCHITECTURES)
 def test_linear_terms_are_those_of_coef(cls):
     model = fitted(cls)
     linear = explain(model, UNEVEN).query("kind == 'linear'")

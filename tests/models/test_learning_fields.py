@@ -222,8 +222,10 @@ class TestWideDeepColumns:
             model.fit(X.to_numpy(), y)
 
 
-@pytest.mark.parametrize("product", ["inner", "outer", "both"])
-@pytest.mark.parametrize("task", ["Classifier", "Regressor"])
+@pytest.mark.parametrize(
+    ("product", "task"),
+    [("inner", "Classifier"), ("outer", "Regressor"), ("both", "Classifier")],
+)
 def test_products(product, task):
     X, cells = one_hot(200, (2, 3), seed=7)
     y = (cells[:, 0] == cells[:, 1]).astype(int)

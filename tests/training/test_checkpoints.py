@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from common_cases import ALL_ESTIMATORS, ESTIMATORS
+from common_cases import ARCHITECTURES, ESTIMATORS
 from estimator_cases import LABELS, Recorder, X, make, raise_after, scores, target
 from numpy.testing import assert_array_equal
 
@@ -68,8 +68,14 @@ def cut(monkeypatch):
     return cut
 
 
-@pytest.mark.parametrize("trait", TRAITS)
-@pytest.mark.parametrize("cls", ESTIMATORS)
+SOME = (skfm.FMClassifier, skfm.DeepFMRegressor)
+
+
+@pytest.mark.parametrize(
+    ("cls", "trait"),
+    [(cls, "plain") for cls in ESTIMATORS]
+    + [(cls, trait) for cls in SOME for trait in TRAITS if trait != "plain"],
+)
 def test_goes_on_with_the_same_bits(cls, trait, cut, tmp_path):
     parameters = {"max_iter": 6, **TRAITS[trait]}
     if hasattr(cls, "dropout"):
@@ -90,7 +96,7 @@ def test_goes_on_with_the_same_bits(cls, trait, cut, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cls", [c for c in ALL_ESTIMATORS if c not in ESTIMATORS] + [skfm.FMRanker]
+    "cls", [cls for cls in ARCHITECTURES if cls not in ESTIMATORS] + [skfm.FMRanker]
 )
 def test_every_architecture(cls, cut, tmp_path):
     parameters = {"max_iter": 3, "fields": (4, 5, 3)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from common_cases import ALL_ESTIMATORS
+from common_cases import ARCHITECTURES, ESTIMATORS
 from engine_cases import FIELDS, N_COLUMNS, random_csr, random_table
 from estimator_cases import LABELS, NUMBERS, SIZES, X, fitted, make, partial_fit, scores
 from hypothesis import given
@@ -200,7 +200,7 @@ def test_sums_of_a_frequent_column_are_made_of_pieces(monkeypatch):
 
 
 @pytest.mark.parametrize("place", PLACES, indirect=True)
-@pytest.mark.parametrize("cls", ALL_ESTIMATORS)
+@pytest.mark.parametrize("cls", ARCHITECTURES)
 def test_fits_equal_those_by_kernels(cls, place, monkeypatch):
     where, counts = place
     options = {"fields": list(SIZES), "early_stopping": True}
@@ -252,7 +252,7 @@ def test_options(name, place, monkeypatch):
     assert_allclose(found, scores(variant(name)), rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("cls", ALL_ESTIMATORS)
+@pytest.mark.parametrize("cls", ARCHITECTURES)
 def test_same_bits_wherever_rows_are_gathered(cls, in_torch, monkeypatch):
     streamed = fitted(cls, fields=list(SIZES), early_stopping=True)
     monkeypatch.setattr(transfer, "free_memory", lambda device: PLENTY)
@@ -305,7 +305,7 @@ def test_rows_are_shuffled_alike_whatever_the_parts(cls, in_torch, monkeypatch):
     assert_allclose(scores(in_parts), scores(whole), rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("cls", ALL_ESTIMATORS)
+@pytest.mark.parametrize("cls", ESTIMATORS)
 def test_going_on_at_another_device(cls):
     model = partial_fit(make(cls, fields=list(SIZES)))
     stays, before = copy.deepcopy(model), model.network_
