@@ -142,7 +142,7 @@ def test_crosses_learn_and_encode_each_of_their_items(codes):
     assert isinstance(levels, LevelCross)
     assert isinstance(statistics, StatisticCross)
     assert crosses.widths == [levels.width, statistics.width]
-    encoded = crosses.encode(codes)
+    encoded = crosses.encode_codes(codes)
     np.testing.assert_array_equal(columns[0], levels.encode(codes))
     np.testing.assert_array_equal(encoded[0], levels.encode(codes))
     np.testing.assert_array_equal(encoded[1], statistics.encode(codes))

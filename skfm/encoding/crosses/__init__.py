@@ -1,6 +1,1 @@
-"""Crosses of fields: found by their evidence in residuals, and added to a table."""
-
-from .crosses import CrossInfo
-from .transformer import FieldCrosses
-
-__all__ = ["CrossInfo", "FieldCrosses"]
+"""Crosses of fields: found by their evidence in residuals, and encoded as fields."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skfm.encoding.blocks import Block, Encoded
+
 from .evidence import Evidence
+from .fields import crossable_fields, field_codes
 from .found import LevelCross, StatisticCross
 from .levels import Codes
 from .scores import Candidate
@@ -84,19 +87,64 @@ class Crosses:
             columns.append(encoded)
         return cls(items), columns
 
-    def encode(self, codes: Codes) -> list[NDArray[np.int32]]:
+    def encode(
+        self, blocks: Sequence[Block], encoded: Sequence[Encoded]
+    ) -> list[NDArray[np.int32]]:
         """Return the level of each row for each cross.
 
         Parameters
         ----------
-        codes : ndarray of int of shape (n_rows, n_fields)
+        blocks : sequence of Block
+        encoded : sequence of Encoded
+            The rows, by block.
         """
+        codes = field_codes(crossable_fields(blocks), encoded)
+        return self.encode_codes(codes)
+
+    def encode_codes(self, codes: Codes) -> list[NDArray[np.int32]]:
+        """Return the same, given the level of each row in each field."""
         return [item.encode(codes) for item in self.items]
 
     @property
     def widths(self) -> list[int]:
         """Number of levels of each cross."""
         return [item.width for item in self.items]
+
+    def names(
+        self, blocks: Sequence[Block], columns: Iterable[Any] | None = None
+    ) -> list[str]:
+        """Return what the crosses are called, given the names of the columns."""
+        fields = crossable_fields(blocks, columns)
+        return [
+            " x ".join(fields[f].name for f in item.fields) + item.suffix
+            for item in self.items
+        ]
+
+    def labels(self, blocks: Sequence[Block]) -> list[list[str]]:
+        """Return the names of the known levels of each cross."""
+        fields = crossable_fields(blocks)
+        return [
+            item.labels(
+                [fields[f].labels(blocks[fields[f].block]) for f in item.fields]
+            )
+            for item in self.items
+        ]
+
+    def describe(self, blocks: Sequence[Block]) -> list[CrossInfo]:
+        """Return what users may want to know."""
+        fields = crossable_fields(blocks)
+        return [
+            CrossInfo(
+                name=name,
+                columns=tuple(str(blocks[fields[f].block].name) for f in item.fields),
+                kind=item.kind,
+                n_levels=item.width,
+                gain=item.gain,
+                variance=item.variance,
+                z=item.z,
+            )
+            for name, item in zip(self.names(blocks), self.items, strict=True)
+        ]
 
 
 class CrossInfo(NamedTuple):
@@ -129,12 +177,3 @@ class CrossInfo(NamedTuple):
     gain: float
     variance: float
     z: float
-
-    @classmethod
-    def of(
-        cls, name: str, columns: tuple[str, ...], item: LevelCross | StatisticCross
-    ) -> CrossInfo:
-        """Return what there is to know of a cross."""
-        return cls(
-            name, columns, item.kind, item.width, item.gain, item.variance, item.z
-        )

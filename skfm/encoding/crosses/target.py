@@ -59,16 +59,29 @@ class Target:
         assert_all_finite(y, input_name="y")
         kind = asked if asked != "auto" else _kind(y)
         if kind == "continuous":
-            return cls(y.astype(np.float64)[:, None], kind)
-        classes, codes = np.unique(y, return_inverse=True)
-        if kind == "binary" and len(classes) > 2:
+            return cls.of_numbers(y)
+        target = cls.of_classes(y)
+        if kind == "binary" and target.kind != kind:
             raise ValueError(
                 f'target_type="binary" needs a target of two classes, but y has '
-                f'{len(classes)}. Use "multiclass" or "continuous".'
+                f'{target.values.shape[1]}. Use "multiclass" or "continuous".'
             )
+        return target
+
+    @classmethod
+    def of_numbers(cls, y: NDArray[Any]) -> Target:
+        """Return the target for numbers of shape (n_rows,) or (n_rows, n_outputs)."""
+        return cls(y.astype(np.float64).reshape(len(y), -1), "continuous")
+
+    @classmethod
+    def of_classes(cls, y: NDArray[Any]) -> Target:
+        """Return the target for labels, or for several of them as 0 and 1."""
+        if y.ndim == 2:
+            return cls((y != 0).astype(np.float64), "multiclass")
+        classes, codes = np.unique(y, return_inverse=True)
         if len(classes) <= 2:
             return cls((codes == 1).astype(np.float64)[:, None], "binary")
-        return cls(np.eye(len(classes))[codes], kind)
+        return cls(np.eye(len(classes))[codes], "multiclass")
 
 
 def _kind(y: NDArray[Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -13,25 +14,21 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfm.encoding.blocks import NumberBlock
+from skfm.encoding.blocks import Block
+from skfm.encoding.codec import TableCodec
 from skfm.encoding.encoder import FieldEncoder
-from skfm.encoding.layout import column_position, make_blocks
+from skfm.encoding.nested import NestedBlock
 from skfm.encoding.tables import as_table, is_frame, read_columns
 
 from ..._sklearn import Interval, StrOptions, fit_context
-from .additive import additive_model
-from .coded import CodedTable
-from .crosses import Crosses, CrossInfo
-from .evidence import Evidence
+from .crosses import CrossInfo
+from .fields import crossable_fields, field_codes
+from .learning import CrossOptions, learn_crosses
 from .levels import Codes
 from .output import append_columns, append_numbers
-from .scores import Candidate
-from .search import CrossSearch
 from .target import TARGET_TYPES, Target
 
 __all__ = ["FieldCrosses"]
-
-_UNKNOWN = Evidence(*[float("nan")] * 5)
 
 
 class FieldCrosses(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -46,7 +43,8 @@ class FieldCrosses(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     its *statistics*: how many other rows have its combination, up to three, and the
     mean of their targets, in bins.
 
-    Numbers are crossed by eight quantile bins; integers that repeat also by value.
+    Numbers are crossed by their bins, coarse or fine, and integers that repeat also by
+    value, as `FieldEncoder` makes fields of them.
 
     Read more in the user guide on crosses.
 
@@ -109,13 +107,13 @@ default="from_dtype"
     >>> import pandas as pd
     >>> from skfm.encoding import FieldCrosses
     >>> rng = np.random.RandomState(0)
-    >>> X = pd.DataFrame(rng.randint(5, size=(2000, 3)), columns=["a", "b", "c"])
+    >>> X = pd.DataFrame(rng.choice(["u", "v", "w"], (2000, 3)), columns=list("abc"))
     >>> y = (X["a"] == X["c"]) + 0.1 * rng.normal(size=2000)
     >>> crosses = FieldCrosses(random_state=0).fit(X, y)
     >>> [cross.name for cross in crosses.crosses_]
     ['a x c']
     >>> crosses.transform(X[:3])["a x c"].tolist()
-    ['4 x 3', '3 x 1', '3 x 4']
+    ['u x u', 'v x w', 'u x u']
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -209,8 +207,8 @@ default="from_dtype"
         check_is_fitted(self)
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
-        codes = self._coded.encode(read_columns(table))
-        return self._output(table, self._crosses.encode(codes))
+        codes = _codes(self._blocks, read_columns(table))
+        return self._output(table, self._crosses.encode_codes(codes))
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
@@ -227,19 +225,14 @@ default="from_dtype"
         names : ndarray of str objects of shape (n_features_out,)
         """
         names = super().get_feature_names_out(input_features)
-        return np.array([*names, *self._cross_names(list(names))], dtype=object)
+        crosses = self._crosses.names(self._blocks, names)
+        return np.array([*names, *crosses], dtype=object)
 
     @property
     def crosses_(self) -> list[CrossInfo]:
         """The crosses in the order in which they were found."""
         check_is_fitted(self)
-        columns = self._names()
-        return [
-            CrossInfo.of(name, self._coded.names_of(item.fields, columns), item)
-            for name, item in zip(
-                self._cross_names(columns), self._crosses.items, strict=True
-            )
-        ]
+        return self._crosses.describe(self._blocks)
 
     def _learn(self, X: Any, y: Any) -> tuple[Any, list[NDArray[np.int32]]]:
         """Learn; return the table and the levels of its rows."""
@@ -247,104 +240,40 @@ default="from_dtype"
         validate_data(self, table, reset=True, skip_check_array=True)
         columns = read_columns(table)
         target = Target.read(y, len(columns[0]), self.target_type, type(self).__name__)
-        coded, codes = CodedTable.learn(
-            columns, self._names(), self._categorical(columns)
+        named = hasattr(self, "feature_names_in_")
+        names = (
+            list(self.feature_names_in_)
+            if named
+            else [f"x{j}" for j in range(len(columns))]
         )
-        random_state = check_random_state(self.random_state)
-        if isinstance(self.crosses, str):
-            found = self._search(columns, coded, codes, target, random_state)
-        else:
-            found = [(c, _UNKNOWN) for c in self._asked(coded)]
-        self._coded = coded
-        self._crosses, levels = Crosses.learn(
-            found,
-            codes,
-            coded.widths,
-            target.values,
-            min_count=self.min_count,
-            random_state=random_state,
+        encoder = FieldEncoder(categorical_features=self.categorical_features)
+        codec, _ = TableCodec.create(
+            columns, names, named=named, params=encoder.get_params()
+        ).learn(columns, encode=False)
+        crosses, levels = learn_crosses(
+            codec.blocks,
+            _codes(codec.blocks, columns),
+            target,
+            CrossOptions(
+                self.crosses,
+                self.max_crosses,
+                self.max_degree,
+                self.min_count,
+                self.statistics,
+            ),
+            check_random_state(self.random_state),
+            named=named,
         )
+        self._blocks, self._crosses = codec.blocks, crosses
         return table, levels
 
-    def _names(self) -> list[Any]:
-        if hasattr(self, "feature_names_in_"):
-            return list(self.feature_names_in_)
-        return [f"x{j}" for j in range(self.n_features_in_)]
-
-    def _cross_names(self, columns: list[Any]) -> list[str]:
-        return [
-            " x ".join(self._coded.names_of(item.fields, columns)) + item.suffix
-            for item in self._crosses.items
-        ]
-
-    def _categorical(self, columns: list[pd.Series]) -> NDArray[np.bool_]:
-        encoder = FieldEncoder(categorical_features=self.categorical_features)
-        named = hasattr(self, "feature_names_in_")
-        blocks = make_blocks(
-            columns, self._names(), named=named, params=encoder.get_params()
-        )
-        return np.array([not isinstance(block, NumberBlock) for block in blocks])
-
-    def _asked(self, coded: CodedTable) -> list[Candidate]:
-        """Return the crosses that the user asks for.
-
-        Raises
-        ------
-        ValueError
-            When one is no tuple of two or more different columns of the table.
-        """
-        names, named = self._names(), hasattr(self, "feature_names_in_")
-        candidates = []
-        for cross in self.crosses:
-            if isinstance(cross, str) or not np.iterable(cross) or len(set(cross)) < 2:
-                raise ValueError(
-                    f"crosses holds {cross!r}, which is not a tuple of two or more "
-                    'different columns. Use a list such as [("month", "day")].'
-                )
-            columns = {column_position(c, names, named, "crosses") for c in cross}
-            fields = tuple(coded.field_of(column) for column in sorted(columns))
-            candidates.append(Candidate(fields))
-        return candidates
-
-    def _search(
-        self,
-        columns: list[pd.Series],
-        coded: CodedTable,
-        codes: Codes,
-        target: Target,
-        random_state: np.random.RandomState,
-    ) -> list[tuple[Candidate, Evidence]]:
-        if target.is_constant:
-            return []
-        fine = coded.fine_bins(columns)
-        model = additive_model(
-            [*codes.T, *(code for code, _ in fine)],
-            [*coded.widths, *(width for _, width in fine)],
-            target.values,
-            logistic=target.is_logistic,
-        )
-        search = CrossSearch(
-            codes,
-            coded.widths,
-            target.values,
-            coded.sources,
-            max_crosses=self.max_crosses,
-            max_degree=self.max_degree,
-            min_count=self.min_count,
-            statistics=self.statistics,
-        )
-        return search.run(model, random_state)
-
     def _output(self, table: Any, levels: Sequence[NDArray[np.int32]]) -> Any:
-        if not is_frame(table):
-            kind = object if self._coded.has_categories else np.float64
-            return append_numbers(table.astype(kind), levels)
-        labels = [
-            item.labels(self._coded.labels_of(item.fields))
-            for item in self._crosses.items
-        ]
-        names = self._cross_names(self._names())
-        return append_columns(table, names, levels, labels)
+        if is_frame(table):
+            names = self._crosses.names(self._blocks)
+            labels = self._crosses.labels(self._blocks)
+            return append_columns(table, names, levels, labels)
+        numeric = all(isinstance(block, NestedBlock) for block in self._blocks)
+        return append_numbers(table.astype(np.float64 if numeric else object), levels)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -354,3 +283,14 @@ default="from_dtype"
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _codes(blocks: Sequence[Block], columns: Sequence[pd.Series]) -> Codes:
+    """Return the level of each row in each field, one column after the other."""
+    fields = crossable_fields(blocks)
+    parts = []
+    for number, (block, series) in enumerate(zip(blocks, columns, strict=True)):
+        own = [replace(field, block=0) for field in fields if field.block == number]
+        if own:
+            parts.append(field_codes(own, [block.encode(block.read(series))]).T)
+    return np.concatenate(parts).T

@@ -1,0 +1,119 @@
+"""The fields of a codec's blocks, as the codes that crosses are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfm.encoding.blocks import Block, Encoded, QuantileBlock
+from skfm.encoding.categories import CategoryBlock, HashBlock
+from skfm.encoding.nested import NestedBlock
+
+from .levels import Codes
+
+__all__ = ["CrossableField", "crossable_fields", "field_codes"]
+
+#: How the bins of a number are marked where it has another field as well.
+_MARKS = {"<coarse>": " (bins)", "<fine>": " (fine bins)", "<values>": ""}
+
+
+@dataclass(frozen=True)
+class CrossableField:
+    """A field with one level in each row: a block, or a part of a number's block.
+
+    Attributes
+    ----------
+    block : int
+        Number of the block, which is that of the table's column.
+    part : str
+        Which part of a number's block: ``"<coarse>"``, ``"<fine>"`` or
+        ``"<values>"``; empty for others.
+    position : int
+        Number of the part among the entries of a row.
+    start, width : int
+        First column within the block, and number of levels.
+    name : str
+    """
+
+    block: int
+    part: str
+    position: int
+    start: int
+    width: int
+    name: str
+
+    def labels(self, block: Block) -> list[str]:
+        """Return the names of the levels."""
+        if getattr(block, "is_flag", False):
+            return ["False", "True", "<missing>"][: self.width]
+        labels = block.labels()[self.start : self.start + self.width]
+        return [label.removeprefix(f"{self.part}_") for label in labels]
+
+
+def crossable_fields(
+    blocks: Sequence[Block], names: Iterable[Any] | None = None
+) -> list[CrossableField]:
+    """Return the fields that can be crossed, in the order of the blocks.
+
+    Multi-valued columns, and numbers that enter by their value only, can't. ``names``
+    are those of the columns, by default those that the blocks know.
+    """
+    known = (block.name for block in blocks) if names is None else names
+    fields = []
+    for number, (block, name) in enumerate(zip(blocks, map(str, known), strict=True)):
+        if getattr(block, "is_flag", False):
+            fields.append(CrossableField(number, "", 0, 0, block.width + 1, name))
+        elif isinstance(block, CategoryBlock | HashBlock | QuantileBlock):
+            fields.append(CrossableField(number, "", 0, 0, block.width, name))
+        elif isinstance(block, NestedBlock):
+            fields += _parts(number, block, name)
+    return fields
+
+
+def _parts(number: int, block: NestedBlock, name: str) -> list[CrossableField]:
+    widths = block.field_widths
+    starts = np.cumsum([0, *widths.values()]).tolist()
+    plain = "<values>" if "<values>" in widths else "<fine>"
+    return [
+        CrossableField(
+            number,
+            part,
+            position,
+            starts[position],
+            width,
+            f"{name}{'' if part == plain else _MARKS[part]}",
+        )
+        for position, (part, width) in enumerate(widths.items())
+        if part
+    ]
+
+
+def field_codes(fields: Sequence[CrossableField], encoded: Sequence[Encoded]) -> Codes:
+    """Return the level of each field in each row, of shape (n_rows, n_fields).
+
+    Parameters
+    ----------
+    fields : sequence of CrossableField
+    encoded : sequence of Encoded
+        The rows, by block.
+    """
+    codes = np.empty((len(fields), encoded[0].n_rows), np.int32)
+    for row, field in zip(codes, fields, strict=True):
+        part = encoded[field.block]
+        if part.lengths is not None:
+            row[:] = _flag_codes(part)
+        else:
+            columns = part.columns.reshape(-1, part.per_row)[:, field.position]
+            row[:] = columns - field.start
+    return codes.T
+
+
+def _flag_codes(part: Encoded) -> NDArray[np.intp]:
+    """Return 0 for no entry, 1 for one, and 2 for a missing cell."""
+    codes = np.zeros(part.n_rows, np.intp)
+    codes[np.asarray(part.lengths) > 0] = part.columns + 1
+    return codes

@@ -1,0 +1,128 @@
+"""Crosses learnt from a table: those asked for, or those found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skfm.encoding.blocks import Block
+from skfm.encoding.layout import column_position
+
+from .additive import additive_model
+from .crosses import Crosses
+from .evidence import Evidence
+from .fields import crossable_fields
+from .levels import Codes
+from .scores import Candidate
+from .search import CrossSearch
+from .target import Target
+
+__all__ = ["CrossOptions", "learn_crosses"]
+
+_NOT_WEIGHED = Evidence(*[float("nan")] * 5)
+
+
+@dataclass(frozen=True)
+class CrossOptions:
+    """Which crosses to learn.
+
+    Attributes
+    ----------
+    crosses : "auto" or list of tuples
+        Those to be found, or columns by name or index.
+    max_crosses, max_degree, min_count, statistics
+        See `CrossSearch`.
+    """
+
+    crosses: Any = "auto"
+    max_crosses: int = 5
+    max_degree: int = 3
+    min_count: int = 2
+    statistics: bool = True
+
+
+def learn_crosses(
+    blocks: Sequence[Block],
+    codes: Codes,
+    target: Target,
+    options: CrossOptions,
+    random_state: np.random.RandomState,
+    *,
+    named: bool,
+) -> tuple[Crosses, list[NDArray[np.int32]]]:
+    """Return the crosses of a table, and the rows encoded; see `Crosses.learn`.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        What was learnt of the columns.
+    codes : ndarray of int of shape (n_rows, n_fields)
+        The levels of the rows in the fields that `crossable_fields` returns.
+    target : Target
+    options : CrossOptions
+    random_state : RandomState
+    named : bool
+        Whether the columns have names, by which crosses may ask for them.
+
+    Raises
+    ------
+    ValueError
+        When crosses are asked for that are no tuples of columns.
+    """
+    fields = crossable_fields(blocks)
+    widths = [field.width for field in fields]
+    if not isinstance(options.crosses, str):
+        asked = _asked(options.crosses, blocks, named)
+        found = [(candidate, _NOT_WEIGHED) for candidate in asked]
+    elif target.is_constant:
+        found = []
+    else:
+        model = additive_model(
+            list(codes.T), widths, target.values, logistic=target.is_logistic
+        )
+        search = CrossSearch(
+            codes,
+            widths,
+            target.values,
+            [field.block for field in fields],
+            max_crosses=options.max_crosses,
+            max_degree=options.max_degree,
+            min_count=options.min_count,
+            statistics=options.statistics,
+        )
+        found = search.run(model, random_state)
+    return Crosses.learn(
+        found,
+        codes,
+        widths,
+        target.values,
+        min_count=options.min_count,
+        random_state=random_state,
+    )
+
+
+def _asked(crosses: Any, blocks: Sequence[Block], named: bool) -> list[Candidate]:
+    """Return the crosses that a user asks for."""
+    names = [block.name for block in blocks]
+    # Of a number's fields the last is the finest.
+    last = {field.block: f for f, field in enumerate(crossable_fields(blocks))}
+    candidates = []
+    for cross in crosses:
+        if isinstance(cross, str) or not np.iterable(cross) or len(set(cross)) < 2:
+            raise ValueError(
+                f"crosses holds {cross!r}, which is not a tuple of two or more "
+                'different columns. Use a list such as [("month", "day")].'
+            )
+        columns = sorted({column_position(c, names, named, "crosses") for c in cross})
+        for column in columns:
+            if column not in last:
+                raise ValueError(
+                    f"crosses holds {cross!r}, but column {names[column]!r} is "
+                    "multi-valued. Cross columns with one value in each cell."
+                )
+        candidates.append(Candidate(tuple(last[column] for column in columns)))
+    return candidates
