@@ -29,12 +29,6 @@ ORDER = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
-#: Saved records are still read by the room of files, which is to know none of them.
-IN_TRANSIT = {
-    ("persistence", room)
-    for room in ("data", "encoding", "estimators", "fields", "nn", "training")
-}
-
 #: Libraries that a room never imports.
 NEVER = {
     **dict.fromkeys(("data", "losses", "nn", "optim", "sparse", "training"), "sklearn"),
@@ -96,7 +90,7 @@ def violation(module: tuple[str, ...], imported: Import) -> str | None:
         if target == room == "models" and len(module) > 1:
             return f"{'.'.join(module)} may not import another architecture"
         below = LEVEL[target] > LEVEL[room]
-        if target != room and not below and (room, target) not in IN_TRANSIT:
+        if target != room and not below:
             return f"{room} may not import {target}"
     if top in NEVER.get(room, "").split():
         return f"{room} never imports {top}"

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from ..persistence.records import is_array, is_integer, require, saved
 from ..runtime.jit import JIT
 from .batch import PREDICTION_BATCH, Batch
 from .rows import Rows
 
 
+@saved("record")
 @dataclass(frozen=True, eq=False)
 class ColumnStatistics:
     """Entries of each column in rows whose weight is not zero.
@@ -32,6 +34,17 @@ class ColumnStatistics:
     counts: np.ndarray
     sums: np.ndarray | None = None
     squares: np.ndarray | None = None
+
+    def check(self) -> None:
+        """Raise a ValueError unless the arrays fit each other."""
+        require(is_integer(self.n_rows, 0), f"n_rows is {self.n_rows!r}")
+        counted = is_array(self.counts, np.int64, (None,))
+        require(counted and self.counts.min(initial=0) >= 0, "counts are not counts")
+        if self.sums is None and self.squares is None:
+            return
+        for array in (self.sums, self.squares):
+            fine = is_array(array, np.float64, (len(self.counts),))
+            require(fine, "sums and squares are not of the columns that are counted")
 
     @property
     def seen(self) -> np.ndarray:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from skfm.encoding.columns import to_floats
 from skfm.encoding.hashing import scramble
+from skfm.persistence.records import is_array, is_integer, require, saved
 
 __all__ = [
     "ALMOST_ZERO",
@@ -24,6 +25,8 @@ __all__ = [
     "QuantileBlock",
     "SampledBlock",
     "ScaleBlock",
+    "check_edges",
+    "check_name",
     "interval_labels",
 ]
 
@@ -107,6 +110,17 @@ class Block(Protocol):
         """Return the cells that have these entries."""
 
 
+def check_name(name: Any) -> None:
+    """Raise a ValueError for what cannot be the name of a column."""
+    require(isinstance(name, str), f"the name of a column is {name!r}")
+
+
+def check_edges(edges: Any) -> None:
+    """Raise a ValueError unless these are the edges between bins."""
+    require(is_array(edges, np.float64, (None,)), "edges are no vector of numbers")
+    require(bool(np.all(np.diff(edges) > 0)), "edges do not ascend")
+
+
 @dataclass
 class NumberBlock:
     """What the blocks of a numeric column share."""
@@ -119,6 +133,7 @@ class NumberBlock:
         return to_floats(series, self.name)
 
 
+@saved("record")
 @dataclass
 class ScaleBlock(NumberBlock):
     """A number, standardised or as it is, then missing."""
@@ -128,6 +143,16 @@ class ScaleBlock(NumberBlock):
     mean: float = 0.0
     squares: float = 0.0
     scale: float = 1.0
+
+    def check(self) -> None:
+        """Raise a ValueError unless mean and scale are finite numbers."""
+        check_name(self.name)
+        require(isinstance(self.standardise, bool), "standardise is no truth value")
+        require(is_integer(self.n, 0), f"n is {self.n!r}")
+        numbers = (self.mean, self.squares, self.scale)
+        require(all(isinstance(n, int | float) for n in numbers), "a moment is none")
+        require(bool(np.isfinite(numbers).all()), "a moment is not finite")
+        require(self.scale > 0 and self.squares >= 0, "a deviation is negative")
 
     def update(self, cells: NDArray[np.float64]) -> None:
         """Merge mean and sum of squared deviations (Chan, Golub, LeVeque 1983)."""
@@ -203,6 +228,16 @@ class SampledBlock(NumberBlock):
     ranks: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
+    def check(self) -> None:
+        """Raise a ValueError unless the edges ascend, and the sample is whole."""
+        check_name(self.name)
+        require(is_integer(self.n_seen, 0), f"n_seen is {self.n_seen!r}")
+        require(isinstance(self.frozen, bool), "frozen is no truth value")
+        check_edges(self.edges)
+        require(is_array(self.sample, np.float64, (None,)), "the sample is none")
+        ranked = is_array(self.ranks, np.uint64, self.sample.shape)
+        require(ranked, "ranks are not those of the sample")
+
     def update(self, cells: Any) -> None:
         """Add cells to the sample."""
         if self.frozen:
@@ -230,6 +265,7 @@ def interval_labels(edges: NDArray[np.float64]) -> list[str]:
     return [*(f"({low}, {high}" for low, high in bins), "<missing>"]
 
 
+@saved("record")
 @dataclass
 class QuantileBlock(SampledBlock):
     """One column per bin, then missing.
@@ -242,6 +278,13 @@ class QuantileBlock(SampledBlock):
     low: float = np.nan
     high: float = np.nan
     absent: ClassVar[None] = None
+
+    def check(self) -> None:
+        """Raise a ValueError unless the limits are numbers, too."""
+        super().check()
+        require(is_integer(self.n_bins, 2), f"n_bins is {self.n_bins!r}")
+        limits = all(isinstance(n, int | float) for n in (self.low, self.high))
+        require(limits, "a limit is no number")
 
     def finish(self, n_rows: int) -> None:
         """Settle the edges between bins; equal ones are merged."""

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Encoded
+from skfm.encoding.blocks import Encoded, check_name
 from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize
 from skfm.encoding.hashing import hash_values
+from skfm.persistence.records import is_array, is_integer, require, saved
 
 __all__ = ["CategoricalBlock", "CategoryBlock", "HashBlock", "check_kind"]
 
@@ -63,6 +64,7 @@ class CategoricalBlock:
         return factorize(series, self.name)
 
 
+@saved("record")
 @dataclass
 class CategoryBlock(CategoricalBlock):
     """One column per category, then infrequent (if any), unknown, missing."""
@@ -79,7 +81,20 @@ class CategoryBlock(CategoricalBlock):
     _slots: NDArray[np.int32] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.check()
         self._number_columns()
+
+    def check(self) -> None:
+        """Raise a ValueError unless there is one count and one mark per category."""
+        check_name(self.name)
+        known = isinstance(self.vocabulary, np.ndarray) and self.vocabulary.ndim == 1
+        require(known, f"the categories of column {self.name!r} are no vector")
+        size = (len(self.vocabulary),)
+        fits = is_array(self.counts, np.int64, size)
+        require(fits, f"the counts of column {self.name!r} do not fit its categories")
+        fits = is_array(self.infrequent, np.bool_, size)
+        require(fits, f"column {self.name!r} does not say which categories are rare")
+        require(isinstance(self.kind, str), "the kind of a category is none")
 
     def update(self, cells: Factorized) -> None:
         """Add the categories and their counts."""
@@ -226,6 +241,7 @@ def _find(index: pd.Index, dtype: np.dtype, values: NDArray[Any]) -> NDArray[np.
     return np.where(same, found, -1)
 
 
+@saved("record")
 @dataclass
 class HashBlock(CategoricalBlock):
     """A fixed number of columns that categories are hashed to, then missing."""
@@ -234,6 +250,14 @@ class HashBlock(CategoricalBlock):
     n_buckets: int
     kind: str = "nothing"
     ids: bool = False
+
+    def check(self) -> None:
+        """Raise a ValueError unless the number of columns is possible."""
+        check_name(self.name)
+        possible = is_integer(self.n_buckets, 1, 2**31 - 2)
+        require(possible, f"column {self.name!r} has {self.n_buckets!r} buckets")
+        require(isinstance(self.kind, str), "the kind of a category is none")
+        require(isinstance(self.ids, bool), "ids is no truth value")
 
     def update(self, cells: Factorized) -> None:
         """Note the type; there is nothing else to learn."""

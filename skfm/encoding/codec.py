@@ -25,6 +25,7 @@ from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
 from skfm.encoding.tables import object_array
 from skfm.fields.layout import unique_names
+from skfm.persistence.records import is_integer, is_registered, require, saved
 from skfm.runtime.warnings import warn
 
 __all__ = ["TableCodec"]
@@ -32,6 +33,7 @@ __all__ = ["TableCodec"]
 Columns = Sequence[pd.Series]
 
 
+@saved("record")
 @dataclass(frozen=True)
 class TableCodec:
     """One block for each column of a table.
@@ -50,6 +52,26 @@ class TableCodec:
     blocks: list[Block]
     n_rows: int = 0
     joined: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise a ValueError unless there is a block for each column."""
+        known = isinstance(self.blocks, list) and all(
+            is_registered("record", type(block)) and hasattr(block, "encode")
+            for block in self.blocks
+        )
+        require(known, "a block is none")
+        require(is_integer(self.n_rows, 0), f"n_rows is {self.n_rows!r}")
+        for number, (first, name) in self.joined.items():
+            both = (self.blocks[number], self.blocks[first])
+            joined = all(_is_flag(block) for block in both) and isinstance(name, str)
+            require(joined and first >= 0, "the dummies of a variable are none")
+
+    def check_fits(self, n_columns: Any) -> None:
+        """Raise a ValueError unless this is the codec of a table of ``n_columns``."""
+        require(
+            is_integer(n_columns, 1) and n_columns == len(self.blocks),
+            f"the codec of {len(self.blocks)} columns is not that of {n_columns!r}",
+        )
 
     @classmethod
     def create(

@@ -16,6 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skfm.encoding.blocks import Encoded
 from skfm.encoding.codec import TableCodec
 from skfm.encoding.tables import as_table, read_columns
+from skfm.persistence.estimators import SavedEstimator
+from skfm.persistence.records import require, saved
+from skfm.persistence.values import Unpacker
 
 from .._sklearn import Interval, Options, StrOptions, fit_context
 
@@ -24,8 +27,9 @@ __all__ = ["FieldEncoder"]
 
 # Without auto_wrap_output_keys a global set_config(transform_output="pandas") would
 # ask for a DataFrame of what is a sparse matrix on purpose.
+@saved("estimator")
 class FieldEncoder(  # type: ignore[call-arg]
-    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    TransformerMixin, SavedEstimator, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Encode a table as a sparse matrix with fields.
 
@@ -171,6 +175,16 @@ default="from_dtype"
            [0., 0., 1., 0., 0., 1.]])
     """
 
+    #: What is read off the codec.
+    _not_saved = frozenset(
+        {
+            "fields_",
+            "field_names_",
+            "columns_",
+            "categories_",
+            "infrequent_categories_",
+        }
+    )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": [StrOptions({"from_dtype", "all"}), "array-like", None],
         "min_frequency": [Interval(Integral, 1, None, closed="left"), float, None],
@@ -375,6 +389,15 @@ default="from_dtype"
         codec, encoded = codec.learn(columns, stream=stream, encode=encode)
         self._adopt(codec)
         return encoded
+
+    def _unpack_parts(self, parts: dict[str, Any], unpacker: Unpacker) -> None:
+        codec = getattr(self, "_codec", None)
+        if codec is None:
+            return
+        require(isinstance(codec, TableCodec), "the codec is none")
+        codec.check_fits(self.n_features_in_)
+        unpacker.budget.spend(np.dtype(np.int32).itemsize * sum(codec.widths))
+        self._adopt(codec)
 
     def _adopt(self, codec: TableCodec) -> None:
         """Set the fitted attributes that tell of a codec."""

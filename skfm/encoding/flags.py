@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Encoded
+from skfm.encoding.blocks import Encoded, check_name
 from skfm.encoding.categories import CategoricalBlock, check_kind
 from skfm.encoding.columns import Factorized
 from skfm.fields.layout import block_names
+from skfm.persistence.records import require, saved
 
 __all__ = ["FlagBlock", "encode_flags", "join_flags"]
 
@@ -38,6 +39,7 @@ def encode_flags(
     )
 
 
+@saved("record")
 @dataclass
 class FlagBlock(CategoricalBlock):
     """An entry for True, none for False; a column for missing cells if there are any.
@@ -49,6 +51,11 @@ class FlagBlock(CategoricalBlock):
     is_flag: ClassVar[bool] = True
     absent: ClassVar[Any] = False
     has_missing: bool = False
+
+    def check(self) -> None:
+        """Raise a ValueError unless the layout is one of the two."""
+        check_name(self.name)
+        require(isinstance(self.has_missing, bool), "has_missing is no truth value")
 
     def update(self, cells: Factorized) -> None:
         """Note whether cells are missing."""

@@ -205,6 +205,11 @@ def assemble(
     """Lay encoded blocks side by side in one CSR matrix.
 
     ``share_ones``: values that are all 1 are read-only views of a single one.
+
+    Raises
+    ------
+    ValueError
+        If a block has encoded a cell outside of the matrix: kernels do not check.
     """
     starts = np.cumsum([0, *widths])
     n_rows = encoded[0].n_rows
@@ -231,6 +236,9 @@ def assemble(
         if part.values is not None:
             data[where] = part.values
         filled += step
+    # One pass: seen as unsigned, negative indices are too large.
+    if indices.view(f"u{indices.itemsize}").max(initial=0) >= starts[-1]:
+        raise ValueError("A cell was encoded outside of the columns of the matrix.")
     matrix = sp.csr_matrix((data, indices, indptr), shape=(n_rows, int(starts[-1])))
     matrix.has_canonical_format = True
     return matrix

@@ -15,6 +15,7 @@ from skfm.encoding.blocks import Encoded
 from skfm.encoding.categories import CategoryBlock, HashBlock
 from skfm.encoding.columns import Factorized, factorize
 from skfm.encoding.tables import object_array
+from skfm.persistence.records import require, saved
 
 __all__ = ["MultiValuedBlock"]
 
@@ -27,6 +28,7 @@ class Bags:
     lengths: NDArray[np.intp]
 
 
+@saved("record")
 @dataclass
 class MultiValuedBlock:
     """The block of the items, with as many entries per row as the cell has items."""
@@ -35,6 +37,14 @@ class MultiValuedBlock:
     delimiter: str | None = None
     mean: bool = False
     absent: ClassVar[None] = None
+
+    def check(self) -> None:
+        """Raise a ValueError unless the items have a block."""
+        inner = isinstance(self.inner, CategoryBlock | HashBlock)
+        require(inner, "the items of a column have no block")
+        cut = self.delimiter is None or isinstance(self.delimiter, str)
+        require(cut and self.delimiter != "", f"delimiter is {self.delimiter!r}")
+        require(isinstance(self.mean, bool), f"mean is {self.mean!r}")
 
     @property
     def name(self) -> str:

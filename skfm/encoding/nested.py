@@ -14,12 +14,14 @@ from skfm.encoding.blocks import (
     Encoded,
     SampledBlock,
     ScaleBlock,
+    check_edges,
     interval_labels,
 )
 from skfm.encoding.categories import CategoryBlock
 from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize, to_floats
 from skfm.encoding.cuts import coarsen, cut_positions, half_way
 from skfm.encoding.flags import encode_flags
+from skfm.persistence.records import require, saved
 
 __all__ = ["BINS", "CLIP", "NestedBlock", "Numbers"]
 
@@ -39,6 +41,7 @@ class Numbers:
     ids: Factorized | None
 
 
+@saved("record")
 @dataclass
 class NestedBlock(SampledBlock):
     """A number as fields of its own: value, coarse bins, fine bins, and ids.
@@ -74,6 +77,17 @@ class NestedBlock(SampledBlock):
 
     def __post_init__(self) -> None:
         self.value.name = self.name
+
+    def check(self) -> None:
+        """Raise a ValueError unless the parts of the number fit each other."""
+        super().check()
+        require(isinstance(self.value, ScaleBlock), "the value of a number is none")
+        require(isinstance(self.ids, CategoryBlock | None), "ids are no categories")
+        flags = (self.binary, self.has_missing)
+        require(all(isinstance(f, bool) for f in flags), "binary is no truth value")
+        check_edges(self.coarse)
+        nested = bool(np.isin(self.coarse, self.edges).all())
+        require(nested, "coarse bins are not made of fine ones")
 
     @property
     def is_flag(self) -> bool:

@@ -8,12 +8,22 @@ import numpy as np
 
 from ..data.statistics import ColumnStatistics
 from ..encoding.codec import TableCodec
-from ..nn.network import Network
-from ..training.learner import OptimizerState
+from ..nn.network import Network, check_fields
+from ..nn.serialization import pack_network, unpack_network
+from ..persistence.estimators import SavedEstimator
+from ..persistence.records import require, saved
+from ..persistence.values import Packer, Unpacker
+from ..training.optimizer_state import OptimizerState
 
 
-class Fitted:
-    """Types of the attributes that fit sets (apart, as they are no parameters)."""
+class Fitted(SavedEstimator):
+    """The attributes that fit sets (apart, as they are no parameters).
+
+    The public classes of `skfm.models` are those that files may hold.
+    """
+
+    _not_saved = frozenset({"network_"})
+    _network_class: ClassVar[type[Network]]
 
     network_: Network
     fields_: np.ndarray | None
@@ -67,6 +77,60 @@ class Fitted:
         feature_names_in_ : ndarray of shape (`n_features_in_`,)
             Names of the columns, where X had names that are all strings.
         """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        public = not cls.__name__.startswith("_")
+        if public and cls.__module__.startswith("skfm.models."):
+            saved("estimator")(cls)
+
+    def _n_outputs(self) -> int:
+        """Number of raw scores per row; defined by each task."""
+        raise NotImplementedError
+
+    def _parameters_to_save(self) -> dict[str, Any]:
+        parameters = super()._parameters_to_save()
+        if not isinstance(parameters["init_from"], str | None):
+            # A fitted model that training started from is no part of what it made.
+            parameters["init_from"] = None
+        return parameters
+
+    def _pack_parts(self, packer: Packer) -> dict[str, Any]:
+        if not hasattr(self, "network_"):
+            return {}
+        return {"network": pack_network(self.network_, packer)}
+
+    def _unpack_parts(self, parts: dict[str, Any], unpacker: Unpacker) -> None:
+        codec = getattr(self, "_codec", None)
+        if codec is not None:
+            require(isinstance(codec, TableCodec), "the codec is none")
+            codec.check_fits(self.n_features_in_)
+        if "network" in parts:
+            self.network_ = unpack_network(
+                self._network_class, parts["network"], unpacker
+            )
+            self._check_fits()
+
+    def _check_fits(self) -> None:
+        """Raise a ValueError unless the attributes by which kernels read fit."""
+        shape = self.network_.shape
+        n_columns = sum(self._codec.widths) if self._codec else self.n_features_in_
+        fits = (n_columns, self._n_outputs()) == (shape.n_columns, shape.n_outputs)
+        require(fits, "the network does not fit the estimator")
+        classes = getattr(self, "classes_", None)
+        multilabel = getattr(self, "_multilabel", False)
+        enough = classes is None or multilabel or len(classes) >= 2
+        require(enough, "the classes are fewer than two")
+        statistics: Any = self._column_statistics
+        require(isinstance(statistics, ColumnStatistics), "the statistics are none")
+        counted = len(statistics.counts) == shape.n_columns
+        require(counted, "the statistics are not of the network's columns")
+        for fields in (self.fields_, self._mean_fields):
+            check_fields(fields, shape.n_columns)
+        state: Any = self._optimizer_state
+        if state is not None:
+            require(isinstance(state, OptimizerState), "the optimizer's state is none")
+            state.check_fits(self.network_)
 
     def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Factor and shift, each (n_outputs,), from raw scores to y's units."""

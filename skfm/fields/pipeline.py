@@ -6,11 +6,13 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from ..persistence.records import saved
 from . import fields_from
 
 __all__ = ["FieldPipeline", "make_field_pipeline"]
 
 
+@saved("pipeline")
 class FieldPipeline(Pipeline):
     """A Pipeline that tells its model the fields that the steps before it made.
 

@@ -20,6 +20,7 @@ from ..estimators.validation import Data
 from ..nn.factorization import FMNetwork
 from ..nn.layers import MLP
 from ..nn.network import Network, Shape
+from ..persistence.records import saved
 from ..sparse import Lookup
 from ..training.solver import Unwatched
 
@@ -73,14 +74,17 @@ class _FirstStage(BaseModel):
     _network_class = FMNetwork
 
 
+@saved("estimator")
 class _FMClassifier(Classifier, _FirstStage):
     """The FM of an FNN for classes."""
 
 
+@saved("estimator")
 class _FMRegressor(Regressor, _FirstStage):
     """The FM of an FNN for numbers."""
 
 
+@saved("estimator")
 class _FMRanker(Ranker, _FirstStage):
     """The FM of an FNN for rankings."""
 

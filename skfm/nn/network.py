@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from ..data.batch import Batch
 from ..data.transfer import DeviceBatch, free_memory
+from ..persistence.records import is_array, is_integer, require, saved
 from ..runtime.memory import check_memory
 from ..runtime.threads import parallel_for
 from ..sparse import EmbeddingTable, Lookup
@@ -24,6 +25,7 @@ CHUNK_BYTES = 1 << 24
 DEVICE_CHUNK_BYTES = 1 << 28
 
 
+@saved("record")
 @dataclass(frozen=True)
 class Shape:
     """The sizes a network is built from.
@@ -50,10 +52,36 @@ class Shape:
     dtype: str = "float32"
     device: str = "cpu"
 
+    def check(self) -> None:
+        """Raise a ValueError unless a network can be built from these sizes."""
+        sizes = (self.n_columns, self.n_factors, self.n_outputs)
+        require(all(is_integer(n, 1) for n in sizes), "a size is not a positive number")
+        require(self.dtype in DTYPES, f"dtype is {self.dtype!r}")
+        number = isinstance(self.mean_pairs, int | float)
+        require(number and self.mean_pairs >= 0, f"mean_pairs is {self.mean_pairs!r}")
+        check_fields(self.fields, self.n_columns)
+
     @property
     def n_fields(self) -> int:
         """F, the number of fields (0 without fields)."""
         return 0 if self.fields is None else int(self.fields.max()) + 1
+
+
+def check_fields(fields: Any, n_columns: int) -> None:
+    """Raise a ValueError for fields that would lead kernels out of bounds.
+
+    Parameters
+    ----------
+    fields : object
+        None, or an array of int32 of shape (n_columns,) with values below n_columns.
+    n_columns : int
+    """
+    if fields is None:
+        return
+    fine = is_array(fields, np.int32, (n_columns,))
+    require(fine, "fields is not an array of a field for each column")
+    inside = fields.min() >= 0 and fields.max() < n_columns
+    require(inside, "a field is not in [0, number of columns)")
 
 
 class Network(nn.Module):

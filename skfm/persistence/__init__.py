@@ -1,4 +1,7 @@
-"""Estimators in files that are safe to write and safe to load."""
+"""Estimators in files that are safe to write and safe to load.
+
+This room imports nothing of skfm: the rooms that own what is saved register it.
+"""
 
 from .container import FileFormatError
 from .files import load, save

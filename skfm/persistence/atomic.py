@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -26,9 +27,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     Raises
     ------
     OSError
-        If the file cannot be written. Names ``path``; what was there is untouched.
+        If the file cannot be written, or ``path`` is a directory, a device or a pipe.
+        Names ``path``; what was there is untouched.
     """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        reason = "not a regular file; nothing was written"
+        raise OSError(errno.EINVAL, reason, os.fspath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:

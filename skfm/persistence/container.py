@@ -17,6 +17,7 @@ import hashlib
 import json
 import mmap
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,8 @@ import numpy as np
 MAX_HEADER = 100_000_000
 #: Deepest nesting of the document.
 MAX_DEPTH = 100
+#: Bytes that Python takes for a list or an object of JSON, about.
+_PER_BRACKET = 240
 _ALIGNMENT = 64
 _LENGTH = struct.Struct("<Q")
 
@@ -120,6 +123,12 @@ class Reader:
 
     Use `opened` to make one.
 
+    Parameters
+    ----------
+    file : binary file
+    max_memory : int or None
+        Bytes that the header's values may take, about; None: any number.
+
     Attributes
     ----------
     document : object
@@ -128,8 +137,8 @@ class Reader:
         Bytes of the file.
     """
 
-    def __init__(self, file: BufferedReader) -> None:
-        self._file = file
+    def __init__(self, file: BufferedReader, max_memory: int | None = None) -> None:
+        self._file, self._max_memory = file, max_memory
         self.size = os.fstat(file.fileno()).st_size
         header = self._read_header()
         metadata = header.pop("__metadata__", None)
@@ -154,6 +163,7 @@ class Reader:
                 "file of skfm"
             )
         raw = self._file.read(length)
+        self._check_memory(raw)
         self._data = _LENGTH.size + length
         if not raw.startswith(b"{"):
             raise FileFormatError("it was not written by skfm")
@@ -164,12 +174,30 @@ class Reader:
         header: dict[str, Any] = _loads(text.rstrip(" "))
         return header
 
+    def _check_memory(self, raw: bytes) -> None:
+        """Refuse a header of countless small lists and objects."""
+        needed = _PER_BRACKET * (raw.count(b"[") + raw.count(b"{"))
+        if self._max_memory is not None and needed > self._max_memory:
+            raise FileFormatError(
+                f"reading its header would take {needed:,} bytes of memory: if you "
+                "know where it comes from, pass a larger max_memory"
+            )
+
     def __contains__(self, name: object) -> bool:
         return name in self._entries
+
+    def names(self) -> list[str]:
+        """Names of the arrays."""
+        return list(self._entries)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an array."""
         return self._entries[name].shape
+
+    def n_bytes(self, name: str) -> int:
+        """Size of an array."""
+        entry = self._entries[name]
+        return entry.stop - entry.start
 
     def array(self, name: str, out: np.ndarray | None = None) -> np.ndarray:
         """Read an array, and compare its checksum.
@@ -210,8 +238,16 @@ class Reader:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[Reader]:
+def opened(
+    path: str | os.PathLike[str], *, max_memory: int | None = None
+) -> Iterator[Reader]:
     """Open a file for reading, and check it.
+
+    Parameters
+    ----------
+    path : path-like
+    max_memory : int or None, default=None
+        Bytes that the header's values may take, about; None: any number.
 
     Raises
     ------
@@ -220,13 +256,20 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Reader]:
     OSError
         If it cannot be read.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=_open_at_once) as file:
         try:
-            yield Reader(file)
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FileFormatError("it is a device or a pipe, not a regular file")
+            yield Reader(file, max_memory)
         except FileFormatError as error:
             raise FileFormatError(
                 f"{os.fspath(path)} cannot be loaded: {error}."
             ) from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Opening a pipe would wait for a writer.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check_entries(header: Mapping[str, Any], n_bytes: int) -> dict[str, _Entry]:

@@ -12,10 +12,13 @@ from . import container
 from .atomic import replacing
 from .container import FileFormatError
 from .estimators import EstimatorReader, pack_estimator
-from .values import Packer
+from .values import Budget, Packer
 
-#: Version of the document that `save` writes; `load` reads this one and earlier ones.
-FORMAT_VERSION = 2
+#: Version of the format that `save` writes; `load` reads this one and earlier ones.
+FORMAT = 1
+#: `load` takes this much memory, about: so many times the size of the file, and a
+#: constant that leaves room for encoders, whose files may be small.
+MEMORY_PER_BYTE, MEMORY_BESIDE = 16, 1 << 28
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
@@ -65,7 +68,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """
     packer = Packer()
     document = {
-        "format_version": FORMAT_VERSION,
+        "format": FORMAT,
         "versions": _versions(),
         "estimator": pack_estimator(estimator, packer),
     }
@@ -78,12 +81,13 @@ def load(
     *,
     mmap_mode: str | None = None,
     trusted: Sequence[str] = (),
+    max_memory: int | None = None,
 ) -> Any:
     """Read an estimator that `save` wrote.
 
-    The file may come from anywhere: nothing in it is executed, only classes on a fixed
-    list are made, and no more memory is taken than the file is long and the estimator
-    needs.
+    The file may come from anywhere: nothing in it is executed, only classes of a fixed
+    registry are made, everything is checked by which memory is read, and the memory
+    that is taken is bounded.
 
     Parameters
     ----------
@@ -97,6 +101,10 @@ def load(
     trusted : sequence of str, default=()
         Types beside scikit-learn's own that skops may make, for steps of a Pipeline:
         see ``skops.io.load``. Names that are given here can run code.
+    max_memory : int or None, default=None
+        Most bytes of memory to take, about; a file that needs more is refused. None:
+        16 times the size of the file and 256 MiB, which only small files of encoders
+        with many ``n_buckets`` exceed.
 
     Returns
     -------
@@ -106,8 +114,8 @@ def load(
     Raises
     ------
     FileFormatError
-        A ValueError: the file is truncated, corrupted, written by a newer skfm, or was
-        not written by skfm at all.
+        A ValueError: the file is truncated, corrupted, written by a newer skfm, needs
+        more than ``max_memory``, or was not written by skfm at all.
     OSError
         If it cannot be read.
 
@@ -117,10 +125,15 @@ def load(
     """
     if mmap_mode not in (None, "r"):
         raise ValueError(f'mmap_mode must be "r" or None; got {mmap_mode!r}.')
-    with container.opened(path) as reader:
-        _check_version(reader.document)
+    if max_memory is None:
+        max_memory = MEMORY_PER_BYTE * os.stat(path).st_size + MEMORY_BESIDE
+    with container.opened(path, max_memory=max_memory) as reader:
+        _check_format(reader.document)
         maker = EstimatorReader(
-            reader, map_table=mmap_mode is not None, trusted=trusted
+            reader,
+            Budget(max_memory),
+            map_tables=mmap_mode is not None,
+            trusted=trusted,
         )
         try:
             return maker.read(reader.document["estimator"])
@@ -133,14 +146,21 @@ def load(
             ) from error
 
 
-def _check_version(document: Any) -> None:
-    version = document.get("format_version")
+def _check_format(document: Any) -> None:
+    # Before the first release the present format went by another name.
+    unreleased = document.get("format_version")
+    version = FORMAT if unreleased == 2 else document.get("format")
+    if version is None and unreleased is not None:
+        raise FileFormatError(
+            "it was written by an skfm before the first release, whose format is no "
+            "longer read: save it again with the skfm that wrote it, or a newer one"
+        )
     if type(version) is not int or version < 1:
         raise FileFormatError("it has no format version")
-    if version > FORMAT_VERSION:
+    if version > FORMAT:
         raise FileFormatError(
-            f"it is of format version {version}, and this skfm reads versions up to "
-            f"{FORMAT_VERSION}: upgrade skfm"
+            f"it is of format {version}, and this skfm reads formats up to {FORMAT}: "
+            "upgrade skfm"
         )
 
 

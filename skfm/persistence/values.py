@@ -8,7 +8,6 @@ both directions; nothing is imported or called by a name that a file holds.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import itertools
 import math
 import os
@@ -18,35 +17,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.statistics import ColumnStatistics
-from ..encoding.blocks import QuantileBlock, ScaleBlock
-from ..encoding.categories import CategoryBlock, HashBlock
-from ..encoding.codec import TableCodec
-from ..encoding.flags import FlagBlock
-from ..encoding.multi_valued import MultiValuedBlock
-from ..encoding.nested import NestedBlock
-from ..encoding.tables import object_array
-from ..nn.network import Shape
-from ..training.learner import OptimizerState
+from .cells import CELLS, UnsupportedValueError
 from .container import FileFormatError, Reader, storable
+from .records import class_named, is_registered
 
-#: Dataclasses that are written field by field.
-_RECORDS: dict[str, type] = {
-    cls.__name__: cls
-    for cls in (
-        *(TableCodec, CategoryBlock, HashBlock, MultiValuedBlock),
-        *(ScaleBlock, QuantileBlock, NestedBlock, FlagBlock),
-        *(OptimizerState, Shape, ColumnStatistics),
-    )
-}
 _PLAIN = (bool, int, str, type(None))
-_DATES = (datetime.date, datetime.datetime, datetime.time)
 _EXTREMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _FLOATS = {"float32": np.float32, "float64": np.float64}
-
-
-class UnsupportedValueError(TypeError):
-    """A value that a file cannot hold."""
+#: Bytes that objects take beside what they hold: each string, each record.
+_PER_STRING, _PER_RECORD = 100, 2048
 
 
 class Packer:
@@ -104,23 +83,28 @@ class Packer:
             return os.fspath(value)
         if isinstance(value, pd.Index | pd.Series):
             return self.pack(np.asarray(value), where)
-        if isinstance(value, _DATES) and type(value) in _DATES:
-            return {type(value).__name__: value.isoformat()}
+        if type(value) in CELLS:
+            cell = CELLS[type(value)]
+            return {cell.tag: self.pack(cell.write(value), where)}
         if isinstance(value, np.random.RandomState):
             kind, key, *rest = value.get_state(legacy=True)
             if kind == "MT19937":
                 return {"random_state": [self.store(np.array(key)), *rest]}
         if isinstance(value, type) and value in _FLOATS.values():
             return {"type": value.__name__}
-        if _RECORDS.get(type(value).__name__) is type(value):
+        if is_registered("record", type(value)):
             return {"record": [type(value).__name__, self._pack_fields(value, where)]}
         raise UnsupportedValueError(
             f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which "
-            "a file of skfm cannot hold: numbers, strings, dates, lists, tuples, "
-            "dicts and arrays of these can be saved."
+            "cannot be saved. Numbers, strings, bytes, dates, times, periods, "
+            "intervals, decimals, UUIDs, and lists, tuples, dicts and arrays of these "
+            "can be saved: convert it to one of them."
         )
 
     def _pack_fields(self, record: Any, where: str) -> dict[str, Any]:
+        name = getattr(record, "name", None)
+        if isinstance(name, str):
+            where = f"column {name!r}"
         return {
             field.name: self.pack(getattr(record, field.name), f"{where}.{field.name}")
             for field in dataclasses.fields(record)
@@ -146,8 +130,35 @@ class Packer:
         if kind == "O":
             return {**form, "cells": self.pack(cells, where)}
         raise UnsupportedValueError(
-            f"{where} is an array of {array.dtype}, which a file of skfm cannot hold."
+            f"{where} is an array of {array.dtype}, which cannot be saved."
         )
+
+
+class Budget:
+    """Memory that may be taken for what a file holds.
+
+    Parameters
+    ----------
+    n_bytes : int
+    """
+
+    def __init__(self, n_bytes: int) -> None:
+        self.n_bytes = self._left = n_bytes
+
+    def spend(self, n_bytes: int) -> None:
+        """Note that memory is about to be taken.
+
+        Raises
+        ------
+        FileFormatError
+            If it is more than what is left.
+        """
+        self._left -= n_bytes
+        if self._left < 0:
+            raise FileFormatError(
+                f"loading it would take more than {self.n_bytes:,} bytes of memory: if "
+                "you know where it comes from, pass a larger max_memory"
+            )
 
 
 class Unpacker:
@@ -156,15 +167,25 @@ class Unpacker:
     Parameters
     ----------
     reader : Reader
+    budget : Budget
+        Each reference to an array counts as if it made a copy.
+    map_tables : bool, default=False
+        Whether tables of weights stay in the file, mapped into memory.
     objects : dict of str to callable
         What further tags stand for: from the content to the value.
     """
 
     def __init__(
-        self, reader: Reader, objects: dict[str, Callable[[Any], Any]] | None = None
+        self,
+        reader: Reader,
+        budget: Budget,
+        *,
+        map_tables: bool = False,
+        objects: dict[str, Callable[[Any], Any]] | None = None,
     ) -> None:
-        self.reader = reader
+        self.reader, self.budget, self.map_tables = reader, budget, map_tables
         self._read: dict[str, np.ndarray] = {}
+        self._claimed: set[str] = set()
         self._tags: dict[str, Callable[[Any], Any]] = {
             "float": _EXTREMES.__getitem__,
             "tuple": lambda items: tuple(self.unpack(_a_list(items))),
@@ -174,7 +195,7 @@ class Unpacker:
             "random_state": self._random_state,
             "type": _FLOATS.__getitem__,
             "record": self._record,
-            **{cls.__name__: cls.fromisoformat for cls in _DATES},
+            **{cell.tag: self._cell(cell.read) for cell in CELLS.values()},
             **(objects or {}),
         }
 
@@ -198,10 +219,27 @@ class Unpacker:
         return self._tags[tag](content)
 
     def stored(self, name: str) -> np.ndarray:
-        """An array of the file, of this object's own."""
+        """An array of the file; all who ask for it share it."""
+        self.budget.spend(self.reader.n_bytes(name))
         if name not in self._read:
             self._read[name] = self.reader.array(name)
         return self._read[name]
+
+    def claim(self, name: str) -> str:
+        """Return the name of an array that only one network may have.
+
+        Raises
+        ------
+        FileFormatError
+            If it has been claimed before.
+        """
+        if name in self._claimed:
+            raise FileFormatError(f"its array {name!r} is used twice")
+        self._claimed.add(name)
+        return name
+
+    def _cell(self, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda content: read(self.unpack(content))
 
     def _dict(self, pairs: Any) -> dict[Any, Any]:
         return {self.unpack(key): self.unpack(value) for key, value in pairs}
@@ -210,8 +248,8 @@ class Unpacker:
         if "text" in content:
             return self._text(content)
         if "cells" in content:
-            cells = object_array(self.unpack(_a_list(content["cells"])))
-            return cells.reshape(content["shape"])
+            cells = self.unpack(_a_list(content["cells"]))
+            return np.fromiter(cells, dtype=object).reshape(content["shape"])
         array = self.stored(content["numbers"])
         if "unit" in content:
             dtype = np.dtype(content["unit"])
@@ -221,20 +259,20 @@ class Unpacker:
         return array
 
     def _text(self, content: Any) -> np.ndarray:
-        raw = self.stored(content["text"]).tobytes()
-        ends = self.stored(content["ends"])
+        text, ends = self.stored(content["text"]), self.stored(content["ends"])
+        self.budget.spend(_PER_STRING * ends.size + 4 * text.size)
+        raw = text.tobytes()
         bounds = [0, *ends.tolist()]
         if np.any(np.diff(bounds) < 0) or bounds[-1] > len(raw):
             raise FileFormatError("its strings overlap")
-        array = object_array(
+        strings = (
             raw[start:stop].decode("utf-8", "surrogatepass")
             for start, stop in itertools.pairwise(bounds)
         )
+        array = np.fromiter(strings, dtype=object)
         if content["kind"] == "U":
-            # One long string would make every element as long.
-            longest = max(map(len, array), default=0)
-            if longest * len(array) > 100 * self.reader.size:
-                raise FileFormatError("its strings would take too much memory")
+            # One long string makes every element as long.
+            self.budget.spend(4 * max(map(len, array), default=0) * len(array))
             array = array.astype(str)
         return array.reshape(content["shape"])
 
@@ -249,9 +287,11 @@ class Unpacker:
 
     def _record(self, content: Any) -> Any:
         name, fields = content
-        if name not in _RECORDS:
-            raise FileFormatError(f"it holds an unknown kind of record, {name!r}")
-        return _RECORDS[name](**{key: self.unpack(v) for key, v in fields.items()})
+        self.budget.spend(_PER_RECORD)
+        cls = class_named("record", name)
+        record = cls(**{key: self.unpack(value) for key, value in fields.items()})
+        record.check()
+        return record
 
 
 def _a_list(value: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from ..optim import OPTIMIZERS, DenseAdam, RowOptimizer
 from ..runtime.threads import parallel_for
 from ..sparse import ColumnRows, Groups, Lookup, RowGradient
 from .fixed_columns import FixedColumns
+from .optimizer_state import OptimizerState
 from .replicas import Norms, Replica
 
 #: Work of a part of a batch (multiplications of the dense layers, plus the numbers
@@ -51,21 +52,6 @@ class Settings:
     init_scale: float = 0.05
     learning_rate_schedule: str = "constant"
     warmup_epochs: float = 0.0
-
-
-@dataclass(frozen=True)
-class OptimizerState:
-    """The optimizers between two runs, as NumPy arrays.
-
-    Of the table's, the factors' part and the linear weights' by turns.
-    """
-
-    optimizer: str
-    table_arrays: list[np.ndarray]
-    table_steps: int
-    mean: np.ndarray
-    variance: np.ndarray
-    dense_steps: int
 
 
 class Learner:

@@ -19,8 +19,9 @@ from ..losses import Loss, RankingLoss
 from ..nn.network import Network
 from ..optim.schedules import Schedule
 from ..runtime.threads import team, torch_threads
-from .learner import Learner, OptimizerState, Settings
+from .learner import Learner, Settings
 from .loader import Feed
+from .optimizer_state import OptimizerState
 from .snapshot import Snapshot
 from .solver import History, Monitor, Progress
 

@@ -155,11 +155,23 @@ def test_array_places(name, whole, scratch):
 
 def test_a_newer_version(whole, scratch):
     document, arrays = unpacked(whole, scratch)
-    document["format_version"] += 1
-    refused(document, arrays, scratch, "format version 3.*upgrade skfm")
+    document["format"] += 1
+    refused(document, arrays, scratch, "format 2.*upgrade skfm")
     for version in (None, 0, True, "1"):
-        document["format_version"] = version
+        document["format"] = version
         refused(document, arrays, scratch, "no format version")
+
+
+def test_formats_before_the_first_release(whole, scratch):
+    """One was that of the first release by another name; older ones are not read."""
+    document, arrays = unpacked(whole, scratch)
+    del document["format"]
+    document["format_version"] = 1
+    refused(document, arrays, scratch, "before the first release")
+    document["format_version"] = 2
+    with open(scratch, "wb") as file:
+        container.write(file, document, arrays)
+    assert_same(vars(skfm.load(scratch)), vars(subject()))
 
 
 def edit(document, path, value):

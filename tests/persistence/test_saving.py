@@ -4,6 +4,8 @@ import datetime
 import json
 import subprocess
 import sys
+import uuid
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -86,6 +88,17 @@ CELLS_OF = {
     "durations": pd.to_timedelta([1, 2, 5, 9], unit="h"),
     "days": [datetime.date(2020, 1, 1 + i) for i in range(4)],
     "tuples": [(1, "a"), (2, "b"), (3, None), (4, 0.5)],
+    "intervals": pd.cut([1.5, 2.5, 9.0, 2.0], [0, 2, 5, 10], right=False),
+    "quantiles": pd.qcut(np.arange(4.0), 2),
+    "intervals of dates": pd.cut(pd.to_datetime([1, 2, 3, 4], unit="D"), 2),
+    "months": pd.period_range("2020-01", periods=4, freq="M"),
+    "quarters": list(pd.period_range("2020-01", periods=4, freq="Q-MAR")),
+    "timestamps": [pd.Timestamp(2020, 1, day, nanosecond=7) for day in (1, 2, 3, 4)],
+    "zones": pd.date_range("2020-03-29", periods=4, freq="h", tz="Europe/Berlin"),
+    "decimals": [Decimal("0.10"), Decimal("-1E+30"), Decimal("0.1000"), Decimal(3)],
+    "UUIDs": [uuid.UUID(int=2**100 + i) for i in range(4)],
+    "bytes": [b"", b"\xff\x00", b"a", b"b"],
+    "times": [datetime.time(1, 2, 3, i) for i in range(4)],
     "missing": [None, "a", None, "b"],
     "all missing": [None] * 4,
 }
@@ -102,6 +115,49 @@ def test_encoders_of_any_cells(kind, tmp_path):
         back.transform(table).toarray(), encoder.transform(table).toarray()
     )
     assert_same(vars(back.partial_fit(table)), vars(encoder.partial_fit(table)))
+
+
+TIMES = [
+    pd.Timestamp("2020-03-29 01:59:59.123456789", tz="Europe/Berlin"),
+    pd.Timestamp("2020-10-25 00:30", tz="UTC").tz_convert("Europe/Berlin"),
+    pd.Timestamp("2020-10-25 01:30", tz="UTC").tz_convert("Europe/Berlin"),
+    pd.Timestamp("1900-01-01", tz="UTC"),
+    pd.Timestamp("2020-01-01", tz=datetime.timezone(datetime.timedelta(hours=-3))),
+    pd.Timestamp(2020, 1, 1).as_unit("s"),
+    pd.Timedelta("1ns"),
+    pd.Timedelta(-3, unit="s").as_unit("s"),
+    datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
+]
+
+
+@pytest.mark.parametrize("value", TIMES, ids=repr)
+def test_times_in_parameters(value, tmp_path):
+    """To the nanosecond, the unit and the offset."""
+    model = skfm.FMClassifier(class_weight={value: 2.0, "other": 1.0})
+    (back, _) = round_trip(model, tmp_path).class_weight
+    assert type(back) is type(value)
+    assert back == value
+    assert back.__repr__().replace("zoneinfo.", "") == repr(value)
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        assert back.utcoffset() == value.utcoffset()
+    if isinstance(value, pd.Timestamp | pd.Timedelta):
+        assert back.unit == value.unit
+
+
+def test_a_category_that_cannot_be_saved_is_named_with_its_column(tmp_path):
+    shades = [frozenset("ab"), frozenset("c")]
+    table = pd.DataFrame({"size": [1.0, 2.0], "shade": pd.Series(shades, dtype=object)})
+    encoder = skfm.FieldEncoder(categorical_features=["shade"]).fit(table)
+    with pytest.raises(TypeError, match=r"column 'shade'\.vocabulary.*frozenset"):
+        skfm.save(encoder, tmp_path / "encoder.skfm")
+
+
+def test_a_zone_of_no_name_is_refused(tmp_path):
+    """Such as dateutil makes: the file would not say which it is."""
+    when = pd.Timestamp("2020-01-01", tz="dateutil/Europe/Berlin")
+    model = skfm.FMClassifier(class_weight={when: 2.0})
+    with pytest.raises(TypeError, match="time zone"):
+        skfm.save(model, tmp_path / "model.skfm")
 
 
 def test_encoder_options(tmp_path):

@@ -1,4 +1,4 @@
-"""Writes the files of the present format version that later versions must read.
+"""Write the files of the present format that later versions must read.
 
 Run once, by the version that brings the format, never again:
 
@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 import skfm
-from skfm.persistence.files import FORMAT_VERSION
+from skfm.persistence.files import FORMAT
 
-HERE = Path(__file__).parent / f"format_{FORMAT_VERSION}"
+HERE = Path(__file__).parent / f"format_{FORMAT}"
 
 
 def table():

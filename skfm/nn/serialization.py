@@ -1,0 +1,105 @@
+"""Networks as their configuration and their arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+from ..persistence.container import FileFormatError, Reader
+from ..persistence.values import Packer, Unpacker
+from .network import Network, Shape
+
+
+def pack_network(network: Network, packer: Packer) -> dict[str, Any]:
+    """JSON of a network."""
+    config = dict(network.config)
+    # A file may travel to a machine without the device: it lands on the CPU.
+    config["shape"] = replace(config["shape"], device="cpu")
+    arrays = {
+        name: packer.store(tensor.detach().cpu().numpy())
+        for name, tensor in network.tensors().items()
+    }
+    return {"config": packer.pack(config, "network_.config"), "arrays": arrays}
+
+
+def unpack_network(
+    network_class: type[Network], content: Any, unpacker: Unpacker
+) -> Network:
+    """The network of an estimator whose file holds ``content``.
+
+    Nothing is allocated before the sizes in the configuration are found to be those of
+    the arrays, which are no larger than the file.
+    """
+    config = unpacker.unpack(content["config"])
+    names = {part: unpacker.claim(name) for part, name in content["arrays"].items()}
+    shape, reader = config.pop("shape"), unpacker.reader
+    if not isinstance(shape, Shape):
+        raise FileFormatError("its network is not described")
+    sizes = {name: reader.shape(stored) for name, stored in names.items()}
+    expected = _table_sizes(network_class, shape)
+    if any(sizes[name] != size for name, size in expected.items()):
+        raise FileFormatError("its table does not fit the network")
+    with torch.device("meta"), _Bounded(sizes):
+        # On the meta device tensors have a shape and no memory.
+        sketch = network_class.build(replace(shape, device="meta"), **config)
+    if {name: tuple(t.shape) for name, t in sketch.tensors().items()} != sizes:
+        raise FileFormatError("its arrays do not fit the network")
+    network = network_class.build(replace(shape, device="cpu"), **config)
+    table = {name: names.pop(name) for name in expected}
+    _read_table(network, table, reader, mapped=unpacker.map_tables)
+    network.load_dense({name: unpacker.stored(n) for name, n in names.items()})
+    network.eval()
+    return network
+
+
+def _read_table(
+    network: Network, parts: dict[str, str], reader: Reader, *, mapped: bool
+) -> None:
+    table, dtype = network.table, network.table.numpy_dtype
+    if mapped:
+        arrays = {name: reader.map(part) for name, part in parts.items()}
+        table.adopt({name: _of_dtype(part, dtype) for name, part in arrays.items()})
+        return
+    for name, part in parts.items():
+        reader.array(part, out=getattr(table.weight, name).numpy())
+
+
+def _table_sizes(
+    network_class: type[Network], shape: Shape
+) -> dict[str, tuple[int, int]]:
+    """Shapes of the parts of the table that a configuration asks for."""
+    sizes = {"factors": (shape.n_columns, network_class.embedding_width(shape))}
+    if network_class.has_linear:
+        sizes["linear"] = shape.n_columns, shape.n_outputs
+    return sizes
+
+
+def _of_dtype(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    if array.dtype != dtype:
+        raise FileFormatError("its table is of another type than the network")
+    return array
+
+
+class _Bounded(TorchFunctionMode):
+    """Stops a network of countless layers from being built."""
+
+    def __init__(self, sizes: dict[str, Any]) -> None:
+        super().__init__()
+        self._left = 1000 * len(sizes)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
+    ) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise FileFormatError("its network has more layers than arrays")
+        return func(*args, **(kwargs or {}))
