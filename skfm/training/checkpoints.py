@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from ..persistence import container
+from ..persistence import FileFormatError, container
 from ..persistence.atomic import replacing
 
 
@@ -33,7 +33,7 @@ class Run(Protocol):
     def restore(
         self, document: dict[str, Any], array: Callable[[str], np.ndarray]
     ) -> None:
-        """Go on from what another run has dumped."""
+        """Go on from what another run has dumped; raise for anything else."""
 
 
 class Checkpoint:
@@ -57,13 +57,20 @@ class Checkpoint:
         OSError
             If the directory cannot be written to.
         FileFormatError
-            If the file is damaged.
+            If the file is damaged, or holds what no run of this kind leaves.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         self._path = self.directory / f"{_digest(run.origins())}.checkpoint"
         if self._path.exists():
             with container.opened(self._path) as reader:
-                run.restore(reader.document, reader.array)
+                try:
+                    run.restore(reader.document, reader.array)
+                except (FileFormatError, MemoryError):
+                    raise
+                except Exception as error:
+                    raise FileFormatError(
+                        f"it holds no state of this run ({error!r})"
+                    ) from error
         else:
             self.save(run)
 

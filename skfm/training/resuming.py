@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..nn.layers import Dropout
+from ..persistence.records import is_array, is_integer, require
 from .solver import History
 from .trainer import Trainer
 
@@ -75,24 +76,50 @@ class RunState:
     def restore(
         self, document: dict[str, Any], array: Callable[[str], np.ndarray]
     ) -> None:
-        """Put a run that has not begun where `dump` found another."""
+        """Put a run that has not begun where `dump` found another.
+
+        The file may be of anyone who can write to its directory: all is checked.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If this run cannot have been there.
+        """
         trainer = self._trainer
+        history = History(
+            document["loss_curve"],
+            document["validation_scores"],
+            document["best_epoch"],
+        )
+        self._check_history(history)
+        steps, progress = document["n_steps"], document["progress"]
+        counts = [*steps, *progress, document["n_kept"]]
+        require(all(is_integer(n, 0, 2**53) for n in counts), "a count is none")
+        require((len(steps), len(progress)) == (2, 4), "counts are missing")
         for i, tensor in enumerate(self._tensors()):
-            tensor.detach().copy_(torch.from_numpy(array(f"live.{i}")))
+            found = _like(tensor.detach().cpu().numpy(), array(f"live.{i}"))
+            tensor.detach().copy_(torch.from_numpy(found))
         for i, generator in enumerate(self._generators()):
-            generator.set_state(torch.from_numpy(array(f"stream.{i}")))
-        trainer.learner.n_steps = tuple(document["n_steps"])
+            state = _like(generator.get_state().numpy(), array(f"stream.{i}"))
+            generator.set_state(torch.from_numpy(state))
+        trainer.learner.n_steps = tuple(steps)
         trainer.rng.bit_generator.state = document["rng"]
         kept = [array(f"kept.{i}") for i in range(document["n_kept"])]
-        trainer.go_on(
-            History(
-                document["loss_curve"],
-                document["validation_scores"],
-                document["best_epoch"],
-            ),
-            document["progress"],
-            [torch.from_numpy(part) for part in kept],
-        )
+        trainer.go_on(history, progress, [torch.from_numpy(part) for part in kept])
+
+    def _check_history(self, history: History) -> None:
+        """Raise a ValueError unless epochs of this run can have left the history."""
+        losses, scores = history.loss_curve, history.validation_scores
+        lists = isinstance(losses, list) and isinstance(scores, list)
+        require(lists, "it has no history")
+        numbers = all(isinstance(x, int | float) for x in [*losses, *scores])
+        require(numbers, "a loss is no number")
+        possible = len(losses) <= self._trainer.settings.max_iter
+        require(possible, "it has too many epochs")
+        n_scores = 0 if self._trainer.validation is None else len(losses)
+        require(len(scores) == n_scores, "its scores are not those of its epochs")
+        best = is_integer(history.best_epoch, 0, len(losses))
+        require(best, "its best epoch is none")
 
     def _tensors(self) -> list[Tensor]:
         """Tensors that training changes in place."""
@@ -112,3 +139,10 @@ class RunState:
         modules = [m for r in replicas for m in r.network.modules()]
         streams = [m.generator for m in modules if isinstance(m, Dropout)]
         return list({id(s): s for s in streams if s is not None}.values())
+
+
+def _like(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return ``found``; ValueError unless it is of the type and shape expected."""
+    fits = is_array(found, expected.dtype, expected.shape)
+    require(fits, f"an array is of shape {found.shape}, not {expected.shape}")
+    return found

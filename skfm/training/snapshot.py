@@ -40,7 +40,9 @@ class Snapshot:
         return self._saved or []
 
     def put(self, tensors: list[Tensor], n_steps: tuple[int, int]) -> None:
-        """Remember this instead of what was taken."""
+        """Remember this instead of what was taken; ValueError if it does not fit."""
+        if [t.shape for t in tensors] != [t.shape for t in self.tensors()]:
+            raise ValueError("the best epoch's weights are not those of this network")
         self.n_steps = n_steps
         for saved, tensor in zip(self.tensors(), tensors, strict=True):
             saved.copy_(tensor)

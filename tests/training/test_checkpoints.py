@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from common_cases import ARCHITECTURES, ESTIMATORS
 from estimator_cases import LABELS, Recorder, X, make, raise_after, scores, target
+from file_cases import parts_of, sign
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
 
 import skfm
 from skfm.persistence import FileFormatError
@@ -198,6 +200,63 @@ class TestTrouble:
         file.write_bytes(file.read_bytes()[:-1])
         with pytest.raises(FileFormatError, match=f"{file.name}.*truncated"):
             fit(make(skfm.NFMClassifier, max_iter=6, checkpoint=tmp_path))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"loss_curve": "abc"},
+            {"loss_curve": [None]},
+            {"loss_curve": [1.0] * 7},
+            {"validation_scores": [1.0]},
+            {"best_epoch": 9},
+            {"best_epoch": -1},
+            {"n_steps": [-1, 3]},
+            {"n_steps": [1]},
+            {"progress": [0, 0, True, 0]},
+            {"progress": [0, 0]},
+            {"n_kept": 10**9},
+            {"rng": {"bit_generator": "MT19937"}},
+            {"rng": None},
+        ],
+    )
+    def test_a_document_that_was_changed_and_signed_again(self, change, cut, tmp_path):
+        _leave_a_file(cut, tmp_path)
+        (file,) = tmp_path.iterdir()
+        document, arrays = parts_of(file)
+        sign(file, document | change, arrays)
+        with pytest.raises(FileFormatError, match="cannot be loaded"):
+            fit(make(skfm.NFMClassifier, max_iter=6, checkpoint=tmp_path))
+
+    @pytest.mark.parametrize("kind", ["live", "kept", "stream"])
+    def test_arrays_of_other_shapes(self, kind, tmp_path):
+        """Of shapes that would be broadcast too."""
+        model = make(
+            skfm.NFMClassifier,
+            max_iter=6,
+            checkpoint=tmp_path,
+            n_iter_no_change=9,
+            dropout=0.3,
+            early_stopping=True,
+            learning_rate=10.0,
+        )
+        with pytest.raises(KeyboardInterrupt):
+            fit(clone(model).set_callbacks(Recorder(raise_after(5))))
+        (file,) = tmp_path.iterdir()
+        document, arrays = parts_of(file)
+        names = [name for name in arrays if name.startswith(kind)]
+        assert names
+        for name in names:
+            for change in (
+                lambda a: a.ravel()[:1],
+                lambda a: a[:-1],
+                lambda a: a[None],
+            ):
+                changed = change(arrays[name])
+                if changed.shape == arrays[name].shape:
+                    continue
+                sign(file, document, arrays | {name: changed})
+                with pytest.raises(FileFormatError, match="cannot be loaded"):
+                    fit(clone(model))
 
     def test_a_disk_that_fills_up(self, tmp_path, monkeypatch):
         original, count = checkpoints.container.write, [0]
