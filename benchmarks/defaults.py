@@ -157,9 +157,10 @@ def chosen_sets(patterns: list[str], without: list[str]) -> list[Set]:
     return sets + [parse_set(word) for word in patterns if word not in known]
 
 
-def options() -> argparse.Namespace:
+def options(description: str | None = __doc__) -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     text = "names or patterns; 'skfm', 'peers'; 'DeepFM(n_factors=8)'"
@@ -174,7 +175,7 @@ def options() -> argparse.Namespace:
     add("--results", type=Path, default=RESULTS, metavar="FILE")
     add("--again", action="store_true", help="measure also what has been measured")
     add("--quiet", action="store_true", help="nothing else runs on this machine")
-    return parser.parse_args()
+    return parser
 
 
 def plan(asked: argparse.Namespace) -> Iterator[tuple[int, Set, list[str]]]:
@@ -183,9 +184,10 @@ def plan(asked: argparse.Namespace) -> Iterator[tuple[int, Set, list[str]]]:
     models = chosen_models(asked.models)
     for name in absent.intersection(models):
         print(f"{name} left out: pip install -r benchmarks/requirements-peers.txt")
-    done = set() if asked.again else measured(asked.results)
     for seed in asked.seeds:
         for one in chosen_sets(asked.sets, asked.without):
+            # Another run may have been here in the meantime.
+            done = set() if asked.again else measured(asked.results)
             left = [
                 model
                 for model in models
@@ -226,4 +228,4 @@ def run(asked: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    run(options())
+    run(options().parse_args())

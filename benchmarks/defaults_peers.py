@@ -30,8 +30,9 @@ from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScale
 THREADS = 2
 #: HistGradientBoosting takes columns of at most so many categories as categories.
 MOST_CATEGORIES = 255
-#: myFM has no default rank; its chain is 200 long, of which 150 samples are averaged.
-RANK, ITERATIONS, SAMPLES = 16, 200, 150
+#: myFM has no default rank: this one is of its documentation. Of a chain of 200 the
+#: last 150 samples are averaged.
+RANK, ITERATIONS, SAMPLES = 10, 200, 150
 
 
 class Peer(NamedTuple):

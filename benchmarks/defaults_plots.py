@@ -66,6 +66,7 @@ def draw_ranks(path: Path, losses: pd.DataFrame, times: pd.DataFrame) -> None:
         left.hlines(place, mean - half, mean + half, color=color, linewidth=2)
         left.plot(mean, place, "o", color=color)
         right.barh(place, times.loc[ranks.index, model].sum(), color=color)
+    left.set_xlim(0.5, len(order) + 0.5)
     left.set_yticks(range(len(order)), order)
     left.set_xlabel(
         f"rank by loss on {len(ranks)} sets (1 is best)\n"
@@ -102,6 +103,9 @@ def draw_curves(path: Path, frame: pd.DataFrame) -> None:
         if worst == worst:
             axes.set_ylim(top=1.15 * worst)
         axes.set_xscale("log")
+        marks = sorted(here["rows"].unique())
+        axes.set_xticks(marks, [f"{n:,.0f}" for n in marks], rotation=45)
+        axes.minorticks_off()
         axes.set_xlabel("training rows")
         axes.set_title(data)
         axes.spines[["top", "right"]].set_visible(False)

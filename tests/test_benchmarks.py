@@ -61,11 +61,11 @@ def test_the_defaults_are_measured_once_and_reported(
     command = ["defaults.py", "--results", str(results), "--sets", "planted-300"]
     command += ["planted-1000", "planted-600", "--seeds", "0", "--models", *models]
     monkeypatch.setattr("sys.argv", command)
-    defaults.run(defaults.options())
+    defaults.run(defaults.options().parse_args())
     lines = results.read_text(encoding="utf-8")
     assert lines.count("\n") == 3 * len(models)
     assert "error" not in lines
-    defaults.run(defaults.options())
+    defaults.run(defaults.options().parse_args())
     assert results.read_text(encoding="utf-8") == lines
 
     report = load("defaults_report")
@@ -92,7 +92,7 @@ def test_a_failed_fit_is_reported_and_tried_again(
     command += ["--seeds", "0", "--models", "FM(n_factors=-1)"]
     monkeypatch.setattr("sys.argv", command)
     for turn in (1, 2):
-        defaults.run(defaults.options())
+        defaults.run(defaults.options().parse_args())
         assert len(results.read_text().splitlines()) == turn
     report = load("defaults_report")
     told = report.failures(report.read(results))
@@ -167,3 +167,26 @@ def test_models_are_compared_on_what_both_have(defaults, load):
     assert rows[2] == "| FM | 2 | 1 | 50% | 1.150 | 1.500 (TV16) | 1.15 |"
     rows = report.worst_gap(losses).splitlines()
     assert rows[2] == "| FM | 2 | 0 | +60.0% (HI) | TV16, HI |"
+
+
+def test_random_settings_are_measured_beside_the_defaults(
+    defaults, load, monkeypatch, tmp_path, capsys
+):
+    search, results = load("defaults_search"), tmp_path / "lines.jsonl"
+    command = ["", "--results", str(results), "--models", "FM", "--settings", "2"]
+    monkeypatch.setattr("sys.argv", [*command, "--sets", "planted-200"])
+    search.main()
+    losses = load("defaults_report").read(results).set_index("model")["loss"]
+    assert len(losses) == 3
+    ours, best = losses["FM"], losses.drop("FM").min()
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert f"| planted-200 | {ours:.4f} | {best:.4f} | {ours / best:.4f} |" in row
+
+
+def test_settings_have_only_parameters_of_the_model(defaults, load):
+    for model in ("FM", "AFM", "NFM"):
+        first, *others = load("defaults_search").settings(model, 5)
+        name, params = defaults.parse_model(first)
+        assert name == model
+        assert params.keys() <= defaults.make(model, False, 0).get_params().keys()
+        assert len({first, *others}) == 5
