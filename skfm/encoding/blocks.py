@@ -46,7 +46,8 @@ class Encoded:
     columns : ndarray of int of shape (n_entries,)
         Column within the block.
     values : ndarray of shape (n_entries,) or None
-        Stored values; None: all are 1.
+        Stored values; None: all are 1. Where rows have ``per_row`` entries, those of
+        the first entry of each, (n_rows,): the others are 1.
     lengths : ndarray of int of shape (n_rows,) or None
         Entries of each row; None: all have ``per_row``.
     per_row : int

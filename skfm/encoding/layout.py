@@ -226,16 +226,12 @@ def assemble(
     indices = np.empty(n_entries, dtype=index_dtype)
     shared = share_ones and all(part.values is None for part in encoded)
     data = np.ones(1 if shared else n_entries, dtype=dtype)
+    if n_entries == n_rows * fixed:
+        _fill_grid(encoded, starts, indices, None if shared else data)
+    else:
+        _fill_rows(encoded, starts, indptr, indices, None if shared else data)
     if shared:
         data = np.broadcast_to(data, n_entries)
-    filled = indptr[:-1].astype(np.intp)
-    for start, part in zip(starts, encoded, strict=False):
-        step = part.per_row if part.lengths is None else part.lengths
-        where = _places(filled, part)
-        indices[where] = part.columns + start
-        if part.values is not None:
-            data[where] = part.values
-        filled += step
     # One pass: seen as unsigned, negative indices are too large.
     if indices.view(f"u{indices.itemsize}").max(initial=0) >= starts[-1]:
         raise ValueError("A cell was encoded outside of the columns of the matrix.")
@@ -244,13 +240,45 @@ def assemble(
     return matrix
 
 
-def _places(filled: NDArray[np.intp], part: Encoded) -> NDArray[np.intp]:
-    """Return where the entries of a part go, of rows that are filled so far."""
-    if part.lengths is not None:
-        return _ragged(filled, part.lengths)
-    if part.per_row == 1:
-        return filled
-    return (filled[:, None] + np.arange(part.per_row)).ravel()
+def _fill_grid(
+    encoded: Sequence[Encoded],
+    starts: NDArray[Any],
+    indices: NDArray[Any],
+    data: NDArray[Any] | None,
+) -> None:
+    """Write the entries of parts of which all rows have as many."""
+    n_rows, place = encoded[0].n_rows, 0
+    columns = indices.reshape(n_rows, -1)
+    values = None if data is None else data.reshape(n_rows, -1)
+    for start, part in zip(starts.tolist(), encoded, strict=False):
+        if part.lengths is not None:  # no row has an entry
+            continue
+        own = columns[:, place : place + part.per_row]
+        np.add(part.columns.reshape(own.shape), start, out=own, casting="unsafe")
+        if values is not None and part.values is not None:
+            values[:, place] = part.values
+        place += part.per_row
+
+
+def _fill_rows(
+    encoded: Sequence[Encoded],
+    starts: NDArray[Any],
+    indptr: NDArray[Any],
+    indices: NDArray[Any],
+    data: NDArray[Any] | None,
+) -> None:
+    """Write the entries of parts of which rows have more or fewer."""
+    filled = indptr[:-1].astype(np.intp)
+    for start, part in zip(starts, encoded, strict=False):
+        first: NDArray[np.intp] = filled
+        if part.lengths is not None:
+            where = first = _ragged(filled, part.lengths)
+        else:
+            where = (filled[:, None] + np.arange(part.per_row)).ravel()
+        indices[where] = part.columns + start
+        if data is not None and part.values is not None:
+            data[first] = part.values
+        filled += part.per_row if part.lengths is None else part.lengths
 
 
 def _ragged(starts: NDArray[np.intp], lengths: NDArray[Any]) -> NDArray[np.intp]:

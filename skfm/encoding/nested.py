@@ -19,7 +19,7 @@ from skfm.encoding.blocks import (
 )
 from skfm.encoding.categories import CategoryBlock
 from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize, to_floats
-from skfm.encoding.cuts import coarsen, cut_positions, half_way
+from skfm.encoding.cuts import coarsen, cut_positions, find_bins, half_way
 from skfm.encoding.flags import encode_flags
 from skfm.persistence.records import require, saved
 
@@ -205,21 +205,20 @@ class NestedBlock(SampledBlock):
             return encode_flags(floats, missing, self.has_missing)
         widths = list(self.field_widths.values())
         columns = np.empty((len(floats), len(widths)), dtype=np.int32)
-        values = np.ones(columns.shape)
         columns[:, 0] = 0
-        values[:, 0] = self._scaled(floats, missing)
-        fine = np.searchsorted(self.edges, floats)
-        fine[missing] = len(self.edges) + 1
+        fine = find_bins(self.edges, floats)
         parts = [fine]
         if len(self.coarse) < len(self.edges):
             of_fine = coarsen(self.edges, self.coarse)
-            parts.insert(0, np.append(of_fine, len(self.coarse) + 1)[fine])
+            of_fine = np.append(of_fine, np.int32(len(self.coarse) + 1))
+            parts.insert(0, of_fine[fine])
         if ids is not None:
             parts.append(ids)
-        starts = np.cumsum(widths)
+        starts = np.cumsum(widths).tolist()
         for number, part in enumerate(parts):
-            columns[:, number + 1] = part + starts[number]
-        return Encoded(columns.ravel(), values.ravel(), per_row=len(widths))
+            np.add(part, starts[number], out=columns[:, number + 1])
+        values = self._scaled(floats, missing)
+        return Encoded(columns.ravel(), values, per_row=len(widths))
 
     def _scaled(
         self, floats: NDArray[np.float64], missing: NDArray[np.bool_]

@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder
 import skfm
 from skfm import DeepFMClassifier, FieldEncoder, FMClassifier
 from skfm.encoding.blocks import ALMOST_ZERO
-from skfm.encoding.cuts import cut_positions, half_way
+from skfm.encoding.cuts import cut_positions, find_bins, half_way
 from skfm.inspection import explain, interaction_strength
 
 
@@ -143,6 +143,16 @@ class TestBins:
         ]:
             (edge,) = half_way(np.array([low, high]), np.array([0]))
             assert low <= edge < high
+
+    @pytest.mark.parametrize("n_edges", range(20))
+    def test_bisection(self, n_edges):
+        rng = np.random.default_rng(n_edges)
+        edges = np.sort(rng.normal(size=n_edges))
+        numbers = np.concatenate([rng.normal(size=50), edges, [-1e308, 1e308]])
+        assert_array_equal(
+            find_bins(edges, numbers), (edges < numbers[:, None]).sum(axis=1)
+        )
+        assert find_bins(edges, np.array([np.nan])).tolist() == [n_edges + 1]
 
     def test_cuts_of_a_resolution_are_cuts_of_a_finer_one(self):
         rng = np.random.default_rng(0)
