@@ -1,29 +1,28 @@
 """Adam for a network's dense weights.
 
-torch's own optimizers pull in its compiler, 1.7 s on first use, and spend more time on
-bookkeeping than the arithmetic of small networks; here all weights are slices of one
-flat buffer, as are the gradients, so that a step is one pass over them.
+All weights are slices of one flat buffer, as are the gradients, so that a step is one
+pass over them. The step is torch's fused operation, called directly: the optimizer
+class around it pulls in torch's compiler, seconds on first use.
 """
-
-# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 
-import numpy as np
 import torch
-from numba import njit
 from torch import Tensor, nn
 
 from ..nn.parameters import flatten
-from ..runtime.jit import JIT
 from ..runtime.threads import parallel_for
 
-#: Weights whose gradients are summed in cache, and that are worth a second thread.
+#: Weights that a thread takes at least, a multiple of all vectors' lengths: where a
+#: thread's part ends then makes no difference to the bits.
 _BLOCK = 1024
+#: Weights that are worth a second thread.
 _WEIGHTS_PER_THREAD = 20_000
+#: Kinds of devices for which torch has the fused step.
+_FUSED = ("cpu", "cuda")
 
 
 class DenseAdam:
@@ -63,74 +62,123 @@ class DenseAdam:
         self._penalise = bool(self._decay.any())
         self.mean = torch.zeros_like(self.values)
         self.variance = torch.zeros_like(self.values)
+        self._count = torch.zeros((), device=self.values.device)
         self._gradients = self.values.new_zeros(0, len(self.values))
 
     def gradient_buffers(self, n: int) -> list[Tensor]:
-        """Flat buffers whose sum, in order, is the gradient of the next steps."""
+        """Flat buffers whose sum, in order, is the gradient of the next step.
+
+        They are to be written anew before every step, which uses them up.
+        """
         self._gradients = self.values.new_zeros(n, len(self.values))
         return list(self._gradients)
 
     @torch.no_grad()
     def step(self, n_threads: int = 1) -> None:
-        """Update all weights from the gradient buffers."""
+        """Update all weights from the gradient buffers, which are used up."""
         self.n_steps += 1
-        if self.values.device.type == "cpu" and self.clip_norm is None:
-            self._step_on_cpu(n_threads)
-        else:
-            self._step_in_torch()
-
-    def _step_on_cpu(self, n_threads: int) -> None:
-        arrays = self.values, self._gradients, self._decay, self.mean, self.variance
-        settings = (
-            self.learning_rate / (1 - self.beta1**self.n_steps),
-            *(self.beta1, self.beta2),
-            *(math.sqrt(1 - self.beta2**self.n_steps), self.epsilon),
-        )
-        scalar = self.values.numpy().dtype.type
-        size = len(self.values)
-        parallel_for(
-            _adam,
-            size,
-            max(1, min(n_threads, size // _WEIGHTS_PER_THREAD)),
-            *(array.numpy() for array in arrays),
-            tuple(scalar(setting) for setting in settings),
-        )
-
-    def _step_in_torch(self) -> None:
-        gradient = self._gradients[0]
-        for further in self._gradients[1:]:
-            gradient = gradient + further
-        if self._penalise:
-            gradient = gradient.addcmul(self._decay, self.values)
+        self._count.fill_(self.n_steps)
+        n_blocks = -(-len(self.values) // _BLOCK)
         if self.clip_norm is not None:
-            norm = torch.linalg.vector_norm(gradient).clamp(min=self.clip_norm)
-            gradient = gradient * (self.clip_norm / norm)
-        self.mean.lerp_(gradient, 1 - self.beta1)
-        self.variance.mul_(self.beta2).addcmul_(
-            gradient, gradient, value=1 - self.beta2
+            # The norm is of the whole gradient.
+            self._reduce(slice(None))
+            self._clip()
+            self._update(slice(None))
+        elif n_threads <= 1 or self.values.device.type != "cpu":
+            self._step_part(0, n_blocks)
+        else:
+            useful = max(1, len(self.values) // _WEIGHTS_PER_THREAD)
+            parallel_for(self._step_part, n_blocks, min(n_threads, useful))
+
+    @torch.no_grad()  # threads have a switch of their own
+    def _step_part(self, start: int, stop: int) -> None:
+        part = slice(start * _BLOCK, stop * _BLOCK)
+        self._reduce(part)
+        self._update(part)
+
+    def _reduce(self, part: slice) -> None:
+        """Bring the whole gradient, with that of the penalty, into the first buffer."""
+        gradient = self._gradients[0, part]
+        for further in self._gradients[1:]:
+            gradient += further[part]
+        if self._penalise:
+            gradient.addcmul_(self._decay[part], self.values[part])
+
+    def _clip(self) -> None:
+        assert self.clip_norm is not None
+        gradient = self._gradients[0]
+        norm = torch.linalg.vector_norm(gradient).clamp(min=self.clip_norm)
+        gradient *= self.clip_norm / norm
+
+    def _update(self, part: slice) -> None:
+        update = fused_step if self.values.device.type in _FUSED else plain_step
+        update(
+            self.values[part],
+            self._gradients[0, part],
+            self.mean[part],
+            self.variance[part],
+            self._count,
+            learning_rate=self.learning_rate,
+            betas=(self.beta1, self.beta2),
+            epsilon=self.epsilon,
         )
-        correction = math.sqrt(1 - self.beta2**self.n_steps)
-        denominator = self.variance.sqrt().div_(correction).add_(self.epsilon)
-        step_size = self.learning_rate / (1 - self.beta1**self.n_steps)
-        self.values.addcdiv_(self.mean, denominator, value=-step_size)
 
 
-@njit(**JIT)
-def _adam(values, gradients, decay, mean, variance, settings, start, stop):
-    """One step of the weights start..stop; ``gradients`` (n, size) are summed."""
-    step_size, beta1, beta2, correction, epsilon = settings
-    one, block = values.dtype.type(1), np.empty(_BLOCK, values.dtype)
-    for low in range(start, stop, _BLOCK):
-        n = min(_BLOCK, stop - low)
-        for i in range(n):
-            block[i] = gradients[0, low + i]
-        for further in range(1, gradients.shape[0]):
-            for i in range(n):
-                block[i] += gradients[further, low + i]
-        for i in range(n):
-            w = values[low + i]
-            g = block[i] + decay[low + i] * w
-            m = beta1 * mean[low + i] + (one - beta1) * g
-            v = beta2 * variance[low + i] + (one - beta2) * g * g
-            mean[low + i], variance[low + i] = m, v
-            values[low + i] = w - step_size * m / (np.sqrt(v) / correction + epsilon)
+def fused_step(
+    values: Tensor,
+    gradient: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    n_steps: Tensor,
+    *,
+    learning_rate: float,
+    betas: tuple[float, float],
+    epsilon: float,
+) -> None:
+    """Make one step of Adam in place, in one pass.
+
+    Parameters
+    ----------
+    values, gradient, mean, variance : Tensor of shape (n,)
+        Weights, their gradient, and its moments before the step.
+    n_steps : Tensor of shape ()
+        Number of this step, counted from 1, on the device of the weights.
+    learning_rate : float
+    betas : tuple of float
+        Decay of the two moments.
+    epsilon : float
+    """
+    torch._fused_adam_(
+        [values],
+        [gradient],
+        [mean],
+        [variance],
+        [],
+        [n_steps],
+        lr=learning_rate,
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=0.0,
+        eps=epsilon,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def plain_step(
+    values: Tensor,
+    gradient: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    n_steps: Tensor,
+    *,
+    learning_rate: float,
+    betas: tuple[float, float],
+    epsilon: float,
+) -> None:
+    """Do as `fused_step`, in operations that every device has."""
+    t, (beta1, beta2) = n_steps.item(), betas
+    mean.lerp_(gradient, 1 - beta1)
+    variance.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    denominator = variance.sqrt().div_(math.sqrt(1 - beta2**t)).add_(epsilon)
+    values.addcdiv_(mean, denominator, value=-learning_rate / (1 - beta1**t))

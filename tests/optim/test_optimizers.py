@@ -1,6 +1,8 @@
 """The optimizers against torch's own, and what they promise about rows."""
 
 import math
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -12,7 +14,7 @@ from optimizer_cases import PATHS, naive_ftrl
 
 from skfm.nn.layers import MLP
 from skfm.optim import OPTIMIZERS
-from skfm.optim.dense_adam import DenseAdam
+from skfm.optim.dense_adam import DenseAdam, fused_step, plain_step
 from skfm.optim.row_optimizers import Adam
 from skfm.runtime.threads import torch_threads
 from skfm.sparse import RowGradient
@@ -241,8 +243,8 @@ def learn(network, dense, steps, shares=(1.0,)):
 
 @pytest.mark.parametrize("shares", [(1.0,), (4.0, -2.0, -1.0)])
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
-# A norm that is never reached: the gradient is clipped, if at all, in torch.
-@pytest.mark.parametrize("clip_norm", [None, 1e9], ids=["kernel", "torch"])
+# A norm that is never reached: the gradient is reduced as a whole, not in parts.
+@pytest.mark.parametrize("clip_norm", [None, 1e9], ids=["parts", "whole"])
 def test_dense_adam_equals_torch_adam(alpha, shares, clip_norm):
     ours, theirs = small_network(), small_network()
     dense = DenseAdam(ours.parameters(), 0.01, alpha, clip_norm)
@@ -256,6 +258,38 @@ def test_dense_adam_equals_torch_adam(alpha, shares, clip_norm):
         optimizer.step()
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         np.testing.assert_allclose(mine.detach(), other.detach(), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_fused_step_equals_the_plain_one(dtype):
+    rng = np.random.default_rng(0)
+    states = [
+        torch.from_numpy(np.stack([part, 0 * part, 0 * part])).to(dtype)
+        for part in [rng.normal(size=3_001)] * 2
+    ]
+    options = {"learning_rate": 0.1, "betas": (0.9, 0.99), "epsilon": 1e-8}
+    for n_steps in range(1, 6):
+        gradient = torch.from_numpy(rng.normal(size=3_001)).to(dtype)
+        for step, (values, mean, variance) in zip(
+            (fused_step, plain_step), states, strict=True
+        ):
+            count = torch.tensor(float(n_steps))
+            step(values, gradient, mean, variance, count, **options)
+    eps = torch.finfo(dtype).eps
+    np.testing.assert_allclose(*states, rtol=30 * eps, atol=30 * eps)
+
+
+def test_adam_starts_without_the_compiler_of_torch():
+    code = (
+        "import sys, torch\n"
+        "from skfm.optim import DenseAdam\n"
+        "adam = DenseAdam([torch.nn.Parameter(torch.ones(3))], 0.1)\n"
+        "adam.gradient_buffers(1)[0].fill_(1)\n"
+        "adam.step()\n"
+        "assert (adam.values < 1).all()\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_dense_adam_continues_from_its_state():
