@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -14,6 +15,13 @@ from numba.extending import intrinsic
 from .jit import CACHE_LINE
 
 _FMA = ("contract",)
+
+
+class Place(NamedTuple):
+    """An address, and the type of the number or vector that is there."""
+
+    pointer: Any
+    kind: Any
 
 
 @intrinsic
@@ -94,7 +102,7 @@ def sum_of_squares(typingctx, array, row, n):
 
     def codegen(context, builder, signature, args):
         start = Rows(context, builder, signature.args[0], args[0]).place(args[1])
-        number = start.type.pointee
+        number = start.kind
         lanes = _lanes(number)
         kinds = [number, *(ir.VectorType(number, n) for n in (lanes // 4, lanes))]
         sums = {
@@ -125,14 +133,15 @@ def by_vectors(builder, starts, n, body):
     ``places`` are those of a vector, or number, in the rows that begin at ``starts``;
     ``spread`` makes a number as wide.
     """
-    number, done = starts[0].type.pointee, ir.Constant(n.type, 0)
+    number, done = starts[0].kind, ir.Constant(n.type, 0)
     for lanes in (_lanes(number), _lanes(number) // 4, 1):
         kind = ir.VectorType(number, lanes) if lanes > 1 else number
         size = ir.Constant(n.type, lanes)
         end = builder.mul(builder.sdiv(n, size), size)
         with cgutils.for_range_slice(builder, done, end, size) as (at, _):
-            numbers = [builder.gep(start, [at]) for start in starts]
-            places = [builder.bitcast(place, kind.as_pointer()) for place in numbers]
+            places = [
+                Place(_further(builder, start, at).pointer, kind) for start in starts
+            ]
             body(places, functools.partial(_spread, builder, kind))
         done = end
 
@@ -163,15 +172,20 @@ def _spread(builder, kind, value):
     return builder.shuffle_vector(first, empty, ir.Constant(lanes, None))
 
 
+def _further(builder, place, n):
+    """Return the place ``n`` numbers further on."""
+    pointer = builder.gep(place.pointer, [n], source_etype=place.kind)
+    return Place(pointer, place.kind)
+
+
 def load(builder, place):
-    pointee = place.type.pointee
-    number = getattr(pointee, "element", pointee)
-    return builder.load(place, align=_bytes(number))
+    number = getattr(place.kind, "element", place.kind)
+    return builder.load(place.pointer, align=_bytes(number), typ=place.kind)
 
 
 def store(builder, value, place):
     number = getattr(value.type, "element", value.type)
-    builder.store(value, place, align=_bytes(number))
+    builder.store(value, place.pointer, align=_bytes(number))
 
 
 class Rows:
@@ -186,23 +200,22 @@ class Rows:
 
     def __init__(self, context, builder, array_type, value) -> None:
         struct = context.make_array(array_type)(context, builder, value)
-        self._builder, self._number_pointer = builder, struct.data.type
+        self._builder = builder
         self._stride = cgutils.unpack_tuple(builder, struct.strides)[0]
         self._base = builder.ptrtoint(struct.data, self._stride.type)
         self.n_rows = cgutils.unpack_tuple(builder, struct.shape)[0]
-        number = struct.data.type.pointee
-        self._vector = ir.VectorType(number, _lanes(number))
+        self._number = context.get_data_type(array_type.dtype)
+        self._vector = ir.VectorType(self._number, _lanes(self._number))
 
     def place(self, row, column=None):
-        """Pointer to a number; at the start of the row without a column."""
+        """Place of a number; at the start of the row without a column."""
         builder = self._builder
         address = builder.add(self._base, builder.mul(row, self._stride))
-        start = builder.inttoptr(address, self._number_pointer)
-        return start if column is None else builder.gep(start, [column])
+        start = Place(builder.inttoptr(address, ir.PointerType()), self._number)
+        return start if column is None else _further(builder, start, column)
 
     def _vector_place(self, row, column):
-        place = self.place(row, column)
-        return self._builder.bitcast(place, self._vector.as_pointer())
+        return Place(self.place(row, column).pointer, self._vector)
 
     def number(self, row, column):
         """A number, in every lane."""
