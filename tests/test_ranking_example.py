@@ -1,4 +1,4 @@
-"""The example of rankers, on drawn data: what it says of them holds."""
+"""The example of rankers, on synthetic data: its statements about them hold."""
 
 import runpy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tests of FieldEncoder share."""
+"""Cases that the tests of FieldEncoder share."""
 
 import numpy as np
 import pandas as pd

@@ -27,7 +27,7 @@ def fitted(cls, **parameters):
 
 
 def scores(model, data=X):
-    """What a model says, unrounded."""
+    """Return the raw scores of a classifier, or the predictions of a regressor."""
     return (
         model.decision_function(data) if is_classifier(model) else model.predict(data)
     )

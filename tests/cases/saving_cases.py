@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 
 
 def assert_same(one, other, where="model"):
-    """Equal to the bit and to the type, all the way down."""
+    """Compare bits and types, recursively."""
     assert type(one) is type(other), where
     if isinstance(one, np.ndarray):
         assert one.dtype == other.dtype, where

@@ -261,7 +261,7 @@ def test_cross_validate_slices_the_weights(cls):
 
 
 @pytest.mark.usefixtures("routing")
-def test_weights_nobody_asked_for_are_refused():
+def test_weights_that_are_not_requested_are_refused():
     with pytest.raises(ValueError, match="sample_weight"):
         cross_validate(
             make(skfm.FMClassifier), X, LABELS, params={"sample_weight": LABELS + 1.0}

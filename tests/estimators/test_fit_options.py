@@ -27,7 +27,7 @@ DEEP = [cls for cls in ESTIMATORS if "hidden_layer_sizes" in cls().get_params()]
 
 
 def same(first, second):
-    """Whether two models say the same, bit by bit."""
+    """Tell whether two models give the same scores, bit by bit."""
     return np.array_equal(scores(first), scores(second))
 
 
@@ -99,7 +99,7 @@ def test_class_weight_multiplies_sample_weight():
 
 @pytest.mark.parametrize("class_weight", [{0: 0.5, 1: 3.0}, "balanced"])
 def test_validation_rows_are_weighted_as_the_training_rows(class_weight):
-    """Also when they lack a class."""
+    """Also if they lack a class."""
     only = LABELS == 1
     model = make(skfm.FMClassifier, class_weight=class_weight)
     model.fit(X, LABELS, X_val=X[only], y_val=LABELS[only])
@@ -175,7 +175,7 @@ def test_given_validation_rows(cls):
         ("auto", 5, True, True),
     ],
 )
-def test_when_to_stop_early(asked, n_rows, given, stops):
+def test_early_stopping_by_default(asked, n_rows, given, stops):
     assert defaults.early_stopping(asked, n_rows, given=given) is stops
 
 
@@ -237,7 +237,7 @@ def test_one_and_two_threads_give_the_same_bits(cls):
         ("float32", np.float64, 10, "float32"),
     ],
 )
-def test_which_dtype(asked, given, n_rows, expected):
+def test_dtype_of_the_parameter_and_of_the_data(asked, given, n_rows, expected):
     assert defaults.dtype(asked, sp.csr_array((n_rows, 2), dtype=given)) == expected
 
 

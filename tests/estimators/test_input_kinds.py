@@ -1,4 +1,4 @@
-"""What X may be: any format, dtype and index type, read-only, canonical or not."""
+"""Kinds of X: any format, dtype and index type, read-only, canonical or not."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What may not matter: the format of X, order, chunks; and what a weight stands for."""
+"""Invariance to the format of X, order and chunks; the meaning of a weight."""
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def fitted(X, y):
 class TestFormats:
     @pytest.mark.parametrize("form", FORMATS)
     @every_estimator
-    def test_of_x(self, E, form, fitted, X, y):
+    def test_formats_of_x(self, E, form, fitted, X, y):
         """The same bits, from predict and from fit, and X as it was."""
         expected = scores_of(fitted[E], sp.csr_array(X))
         given, untouched = FORMATS[form](X), FORMATS[form](X)

@@ -133,7 +133,7 @@ def test_a_table_that_is_missing_altogether():
 @pytest.mark.parametrize(
     "names", [range(4), pd.MultiIndex.from_product([[1, 2], ["a", "b"]])]
 )
-def test_names_that_are_no_strings(names):
+def test_names_must_be_strings(names):
     table = DF.set_axis(names, axis=1)
     model = make(FMClassifier).fit(table, Y)
     assert (

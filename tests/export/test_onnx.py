@@ -1,4 +1,4 @@
-"""to_onnx: onnxruntime says what the estimator says."""
+"""Exported graphs: onnxruntime gives the predictions of the estimator."""
 
 import numpy as np
 import pandas as pd
@@ -211,7 +211,7 @@ class TestPipelines:
         assert_same(model, run, inputs, frame)
 
 
-def test_what_a_table_was_encoded_to(tmp_path):
+def test_the_columns_of_an_encoded_table(tmp_path):
     model = make(skfm.FMClassifier).fit(FRAME, LABELS)
     run = session(model, tmp_path)
     encoder = skfm.FieldEncoder().fit(FRAME)
@@ -221,7 +221,7 @@ def test_what_a_table_was_encoded_to(tmp_path):
 
 
 class TestRefused:
-    def test_others(self, tmp_path):
+    def test_invalid_models_are_refused(self, tmp_path):
         path = tmp_path / "model.onnx"
         with pytest.raises(TypeError, match="LogisticRegression is no"):
             skfm.to_onnx(LogisticRegression(), path)

@@ -208,7 +208,7 @@ class TestXDeepFM:
         expected += torch.from_numpy(X) @ w + network.bias
         assert_allclose(scores_of(network, X), expected, **TIGHT)
 
-    def test_many_products_go_in_chunks(self):
+    def test_many_products_are_computed_in_chunks(self):
         fields = np.arange(N_COLUMNS, dtype=np.int32)
         small = random_network("xdeepfm", fields=fields)
         wide = random_network("xdeepfm", fields=fields, cin_layer_sizes=(512, 64))
@@ -261,7 +261,7 @@ class TestAutoInt:
         # The empty row's embeddings are all zero, so all fields are alike.
         assert_allclose(weights[0][0], 1 / N_FIELDS)
 
-    def test_many_fields_go_in_chunks(self):
+    def test_many_fields_are_computed_in_chunks(self):
         fields = np.arange(200, dtype=np.int32)
         network = random_network("autoint", fields=fields)
         # Two layers of two heads hold 200 x 200 logits and weights of 8 bytes.

@@ -1,4 +1,4 @@
-"""The models learn what they can express, and nothing that they cannot."""
+"""Models learn the functions that they can express, and no others."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ class TestWhatCanBeExpressed:
         model = E(n_factors=8, network_learning_rate=0.01, random_state=0)
         assert model.fit(X, y).score(X, y) == 1
 
-    def test_parity_of_three_categories_is_beyond_fm(self, parity):
+    def test_fm_cannot_learn_parity_of_three_categories(self, parity):
         """Pairs carry no information on it, so the log loss stays at chance."""
         X, y = parity
         model = skfm.FMClassifier(alpha_factors=0.0, random_state=0).fit(X, y)

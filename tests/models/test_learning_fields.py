@@ -1,4 +1,4 @@
-"""The models by field learn what they are made for; options do what they say."""
+"""Models that need fields learn their functions; options have their effect."""
 
 from typing import ClassVar
 
@@ -62,7 +62,7 @@ def test_parity_of_three_categories(family, parity):
 
 
 @pytest.mark.parametrize("family", ["FFM", "FwFM"])
-def test_parity_of_three_categories_is_beyond_pairs(family, parity):
+def test_pairs_cannot_learn_parity_of_three_categories(family, parity):
     X, y = parity
     model = make(family, alpha_factors=0.0).fit(X, y)
     assert log_loss(y, model.predict_proba(X)) > 0.6
@@ -157,7 +157,7 @@ class TestWideDeepColumns:
     }
 
     @pytest.mark.parametrize("optimizer", ["adagrad", "adam", "sgd"])
-    def test_weights_stand_where_they_are_asked_for(self, crossed, optimizer):
+    def test_weights_are_kept_for_the_chosen_columns_only(self, crossed, optimizer):
         X, y, _ = crossed
         model = make("WideDeep", optimizer=optimizer, **self.options)
         model.set_params(wide_columns=np.arange(6, 15), deep_columns=np.arange(6))
@@ -191,7 +191,7 @@ class TestWideDeepColumns:
         assert not model.factors_[model.fields_ == 2].any()
         assert model.factors_[model.fields_ < 2].any()
 
-    def test_a_cross_for_the_wide_part_tells_what_no_linear_model_knows(self, crossed):
+    def test_a_cross_in_the_wide_part_beats_a_linear_model(self, crossed):
         X, y, _ = crossed
         model = make("WideDeep", fields=[3, 3, 9], deep_columns=range(6))
         model.set_params(hidden_layer_sizes=(), max_iter=60)
@@ -209,7 +209,7 @@ class TestWideDeepColumns:
             ([], "chooses no column"),
         ],
     )
-    def test_columns_that_are_not_there(self, crossed, chosen, message):
+    def test_missing_columns_are_refused(self, crossed, chosen, message):
         X, y, _ = crossed
         model = make("WideDeep", deep_columns=chosen, **self.options)
         with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Interactions told pair by pair, and lookups of given entries."""
+"""Interactions as sums of pairs, and look-ups of given entries."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_pair_terms_of_an_fm_are_inner_products():
 
 
 @pytest.mark.parametrize("cls", [c for c in ALL_ESTIMATORS if "Class" in c.__name__])
-def test_lookup_of_a_batch_s_own_entries(cls):
+def test_look_up_of_the_entries_of_a_batch(cls):
     network, batch = network_of(cls)
     table = network.table
     entries = table.entries(batch).requires_grad_()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from common_cases import one_hot
-from engine_cases import N_FACTORS, batch_of, random_csr, random_table
 from estimator_cases import make
 from optimizer_cases import PATHS, naive_ftrl
 from sklearn.linear_model import Lasso
+from sparse_cases import N_FACTORS, batch_of, random_csr, random_table
 
 import skfm
 from skfm.optim import OPTIMIZERS

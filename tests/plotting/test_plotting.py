@@ -1,4 +1,4 @@
-"""Displays: what is drawn, from what, and that it fits."""
+"""Displays: the values drawn, and a layout without overlaps."""
 
 import subprocess
 import sys
@@ -96,7 +96,7 @@ def test_labels_do_not_overlap(kind, wide):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_given_axes_are_drawn_into(kind, wide):
+def test_displays_draw_into_given_axes(kind, wide):
     _, ax = plt.subplots()
     assert draw(kind, *wide, ax=ax).ax_ is ax
     display = draw(kind, *wide)
@@ -213,7 +213,7 @@ def test_comparison_is_drawn():
     assert_allclose(np.asarray(line.get_xdata(), float), found.frame["mean"])
 
 
-def test_names_are_no_formulas(wide):
+def test_names_are_not_drawn_as_formulas(wide):
     display = ComparisonDisplay(FRAME).plot()
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert labels == ["raw", r"\$x\$"]

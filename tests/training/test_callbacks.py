@@ -53,7 +53,7 @@ def test_the_estimator_of_an_epoch_counts_earlier_fits():
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_watching_changes_nothing(cls):
+def test_callbacks_do_not_change_the_fit(cls):
     watched = make(cls).set_callbacks(Recorder()).fit(X, target(cls))
     assert_array_equal(scores(watched), scores(fitted(cls)))
     assert set(vars(watched)) - set(vars(fitted(cls))) == {"_skl_callbacks"}

@@ -1,4 +1,4 @@
-"""checkpoint=: a run that was cut short goes on, to the bits of a whole one."""
+"""Checkpoints: an interrupted run that is resumed gives the bits of a whole one."""
 
 import errno
 import os
@@ -78,7 +78,7 @@ SOME = (skfm.FMClassifier, skfm.DeepFMRegressor)
     [(cls, "plain") for cls in ESTIMATORS]
     + [(cls, trait) for cls in SOME for trait in TRAITS if trait != "plain"],
 )
-def test_goes_on_with_the_same_bits(cls, trait, cut, tmp_path):
+def test_a_resumed_run_gives_the_same_bits(cls, trait, cut, tmp_path):
     parameters = {"max_iter": 6, **TRAITS[trait]}
     if hasattr(cls, "dropout"):
         parameters |= {"dropout": 0.3, "batch_norm": True}
@@ -111,7 +111,7 @@ def test_every_architecture(cls, cut, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_warm_start_goes_on_too(cut, tmp_path):
+def test_a_warm_start_is_resumed(cut, tmp_path):
     def begun():
         return fit(make(skfm.NFMClassifier, warm_start=True, max_iter=2))
 
@@ -138,7 +138,7 @@ def test_cut_by_a_callback(error, tmp_path):
 @pytest.mark.parametrize(
     "change", [{"alpha": 0.5}, {"max_iter": 7}, {"n_factors": 3}, {"random_state": 9}]
 )
-def test_other_parameters_start_afresh(change, cut, tmp_path):
+def test_other_parameters_start_a_new_run(change, cut, tmp_path):
     _leave_a_file(cut, tmp_path)
     parameters = {"max_iter": 6, **change}
     model = fit(make(skfm.NFMClassifier, **parameters, checkpoint=tmp_path))
@@ -147,7 +147,7 @@ def test_other_parameters_start_afresh(change, cut, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["values", "labels", "weights", "order"])
-def test_other_rows_start_afresh(change, cut, tmp_path):
+def test_other_rows_start_a_new_run(change, cut, tmp_path):
     _leave_a_file(cut, tmp_path)
     rows, labels, weight = X, LABELS, None
     if change == "values":
@@ -181,7 +181,7 @@ def test_partial_fit_keeps_nothing(tmp_path):
 
 class TestTrouble:
     @pytest.mark.parametrize("seed", [None, np.random.RandomState(0)])
-    def test_runs_that_cannot_be_repeated(self, seed, tmp_path):
+    def test_runs_that_cannot_be_repeated_are_refused(self, seed, tmp_path):
         model = make(skfm.FMClassifier, checkpoint=tmp_path, random_state=seed)
         with pytest.raises(ValueError, match="checkpoint needs random_state"):
             fit(model)

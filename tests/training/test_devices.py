@@ -1,4 +1,4 @@
-"""What runs on a device other than the CPU, run in torch on the CPU."""
+"""Code for devices other than the CPU, run in torch on the CPU."""
 
 import copy
 
@@ -7,11 +7,11 @@ import pytest
 import scipy.sparse as sp
 import torch
 from common_cases import ARCHITECTURES, ESTIMATORS
-from engine_cases import FIELDS, N_COLUMNS, random_csr, random_table
 from estimator_cases import LABELS, NUMBERS, SIZES, X, fitted, make, partial_fit, scores
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sparse_cases import FIELDS, N_COLUMNS, random_csr, random_table
 
 import skfm
 from skfm.data import transfer
@@ -156,7 +156,7 @@ class Staged:
 
 
 @pytest.mark.parametrize(("name", "is_gpu"), [("cuda:1", True), ("xpu", False)])
-def test_the_way_to_a_gpu_is_pinned_memory(name, is_gpu, monkeypatch):
+def test_batches_reach_a_gpu_through_pinned_memory(name, is_gpu, monkeypatch):
     array, device = np.arange(3, dtype=np.int32), torch.device(name)
     with monkeypatch.context() as patched:
         patched.setattr(torch, "empty", Staged)
@@ -278,7 +278,7 @@ def test_rankers(cls, loss, place, monkeypatch):
 
 
 @pytest.mark.parametrize("place", PLACES, indirect=True)
-def test_going_on_in_parts(place, monkeypatch):
+def test_partial_fit_in_parts(place, monkeypatch):
     def model_of_two_parts():
         model = make(skfm.DeepFMClassifier, fields=list(SIZES))
         partial_fit(model, X[:60], LABELS[:60])
@@ -306,7 +306,7 @@ def test_rows_are_shuffled_alike_whatever_the_parts(cls, in_torch, monkeypatch):
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_going_on_at_another_device(cls):
+def test_partial_fit_on_another_device(cls):
     model = partial_fit(make(cls, fields=list(SIZES)))
     stays, before = copy.deepcopy(model), model.network_
     # By another name a device is another one.
@@ -316,7 +316,7 @@ def test_going_on_at_another_device(cls):
     assert_array_equal(scores(model), scores(partial_fit(stays)))
 
 
-def test_a_device_that_is_gone_changes_nothing():
+def test_a_missing_device_changes_nothing():
     model = partial_fit(make(skfm.FMClassifier)).set_params(device="cuda:77")
     before = dict(vars(model))
     with pytest.raises(ValueError, match="device='cuda:77' is not available here"):
@@ -328,7 +328,7 @@ def test_a_device_that_is_gone_changes_nothing():
 
 
 class Pretended:
-    """What torch tells of a kind of device with memory of its own."""
+    """A kind of device with memory of its own, as torch describes it."""
 
     @staticmethod
     def mem_get_info(device):
@@ -410,7 +410,7 @@ def test_tables_that_do_not_fit_the_device(monkeypatch):
     assert not hasattr(model, "network_")
 
 
-def test_going_on_where_tables_do_not_fit(monkeypatch):
+def test_partial_fit_where_tables_do_not_fit(monkeypatch):
     model = partial_fit(make(skfm.FMClassifier)).set_params(device="cpu:0")
     before = dict(vars(model))
     monkeypatch.setattr(skfm.nn.network, "free_memory", lambda device: 100)
@@ -425,6 +425,6 @@ def test_pairs_that_do_not_fit_the_device(monkeypatch):
         make(skfm.AFMClassifier).fit(X, LABELS)
 
 
-def test_devices_that_lack_an_operation():
+def test_devices_without_an_operation():
     with pytest.raises(ValueError, match="device='meta' is not available here"):
         make(skfm.FMClassifier, device="meta").fit(X, LABELS)

@@ -1,4 +1,4 @@
-"""Ctrl-C, divergence, and what is outside of the estimator: it stays as it was."""
+"""Interruption and divergence leave the estimator and the process as they were."""
 
 import copy
 import threading
@@ -141,7 +141,7 @@ def test_partial_fit_interrupted_after_its_epoch(cls):
 
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_an_interrupted_fit_can_go_on(cls, optimizer, fail_at):
+def test_an_interrupted_fit_can_continue(cls, optimizer, fail_at):
     options = {"optimizer": optimizer, "warm_start": True}
     whole = fitted(cls, **options, max_iter=2)
     model = make(cls, **options, max_iter=9)
@@ -192,7 +192,7 @@ def test_weights_that_overflow_in_the_last_step_are_noticed(cls):
 N_ROWS = X.shape[0]
 
 
-# What is outside.
+# State outside of the estimator.
 
 
 def _numpy_stream():
@@ -200,7 +200,7 @@ def _numpy_stream():
 
 
 def outside():
-    """All process-wide state that a fit might disturb."""
+    """Return the state of the process that a fit might change."""
     return (
         *(_numpy_stream(), torch.get_rng_state().tolist()),
         *(torch.get_num_threads(), numba.get_num_threads()),

@@ -120,7 +120,7 @@ def test_options(options, place):
 
 
 @pytest.mark.parametrize("cls", ALL_ESTIMATORS)
-def test_what_can_be_asked_of_a_model(cls, tmp_path):
+def test_predictions_and_inspection(cls, tmp_path):
     options = without_dropout(cls)
     model, expected = fitted(cls, device=NAME, **options), fitted(cls, **options)
     skfm.save(model, tmp_path / "model.skfm")

@@ -206,7 +206,7 @@ def test_a_callable_is_the_loss_it_computes():
         (lambda s, t: (s - t).detach()[:, 0], "cannot be differentiated"),
     ],
 )
-def test_callables_that_are_no_losses(function, message):
+def test_invalid_callables_are_refused(function, message):
     model = make(skfm.FMRegressor, loss=function)
     with pytest.raises(ValueError, match=message):
         model.fit(X, CLAIMS)

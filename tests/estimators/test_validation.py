@@ -1,4 +1,4 @@
-"""Bad input: an error that names it, before any training, and nothing changed."""
+"""Invalid input: an error that names it, before any training, and no change."""
 
 import copy
 import functools

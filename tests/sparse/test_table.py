@@ -1,4 +1,4 @@
-"""The engine's look-ups and row-sparse gradients against naive references."""
+"""Look-ups in a table and its gradients against naive references."""
 
 import itertools
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from engine_cases import (
+from hypothesis import given
+from hypothesis import strategies as st
+from sparse_cases import (
     DTYPES,
     LOOKUPS,
     N_COLUMNS,
@@ -19,8 +21,6 @@ from engine_cases import (
     random_table,
     scalar_of,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from skfm.data.batch import Batch
 from skfm.optim import OPTIMIZERS

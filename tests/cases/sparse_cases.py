@@ -1,4 +1,4 @@
-"""Batches, and naive float64 references, shared by the tests of the engine."""
+"""Batches, and naive float64 references, shared by the tests of tables."""
 
 import math
 

@@ -118,7 +118,7 @@ def test_plain_one_hot_output_is_never_refused(flights):
     ),
     seed=st.integers(0, 99),
 )
-def test_our_encoder_is_never_refused(flights, options, seed):
+def test_field_encoder_is_never_refused(flights, options, seed):
     train, test = (flights.sample(n, random_state=seed) for n in (1500, 400))
     encoder = FieldEncoder(**options).fit(train)
     for table in (

@@ -1,4 +1,4 @@
-"""Starting from a fitted model: init_from, freeze, and FNN's two stages."""
+"""Starting from a fitted model: init_from, freeze, and the two stages of FNN."""
 
 import pickle
 from pathlib import Path
@@ -127,7 +127,7 @@ def test_linear_weights_are_taken_over_for_the_same_target_only(fm):
     assert_allclose(renamed.coef_, 0, atol=1e-15)
 
 
-def test_columns_without_rows_now_keep_what_was_learnt():
+def test_columns_without_rows_keep_their_embeddings():
     rare = np.flatnonzero(CELLS[:, 1] == 3)
     rest = np.flatnonzero(CELLS[:, 1] != 3)
     given = make("FM").fit(X, Y)
@@ -198,7 +198,7 @@ class TestPath:
             model.fit(X[:, :columns], Y)
         assert not hasattr(model, "network_")
 
-    def test_files_that_are_none(self, tmp_path):
+    def test_invalid_files_are_refused(self, tmp_path):
         (tmp_path / "text").write_text("no model at all")
         skfm.save(skfm.FMClassifier(), tmp_path / "unfitted")
         skfm.save(skfm.FieldEncoder(), tmp_path / "encoder")
@@ -305,7 +305,7 @@ class TestScikitLearn:
         assert_array_equal(back.decision_function(X), model.decision_function(X))
         assert_array_equal(back.fit(X, Y).factors_, model.factors_)
 
-    def test_warm_start_goes_on_and_does_not_start_again(self, fm):
+    def test_warm_start_continues_the_second_stage(self, fm):
         model = make("DeepFM", init_from=fm, warm_start=True).fit(X, Y)
         model.set_params(**STILL)
         before = model.factors_
@@ -353,7 +353,7 @@ class TestFNN:
         assert_array_equal(model.decision_function(X), fresh.decision_function(X))
         assert not hasattr(model.fm_, "fm_")
 
-    def test_going_on_keeps_the_first_stage(self):
+    def test_partial_fit_keeps_the_first_stage(self):
         model = make("FNN").partial_fit(X, Y, classes=[0, 1])
         fm = model.fm_
         assert model.partial_fit(X, Y).fm_ is fm

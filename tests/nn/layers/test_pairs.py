@@ -124,7 +124,7 @@ def test_pair_attention_gradient_equals_finite_differences():
 
 
 def pooled_with_gradients(pool, layer, embeddings, lengths):
-    """What a way to pool gives, and the gradients of all that goes in."""
+    """Return what a way to pool gives, and the gradients of its inputs."""
     layer.zero_grad()
     leaf = embeddings.clone().requires_grad_()
     pooled = pool(leaf, lengths)

@@ -48,7 +48,7 @@ def test_rankers_learn_tastes(cls, loss):
 
 
 @pytest.mark.parametrize("cls", RANKERS)
-def test_what_queries_share_is_not_learnt(cls):
+def test_effects_shared_by_a_query_are_not_learned(cls):
     """The intercept stays zero; in an FM, so do the users' linear weights."""
     model = fitted(cls, alpha_linear=0.0)
     assert model.intercept_ == 0

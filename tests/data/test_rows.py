@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from engine_cases import random_csr
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sparse_cases import random_csr
 
 from skfm.data.batch import batch_bounds
 from skfm.data.csr import canonical_csr

@@ -164,7 +164,7 @@ def test_metrics(metric):
         ({"y": LABELS[:-1]}, "inconsistent numbers of samples"),
     ],
 )
-def test_what_is_refused_before_any_fit(change, message, tmp_path):
+def test_invalid_arguments_are_refused_before_any_fit(change, message, tmp_path):
     given = {"estimators": {"fussy": Fussy(tmp_path)}} | change
     with pytest.raises(ValueError, match=message):
         run(**given)
@@ -206,7 +206,7 @@ def test_corrected_t_test():
     )
 
 
-def test_corrected_test_rarely_sees_what_is_not_there():
+def test_corrected_test_rarely_finds_a_difference_of_equals():
     """Two models that differ by chance only, on folds that share their rows."""
     rng = np.random.default_rng(0)
     cv = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0)
@@ -249,7 +249,7 @@ def test_no_difference_and_no_folds():
 # Resuming.
 
 
-def test_an_interrupted_comparison_goes_on(tmp_path):
+def test_an_interrupted_comparison_continues(tmp_path):
     journal = tmp_path / "cells.jsonl"
     fussy = Fussy(tmp_path, patience=4)
     (tmp_path / "stop").touch()
@@ -270,7 +270,7 @@ def test_an_interrupted_comparison_goes_on(tmp_path):
     assert fussy.n_fits() == 12
 
 
-def test_what_is_changed_is_fitted_again(tmp_path):
+def test_changed_cells_are_fitted_again(tmp_path):
     options = {"scoring": "accuracy", "journal": tmp_path / "cells.jsonl"}
     fussy = Fussy(tmp_path)
     run({"fussy": fussy}, **options)
@@ -333,7 +333,7 @@ def test_a_journal_needs_what_can_be_pickled(tmp_path):
 def test_keys_are_the_same_in_another_process(tmp_path):
     code = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
-        "from test_compare import run\n"
+        "from test_comparing import run\n"
         "run(journal=sys.argv[1])\n"
         "print(open(sys.argv[1]).read().count('key'))"
     )

@@ -178,7 +178,7 @@ def test_one_column_is_one_label():
         (INDICATOR, {"class_weight": {0: 2.0}}, "class_weight.*indicator"),
     ],
 )
-def test_labels_that_are_none(y, parameters, message):
+def test_invalid_labels_are_refused(y, parameters, message):
     model = make(skfm.FMClassifier, **parameters)
     with pytest.raises(ValueError, match=message):
         model.fit(X, y)

@@ -1,4 +1,4 @@
-"""DataFrames with categories go straight into every estimator."""
+"""Tables with categories, passed to every estimator as they are."""
 
 import copy
 import pickle

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from engine_cases import DTYPES, N_COLUMNS, N_FACTORS, batch_of, random_table
 from optimizer_cases import PATHS, naive_ftrl
+from sparse_cases import DTYPES, N_COLUMNS, N_FACTORS, batch_of, random_table
 
 from skfm.nn.layers import MLP
 from skfm.optim import OPTIMIZERS

@@ -1,4 +1,4 @@
-"""compile_predictor: the estimator's answers, from many threads, over a socket."""
+"""Predictors: the predictions of the estimator, from many threads, over a socket."""
 
 import http.client
 import importlib.util

@@ -1,4 +1,4 @@
-"""Going on from fitted weights: warm_start and partial_fit."""
+"""Continuing from fitted weights: warm_start and partial_fit."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ import skfm
 
 
 def same(first, second):
-    """Whether two models say the same, bit by bit."""
+    """Tell whether two models give the same scores, bit by bit."""
     return np.array_equal(scores(first), scores(second))
 
 

@@ -1,13 +1,13 @@
-"""What a fit keeps of how often the columns occur."""
+"""Statistics of the columns that a fit keeps."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from engine_cases import random_csr
 from estimator_cases import LABELS, X, fitted, make
 from numpy.testing import assert_allclose, assert_array_equal
+from sparse_cases import random_csr
 
 import skfm
 from skfm.inspection import interaction_strength
@@ -49,7 +49,7 @@ def test_init_from_adds_the_rows_it_has_seen():
 
 @pytest.mark.parametrize("pooling", ["sum", "mean"])
 @pytest.mark.parametrize("normalize", [False, True])
-def test_values_are_those_that_the_network_reads(normalize, pooling):
+def test_moments_are_those_of_the_values_that_the_network_reads(normalize, pooling):
     rows = random_csr()
     fields = np.arange(rows.shape[1]) % 3
     model = make(
