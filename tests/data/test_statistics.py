@@ -1,7 +1,5 @@
 """Statistics of the columns that a fit keeps."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -12,7 +10,6 @@ from sparse_cases import random_csr
 import skfm
 from skfm.inspection import interaction_strength
 
-FILES = Path(__file__).parents[1] / "persistence"
 COUNTS = np.asarray(X.sum(axis=0)).ravel()
 
 
@@ -66,18 +63,6 @@ def test_moments_are_those_of_the_values_that_the_network_reads(normalize, pooli
     assert_array_equal(found.counts, (dense != 0).sum(axis=0))
     assert_allclose(found.sums, dense.sum(axis=0), rtol=1e-5, atol=1e-5)
     assert_allclose(found.squares, (dense**2).sum(axis=0), rtol=1e-5)
-
-
-def test_the_mask_of_an_old_file_counts_one():
-    model = skfm.load(FILES / "format_1" / "pipeline.skfm")
-    found = model[-1]._column_statistics
-    assert set(found.counts) <= {0, 1}
-    assert found.counts.any()
-    assert found.n_rows == 0
-    assert_array_equal(found.seen, np.any(model[-1].factors_ != 0, axis=1))
-    assert (found + found).n_rows == 0
-    with pytest.raises(ValueError, match="without the frequencies"):
-        interaction_strength(model)
 
 
 def test_statistics_are_saved(tmp_path):
