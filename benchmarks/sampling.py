@@ -124,7 +124,7 @@ def prediction(X: sp.csr_array, fields: np.ndarray, y: np.ndarray) -> None:
     """Rows a second of one thread: the mean over samples, and one sample alone."""
     problem = Problem(X, fields, int(fields.max()) + 1, y, None, "logistic")
     state = State(problem, Settings(FACTORS, 1, burn_in=0, n_samples=32))
-    for _ in range(33):
+    for _ in range(63):  # of which the second half is 32
         state.advance()
     few = X[:20_000]
     for posterior in (state.posterior, state.current()):

@@ -190,3 +190,13 @@ def test_settings_have_only_parameters_of_the_model(defaults, load):
         assert name == model
         assert params.keys() <= defaults.make(model, False, 0).get_params().keys()
         assert len({first, *others}) == 5
+
+
+def test_the_cost_of_sampling(load, monkeypatch, capsys):
+    sampling = load("sampling")
+    given = ["--rows", "300", "--columns", "3900", "--turns", "1", "--iterations", "1"]
+    monkeypatch.setattr("sys.argv", ["sampling.py", *given])
+    sampling.main()
+    out = capsys.readouterr().out
+    assert out.count("ms an iteration") == 6
+    assert out.count("bytes a row") == 4

@@ -24,6 +24,8 @@ class Data:
     prior : Prior
     scales : ndarray of shape (n_factors + 1,)
         Scales of the half-t priors.
+    fields : ndarray of shape (n_columns,), int32
+        Field of each column.
     moment_chunks : ndarray of shape (n_chunks, 3), int64
     """
 
@@ -32,12 +34,14 @@ class Data:
     layout: Layout
     prior: Prior
     scales: np.ndarray
+    fields: np.ndarray = field(init=False)
     moment_chunks: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         bounds = [part.start for part in self.layout.fields]
         bounds.append(len(self.layout.columns.ids))
         chunks = moment_chunks(np.array(bounds))
+        object.__setattr__(self, "fields", self.problem.field_of_columns())
         object.__setattr__(self, "moment_chunks", chunks)
 
     @classmethod

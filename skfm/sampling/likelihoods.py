@@ -26,6 +26,7 @@ from ..runtime.jit import JIT
 from ..runtime.threads import parallel_for
 from .data import Data
 from .machine import Machine
+from .machine_kernels import ROWS
 from .polya_gamma import mean_of, polya_gamma
 from .random import NOISE, ROW, gamma, stream
 
@@ -59,6 +60,9 @@ class Likelihood(Protocol):
 
     def finish(self, output: int) -> None:
         """Take note of the machine's new scores."""
+
+    def loss(self) -> float:
+        """Mean loss of the scores: half the squared error, or the log loss."""
 
 
 def make_likelihood(data: Data, machines: list[Machine]) -> Likelihood:
@@ -104,6 +108,11 @@ class Gaussian:
     def finish(self, output: int) -> None:
         pass
 
+    def loss(self) -> float:
+        errors = sum(machine.row_sums()[2] for machine in self.machines)
+        errors += self.data.rows.within.sum()
+        return float(errors / (2 * len(self.machines) * self._mass))
+
 
 class Logistic:
     """Two classes, or shares of them."""
@@ -138,6 +147,11 @@ class Logistic:
 
     def finish(self, output: int) -> None:
         pass
+
+    def loss(self) -> float:
+        machine = self.machines[0]
+        scores = (machine.residual + machine.working)[:, None]
+        return _mean_loss(self.data, scores, machine.n_threads)
 
 
 class Multinomial:
@@ -177,6 +191,38 @@ class Multinomial:
     def finish(self, output: int) -> None:
         machine = self.machines[output]
         self.scores[:, output] = machine.residual + machine.working
+
+    def loss(self) -> float:
+        return _mean_loss(self.data, self.scores, self.machines[0].n_threads)
+
+
+def _mean_loss(data: Data, scores: np.ndarray, n_threads: int) -> float:
+    """Mean log loss of scores (n_rows, n_outputs)."""
+    rows = data.rows
+    sums = np.zeros(-(-rows.n_rows // ROWS))
+    parallel_for(
+        *(_sum_losses, len(sums), n_threads, rows.weight, rows.target, scores, sums)
+    )
+    return float(sums.sum() / rows.weight.sum(dtype=np.float64))
+
+
+@njit(**JIT)
+def _sum_losses(weight, kappa, scores, out, begin, end):
+    for block in range(begin, end):
+        total = 0.0
+        for i in range(block * ROWS, min((block + 1) * ROWS, len(weight))):
+            s = np.float64(weight[i])
+            if scores.shape[1] == 1:
+                f = np.float64(scores[i, 0])
+                norm = max(f, 0.0) + math.log1p(math.exp(-abs(f)))
+            else:
+                first = np.float64(scores[i, 0])
+                rest = _others(scores, i, 0)
+                norm = max(first, rest) + math.log1p(math.exp(-abs(first - rest)))
+            total += s * norm
+            for j in range(scores.shape[1]):
+                total -= (kappa[i, j] + 0.5 * s) * scores[i, j]
+        out[block] = total
 
 
 @njit(**JIT)

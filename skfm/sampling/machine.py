@@ -9,7 +9,7 @@ import numpy as np
 
 from ..runtime.threads import parallel_for
 from . import machine_kernels as kernels
-from . import sweeps
+from . import overlaps, sweeps
 from .columns import width_of
 from .data import Data
 from .layout import FieldLayout, Stage
@@ -123,6 +123,8 @@ class Machine:
                     self._draw_field(g, part, stage, prior, keys)
                 else:
                     self._draw_stage(stage, prior, keys)
+            if not part.disjoint:
+                self._move_overlaps(g, part, prior, keys)
 
     def _state(self) -> tuple[np.ndarray, ...]:
         return self.sums, self.residual, self.roots, self.table
@@ -152,19 +154,38 @@ class Machine:
         long = room.long_grams[:n_long], room.long_moments[:n_long]
         if n_long:
             self._draw_long(stage, prior, keys, long)
-        factors = room.no_move
-        if part.stop - part.start > 1:
-            factors = room.factors
-            draw_scales(
-                *(short, long, keys, g, prior),
-                *(self.data.scales, self.data.prior.degrees, factors),
-            )
+        factors = room.factors
+        draw_scales(
+            *(short, long, keys, g, prior),
+            *(self.data.scales, self.data.prior.degrees, factors),
+        )
         parallel_for(
             *(sweeps.apply_apart, len(stage.tasks), self.n_threads),
             *(self._state(), columns, stage.tasks, room.fresh, part.start, factors),
         )
         if n_long:
             self._apply_long(stage, factors)
+
+    def _move_overlaps(self, g: int, part: FieldLayout, prior: Any, keys: Any) -> None:
+        """Move the scale of a field whose columns share rows."""
+        room, X, columns = self._room, self.data.problem.csr, self.data.layout.columns
+        rows = self.data.rows.first, columns.scales, self.data.fields
+        about = ((X.indptr, X.indices, X.data), *rows), self._state(), g
+        parallel_for(
+            *(overlaps.sum_overlaps, len(room.overlap_grams), self.n_threads),
+            *(*about, room.overlap_grams, room.overlap_moments),
+        )
+        overlaps.draw_overlap_scales(
+            *(room.overlap_grams, room.overlap_moments, keys, g, prior),
+            *(self.data.scales, self.data.prior.degrees, room.factors),
+        )
+        n = len(self.residual)
+        parallel_for(
+            *(overlaps.apply_overlap_scales, n, self.n_threads, *about, room.factors)
+        )
+        overlaps.scale_columns(
+            self.table, columns.ids, part.start, part.stop, room.factors
+        )
 
     def _draw_long(self, stage: Stage, prior: Any, keys: Any, out: Any) -> None:
         room, columns = self._room, self.data.layout.columns.arrays()

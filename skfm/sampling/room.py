@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .data import Data
+from .machine_kernels import ROWS
 from .octets import LANES
 
 
@@ -34,6 +35,10 @@ class Room:
         self.long_fresh = zeros(n_long, wide)
         self.long_old = zeros(n_long, wide)
         self.long_change = zeros(n_long, wide)
+        overlap = any(not part.disjoint for part in data.layout.fields)
+        n_blocks = -(-data.rows.n_rows // ROWS) if overlap else 0
+        self.overlap_grams = zeros(n_blocks, 2 * width, 2 * width)
+        self.overlap_moments = zeros(n_blocks, 2, 2 * width + LANES)
         self.factors = np.ones(wide, np.float32)
         self.no_move = np.ones(wide, np.float32)
         self.none = self.long_grams[:0], self.long_moments[:0]

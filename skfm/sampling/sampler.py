@@ -101,6 +101,13 @@ class State:
         self._trace.append(np.stack([chain.scores(n) for chain in self.chains]))
         self.iteration += 1
 
+    def loss(self) -> float:
+        """Mean training loss of the chains' present states.
+
+        Half the squared error, or the log loss. The mean over samples has a lower one.
+        """
+        return float(np.mean([chain.likelihood.loss() for chain in self.chains]))
+
     def judge(self) -> float:
         """R-hat of the watched scores over the second half of the chains."""
         draws = self._second_half()

@@ -324,3 +324,24 @@ def test_posterior_arrays_make_an_equal_posterior(tmp_path):
         again = Posterior.from_arrays(dict(arrays))
     assert_same_bits(posterior.to_arrays(), again.to_arrays())
     np.testing.assert_array_equal(posterior.mean(X), again.mean(X))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_loss_is_that_of_the_rows(family):
+    X, fields = cells(60, [3, 2])
+    weight = np.random.default_rng(0).uniform(0, 2, 60)
+    problem = problem_of(X, fields, family, 3, weight=weight)
+    run = State(problem, quick(n_chains=1))
+    for _ in range(3):
+        run.advance()
+    scores = run.current().scores(X)[:, 0].astype(float)
+    y = problem.target
+    if family == "gaussian":
+        losses = ((scores - y) ** 2).mean(axis=1) / 2
+    elif family == "logistic":
+        losses = np.logaddexp(0, scores[:, 0]) - y * scores[:, 0]
+    else:
+        losses = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(60), y]
+    np.testing.assert_allclose(
+        run.loss(), np.average(losses, weights=weight), rtol=1e-4
+    )
