@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .. import losses
 from .._sklearn import StrOptions, fit_context
+from ..persistence.records import require
 from .base import BaseModel
 from .fitted import FittedTarget
 from .labels import encode_indicator, encode_labels, read_labels, weigh_classes
@@ -157,6 +158,15 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         exclusive = "binary" if n_outputs == 1 else "multiclass"
         target = "multilabel" if self._multilabel else exclusive
         return losses.make_loss(self.loss, target, n_outputs, vars(self))
+
+    def _check_fits(self) -> None:
+        classes: Any = self.classes_
+        require(isinstance(self._multilabel, bool), "_multilabel is no truth value")
+        vector = isinstance(classes, np.ndarray) and classes.ndim == 1
+        require(
+            vector and len(classes) >= 1 + (not self._multilabel), "classes are few"
+        )
+        super()._check_fits()
 
     def _n_outputs(self) -> int:
         exclusive_pair = len(self.classes_) == 2 and not self._multilabel

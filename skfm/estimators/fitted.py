@@ -117,10 +117,6 @@ class Fitted(SavedEstimator):
         n_columns = sum(self._codec.widths) if self._codec else self.n_features_in_
         fits = (n_columns, self._n_outputs()) == (shape.n_columns, shape.n_outputs)
         require(fits, "the network does not fit the estimator")
-        classes = getattr(self, "classes_", None)
-        multilabel = getattr(self, "_multilabel", False)
-        enough = classes is None or multilabel or len(classes) >= 2
-        require(enough, "the classes are fewer than two")
         statistics: Any = self._column_statistics
         require(isinstance(statistics, ColumnStatistics), "the statistics are none")
         counted = len(statistics.counts) == shape.n_columns

@@ -12,6 +12,7 @@ from sklearn.base import RegressorMixin
 
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
+from ..persistence.records import is_array, require
 from .base import BaseModel
 from .fitted import FittedTarget
 from .params import param
@@ -148,6 +149,13 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
 
     def _make_loss(self) -> losses.Loss:
         return losses.make_loss(self.loss, "numbers", self._n_outputs(), vars(self))
+
+    def _check_fits(self) -> None:
+        for part in (self.y_mean_, self.y_scale_):
+            fine = is_array(part, np.float64, (len(self.y_mean_),))
+            require(fine and np.isfinite(part).all(), "the scale of y is none")
+        require((self.y_scale_ > 0).all(), "the scale of y is not positive")
+        super()._check_fits()
 
     def _n_outputs(self) -> int:
         return len(self.y_mean_)

@@ -131,6 +131,17 @@ def test_parameters_that_no_fit_would_take(change, tmp_path):
         skfm.save(model, path)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 0.0])
+def test_a_scale_of_the_target_that_hides_scores(value, tmp_path):
+    path = tmp_path / "model.skfm"
+    skfm.save(make(skfm.FMRegressor).fit(FRAME, LABELS), path)
+    document, arrays = parts_of(path)
+    name = document["estimator"]["estimator"]["fitted"]["y_scale_"]["array"]["numbers"]
+    sign(path, document, arrays | {name: np.array([value])})
+    with pytest.raises(FileFormatError, match="scale of y"):
+        skfm.load(path)
+
+
 def test_parameters_of_an_encoder(tmp_path):
     path = tmp_path / "encoder.skfm"
     skfm.save(skfm.FieldEncoder().fit(FRAME), path)
