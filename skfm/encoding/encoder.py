@@ -6,19 +6,14 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skfm.encoding.blocks import Encoded
-from skfm.encoding.codec import TableCodec
-from skfm.encoding.tables import as_table, read_columns
-from skfm.persistence.estimators import SavedEstimator
-from skfm.persistence.records import require, saved
-from skfm.persistence.values import Unpacker
+from skfm.encoding.state import CodecEstimator
+from skfm.persistence.records import saved
 
 from .._sklearn import Interval, Options, StrOptions, fit_context
 
@@ -29,7 +24,7 @@ __all__ = ["FieldEncoder"]
 # ask for a DataFrame of what is a sparse matrix on purpose.
 @saved("estimator")
 class FieldEncoder(  # type: ignore[call-arg]
-    TransformerMixin, SavedEstimator, BaseEstimator, auto_wrap_output_keys=None
+    TransformerMixin, CodecEstimator, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Encode a table as a sparse matrix with fields.
 
@@ -175,16 +170,6 @@ default="from_dtype"
            [0., 0., 1., 0., 0., 1.]])
     """
 
-    #: What is read off the codec.
-    _not_saved = frozenset(
-        {
-            "fields_",
-            "field_names_",
-            "columns_",
-            "categories_",
-            "infrequent_categories_",
-        }
-    )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": [StrOptions({"from_dtype", "all"}), "array-like", None],
         "min_frequency": [Interval(Integral, 1, None, closed="left"), float, None],
@@ -250,7 +235,8 @@ default="from_dtype"
         Raises
         ------
         ValueError, TypeError
-            When a column can't be encoded; the message names it and a cell.
+            When a column can't be encoded; the message names it and a cell. The
+            encoder is left as it was.
         """
         self._learn(X, first=True, encode=False)
         return self
@@ -372,48 +358,6 @@ default="from_dtype"
                     f"({self.n_features_in_}), got {len(names)}"
                 )
         return self._codec.column_names(names)
-
-    def _columns(self, X: Any, *, reset: bool) -> list[pd.Series]:
-        table = as_table(X)
-        validate_data(self, table, reset=reset, skip_check_array=True)
-        return read_columns(table)
-
-    def _learn(
-        self, X: Any, *, first: bool, stream: bool = False, encode: bool = True
-    ) -> list[Encoded]:
-        share = self.min_frequency
-        if isinstance(share, float) and not 0 < share < 1:
-            raise ValueError(f"min_frequency={share} is a float outside of (0, 1).")
-        columns = self._columns(X, reset=first)
-        codec = self._new_codec(columns) if first else self._codec
-        codec, encoded = codec.learn(columns, stream=stream, encode=encode)
-        self._adopt(codec)
-        return encoded
-
-    def _unpack_parts(self, parts: dict[str, Any], unpacker: Unpacker) -> None:
-        codec = getattr(self, "_codec", None)
-        if codec is None:
-            return
-        require(isinstance(codec, TableCodec), "the codec is none")
-        codec.check_fits(self.n_features_in_)
-        unpacker.budget.spend(np.dtype(np.int32).itemsize * sum(codec.widths))
-        self._adopt(codec)
-
-    def _adopt(self, codec: TableCodec) -> None:
-        """Set the fitted attributes that tell of a codec."""
-        self._codec: TableCodec = codec
-        self.fields_ = codec.fields
-        self.columns_ = codec.sources
-        self.field_names_ = codec.field_names
-        self.categories_ = codec.categories(infrequent=False)
-        self.infrequent_categories_ = codec.categories(infrequent=True)
-
-    def _new_codec(self, columns: list[pd.Series]) -> TableCodec:
-        named = hasattr(self, "feature_names_in_")
-        names = [f"x{j}" for j in range(len(columns))]
-        if named:
-            names = list(self.feature_names_in_)
-        return TableCodec.create(columns, names, named=named, params=self.get_params())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

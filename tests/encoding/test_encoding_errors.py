@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
+from skfm import load, save
 from skfm.encoding import FieldEncoder
 
 FIT = pd.DataFrame({"c": ["a", "b"], "n": [1.0, 2.0], "i": [1, 2]})
@@ -93,3 +94,33 @@ def test_errors_of_transform(new, error, message):
 def test_errors_of_fit(options, df, error, message):
     with pytest.raises(error, match=message):
         FieldEncoder(**options).fit(df)
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pd.DataFrame({"other": ["a", 1], "n": [1.0, 2.0]}),
+        FIT.assign(n=[1.0, np.inf]),
+        FIT.assign(c=["a", [1]]),
+        FIT[:0],
+    ],
+    ids=["other columns", "inf", "list", "no rows"],
+)
+def test_a_refused_fit_leaves_the_encoder_as_it_was(method, refused, tmp_path):
+    encoder = FieldEncoder().fit(FIT)
+    before, expected = dict(vars(encoder)), encoder.transform(FIT)
+    with pytest.raises((ValueError, TypeError)):
+        getattr(encoder, method)(refused)
+    assert list(vars(encoder)) == list(before)
+    assert all(vars(encoder)[name] is before[name] for name in before)
+    save(encoder, tmp_path / "encoder.skfm")
+    found = load(tmp_path / "encoder.skfm").transform(FIT)
+    assert (found != expected).nnz == 0
+
+
+def test_a_refused_first_fit_leaves_nothing():
+    encoder = FieldEncoder()
+    with pytest.raises(ValueError, match="inf"):
+        encoder.fit(FIT.assign(n=np.inf))
+    assert not [name for name in vars(encoder) if name.endswith("_")]

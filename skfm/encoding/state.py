@@ -1,0 +1,90 @@
+"""The fitted state of a FieldEncoder: a codec, and attributes that tell of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import validate_data
+
+from skfm.encoding.blocks import Encoded
+from skfm.encoding.codec import TableCodec
+from skfm.encoding.tables import as_table, read_columns
+from skfm.persistence.estimators import SavedEstimator
+from skfm.persistence.records import require
+from skfm.persistence.values import Unpacker
+
+__all__ = ["CodecEstimator"]
+
+
+class CodecEstimator(SavedEstimator):
+    """An estimator that learns a codec of a table, wholly or not at all."""
+
+    min_frequency: float | None
+    n_features_in_: int
+    _codec: TableCodec
+    #: What is read off the codec.
+    _not_saved = frozenset(
+        {
+            "fields_",
+            "field_names_",
+            "columns_",
+            "categories_",
+            "infrequent_categories_",
+        }
+    )
+
+    def _columns(self, X: Any, *, reset: bool) -> list[pd.Series]:
+        table = as_table(X)
+        validate_data(self, table, reset=reset, skip_check_array=True)
+        return read_columns(table)
+
+    def _learn(
+        self, X: Any, *, first: bool, stream: bool = False, encode: bool = True
+    ) -> list[Encoded]:
+        """Learn a table and return its rows, encoded; on errors, stay as it was."""
+        share = self.min_frequency
+        if isinstance(share, float) and not 0 < share < 1:
+            raise ValueError(f"min_frequency={share} is a float outside of (0, 1).")
+        before = dict(vars(self))
+        try:
+            columns = self._columns(X, reset=first)
+            codec = self._new_codec(columns) if first else self._codec
+            codec, encoded = codec.learn(columns, stream=stream, encode=encode)
+            self._adopt(codec)
+        except BaseException:
+            # The number and the names of the columns were set before the cells' turn.
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return encoded
+
+    def _new_codec(self, columns: list[pd.Series]) -> TableCodec:
+        names = getattr(self, "feature_names_in_", None)
+        return TableCodec.create(
+            columns,
+            [f"x{j}" for j in range(len(columns))] if names is None else list(names),
+            named=names is not None,
+            params=self.get_params(),  # type: ignore[attr-defined]
+        )
+
+    def _adopt(self, codec: TableCodec) -> None:
+        """Set the fitted attributes that tell of a codec."""
+        vars(self).update(
+            _codec=codec,
+            fields_=codec.fields,
+            columns_=codec.sources,
+            field_names_=codec.field_names,
+            categories_=codec.categories(infrequent=False),
+            infrequent_categories_=codec.categories(infrequent=True),
+        )
+
+    def _unpack_parts(self, parts: dict[str, Any], unpacker: Unpacker) -> None:
+        codec = getattr(self, "_codec", None)
+        if codec is None:
+            return
+        require(isinstance(codec, TableCodec), "the codec is none")
+        codec.check_fits(self.n_features_in_)
+        unpacker.budget.spend(np.dtype(np.int32).itemsize * sum(codec.widths))
+        self._adopt(codec)
