@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from skfm.encoding.blocks import Block, Encoded, SampledBlock
 from skfm.encoding.categories import CategoryBlock
+from skfm.encoding.dates import DateBlock
 from skfm.encoding.flags import join_flags
 from skfm.encoding.layout import assemble, make_blocks
 from skfm.encoding.multi_valued import MultiValuedBlock
@@ -97,7 +98,7 @@ class TableCodec:
             cells = block.read(series)
             block.update(cells)
             block.finish(n_rows)
-            if isinstance(block, SampledBlock) and not stream:
+            if isinstance(block, SampledBlock | DateBlock) and not stream:
                 block.freeze()
             wanted = encode or _is_flag(block)
             encoded.append(block.encode(cells) if wanted else None)
@@ -156,7 +157,7 @@ class TableCodec:
         table = np.full((n_rows, len(self.blocks)), None, dtype=object)
         for j, block in enumerate(self.blocks):
             at = np.flatnonzero((sources == j) & (X.data != 0))
-            if isinstance(block, NestedBlock):
+            if isinstance(block, NestedBlock | DateBlock):
                 at = at[block.tells(X.indices[at] - starts[j])]
             cells = block.decode(X.indices[at] - starts[j], X.data[at])
             if isinstance(block, MultiValuedBlock):
@@ -223,14 +224,15 @@ class TableCodec:
 
         All columns that a number enters by are one term; others are one each.
         """
-        whole = np.array([isinstance(b, NestedBlock) for b in self.blocks])
+        whole = np.array([isinstance(b, NestedBlock | DateBlock) for b in self.blocks])
         first = np.repeat(np.cumsum([0, *self.widths[:-1]]), self.widths)
         own = np.arange(len(first))
         kept, numbers = np.unique(
             np.where(whole[self.sources], first, own), return_inverse=True
         )
-        # The first column of a number, its value, has the name of the number.
-        return numbers, self.column_names()[kept]
+        source = self.sources[kept]
+        names = np.where(whole[source], self.names[source], self.column_names()[kept])
+        return numbers, names
 
     def categories(self, *, infrequent: bool) -> list[NDArray[Any] | None]:
         """Return the categories of each block; None where it has none."""
@@ -261,7 +263,9 @@ def _is_flag(block: Block) -> bool:
 
 def _field_widths(block: Block) -> dict[str, int]:
     """Width of each field of a block, by what it adds to the block's name."""
-    return block.field_widths if isinstance(block, NestedBlock) else {"": block.width}
+    if isinstance(block, NestedBlock | DateBlock):
+        return block.field_widths
+    return {"": block.width}
 
 
 def _share(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 __all__ = [
     "LARGEST_EXACT",
     "Factorized",
+    "dates_of_objects",
     "factorize",
     "holds_categories",
+    "holds_dates",
     "holds_flags",
     "to_floats",
 ]
@@ -26,6 +28,8 @@ __all__ = [
 #: Beyond this, neighbouring integers collide as float64.
 LARGEST_EXACT = 2**53
 _NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
+_DATES = frozenset({"datetime", "datetime64", "date"})
+_DURATIONS = frozenset({"timedelta", "timedelta64"})
 _KINDS = {
     "string": "strings",
     "boolean": "booleans",
@@ -71,8 +75,10 @@ def holds_categories(series: pd.Series, name: str, *, sniff: bool) -> bool:
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
         return True
     if pd.api.types.is_object_dtype(dtype):
-        return not (sniff and pd.api.types.infer_dtype(series) in _NUMBERS)
-    if pd.api.types.is_numeric_dtype(dtype):
+        found = pd.api.types.infer_dtype(series)
+        numbers = sniff and found in _NUMBERS
+        return not (numbers or found in _DATES or found in _DURATIONS)
+    if pd.api.types.is_numeric_dtype(dtype) or getattr(dtype, "kind", "O") in "mM":
         return False
     if pd.api.types.is_string_dtype(dtype):
         return True
@@ -94,6 +100,27 @@ def holds_flags(series: pd.Series) -> bool:
     )
 
 
+def holds_dates(series: pd.Series) -> bool:
+    """Tell whether a column holds dates, among missing cells."""
+    if pd.api.types.is_object_dtype(series.dtype):
+        return pd.api.types.infer_dtype(series) in _DATES
+    return getattr(series.dtype, "kind", "O") == "M"
+
+
+def dates_of_objects(cells: NDArray[Any], *, local: bool) -> NDArray[np.datetime64]:
+    """Return date objects, none missing, as datetime64[us].
+
+    ``local``: as the clocks of their zone show them, instead of UTC.
+    """
+    aware = any(getattr(cell, "tzinfo", None) is not None for cell in cells)
+    if not aware:
+        return cells.astype("M8[us]")
+    if local:
+        naive = [cell.replace(tzinfo=None) for cell in cells]
+        return np.array(naive, dtype="M8[us]")
+    return pd.to_datetime(cells, utc=True).tz_localize(None).to_numpy().astype("M8[us]")
+
+
 def _dense(series: pd.Series) -> pd.Series:
     """Return a column whose dtype is not sparse."""
     is_sparse = isinstance(series.dtype, pd.SparseDtype)
@@ -107,10 +134,16 @@ def to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
     ------
     ValueError
         When a cell is infinite or not a number.
+
+    Notes
+    -----
+    Durations are numbers, in seconds.
     """
     series = _dense(series)
     dtype = series.dtype
-    if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
+    if getattr(dtype, "kind", "O") == "m":
+        values = _seconds(series.to_numpy(dtype="m8[us]"))
+    elif pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
         values = _objects_to_floats(series, name)
@@ -129,15 +162,33 @@ def _objects_to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
         raise ValueError(f"Column {name!r} has dtype {series.dtype}, not a number.")
     cells = series.to_numpy(dtype=object)
     held = ~pd.isna(cells)
-    if pd.api.types.infer_dtype(cells[held]) not in _NUMBERS | {"boolean", "empty"}:
-        row = next(i for i in np.flatnonzero(held) if not isinstance(cells[i], Number))
+    found, values = pd.api.types.infer_dtype(cells[held]), np.full(len(cells), np.nan)
+    if found in _DURATIONS:
+        values[held] = _seconds(cells[held].astype("m8[us]"))
+        return values
+    if found not in _NUMBERS | {"boolean", "empty"}:
+        row = _first_of_another_kind(cells, held)
         raise ValueError(
             f"Column {name!r} is numeric but holds {cells[row]!r} in row {row}. "
             "Convert the column, or name it in categorical_features before fit."
         )
-    values = np.full(len(cells), np.nan)
     values[held] = cells[held].astype(np.float64)
     return values
+
+
+def _first_of_another_kind(cells: NDArray[Any], held: NDArray[np.bool_]) -> int:
+    """Return the first row that is no number, or not one of the first's type."""
+    rows = np.flatnonzero(held)
+    others = [row for row in rows if not isinstance(cells[row], Number)]
+    first = type(cells[rows[0]])
+    others += [row for row in rows if type(cells[row]) is not first]
+    return int([*others, rows[0]][0])
+
+
+def _seconds(durations: NDArray[np.timedelta64]) -> NDArray[np.float64]:
+    seconds = durations.astype(np.int64) / 1e6
+    seconds[np.isnat(durations)] = np.nan
+    return seconds
 
 
 def factorize(
@@ -212,6 +263,10 @@ def _canonical_objects(values: NDArray[Any], name: str) -> tuple[NDArray[Any], s
         return _canonical_numbers(values, name), kind
     if kind == "booleans":
         return values.astype(bool), kind
+    if inferred in _DATES:
+        return dates_of_objects(values, local=False), "dates"
+    if inferred in _DURATIONS:
+        return values.astype("m8[us]"), "durations"
     if kind is not None:
         return values, kind
     types = sorted({type(value).__name__ for value in values})

@@ -55,7 +55,8 @@ default="from_dtype"
 
         - ``"from_dtype"``: those of category, enum, string or object dtype. In arrays
           and lists, columns of objects that are all numbers are numeric. Columns of
-          truth values, whatever their dtype, are boolean.
+          truth values, whatever their dtype, are boolean; those of dates and durations
+          are no categories.
         - ``"all"``: all columns.
         - names, indices or a boolean mask: these columns.
         - ``None``: no column.
@@ -97,6 +98,12 @@ default="from_dtype"
         Number of bins of ``numeric="quantile"``; equal edges are merged. All bins are
         closed on the right, and numbers outside of those of `fit` go to the first or
         the last one.
+    dates : {"all"}, array-like of str or None, default="all"
+        What becomes of dates that are not named categorical: ``"elapsed"``, the days
+        since 1970 as a nested number; ``"year"``, ``"month"``, ``"day"`` of the month,
+        ``"weekday"`` (0 is Monday) and ``"hour"`` as fields of categories, if they
+        vary. With None, dates are refused. Dates with a time zone count by its clocks.
+        Durations are numbers, in seconds.
     multi_valued : array-like of str, int or bool, default=None
         Columns (names, indices or a mask) with several values in a cell: lists,
         tuples, sets, arrays, or strings that are cut at ``delimiter``. A cell without
@@ -177,6 +184,7 @@ default="from_dtype"
         "on_excess": [StrOptions({"group", "raise"})],
         "n_buckets": [Interval(Integral, 1, 2**31 - 2, closed="both"), dict, None],
         "numeric": [StrOptions({"nested", "scale", "quantile", "passthrough"}), dict],
+        "dates": [StrOptions({"all"}), "array-like", None],
         "n_bins": [Interval(Integral, 2, None, closed="left")],
         "multi_valued": ["array-like", None],
         "delimiter": [str, dict, None],
@@ -198,6 +206,7 @@ default="from_dtype"
         n_buckets: int | dict[Any, int] | None = None,
         numeric: str | dict[Any, str] = "nested",
         n_bins: int = 10,
+        dates: Any = "all",
         multi_valued: ArrayLike | None = None,
         delimiter: str | dict[Any, str] | None = None,
         pooling: str | dict[Any, str] = "sum",
@@ -211,6 +220,7 @@ default="from_dtype"
         self.n_buckets = n_buckets
         self.numeric = numeric
         self.n_bins = n_bins
+        self.dates = dates
         self.multi_valued = multi_valued
         self.delimiter = delimiter
         self.pooling = pooling

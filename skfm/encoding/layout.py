@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from skfm.encoding.blocks import Block, Encoded, QuantileBlock, ScaleBlock
 from skfm.encoding.categories import CategoryBlock, HashBlock
-from skfm.encoding.columns import holds_categories, holds_flags
+from skfm.encoding.columns import holds_categories, holds_dates, holds_flags
+from skfm.encoding.dates import PARTS, DateBlock
 from skfm.encoding.flags import FlagBlock
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
@@ -56,9 +57,25 @@ def make_blocks(
             blocks.append(FlagBlock(name))
         elif categorical[j]:
             blocks.append(_category_block(name, chosen["n_buckets"], params))
+        elif holds_dates(columns[j]):
+            blocks.append(_date_block(name, params["dates"]))
         else:
             blocks.append(_number_block(name, chosen["numeric"], params))
     return blocks
+
+
+def _date_block(name: str, dates: Any) -> Block:
+    if dates is None:
+        raise ValueError(
+            f"Column {name!r} holds dates, which are neither categories nor numbers by "
+            "themselves. Convert it, name it in categorical_features, or set dates."
+        )
+    parts = PARTS if isinstance(dates, str) else tuple(dates)
+    if not parts or not set(parts) <= set(PARTS):
+        raise ValueError(
+            f'dates must be "all", None or some of {PARTS}, got {dates!r}.'
+        )
+    return DateBlock.of_parts(name, parts)
 
 
 def _number_block(name: str, numeric: str, params: dict[str, Any]) -> Block:

@@ -75,10 +75,10 @@ def test_errors_of_transform(new, error, message):
             "'t' holds values of type tuple.*no stable hash",
         ),
         (
-            {},
+            {"dates": None},
             pd.DataFrame({"d": pd.to_datetime(["2024-01-01"])}),
             ValueError,
-            "'d' has dtype datetime64.*categorical_features",
+            "'d' holds dates.*categorical_features",
         ),
         (
             {"categorical_features": "all"},

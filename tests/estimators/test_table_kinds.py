@@ -77,8 +77,8 @@ def test_decimals_are_numbers(cells):
 def test_dates_are_categories_on_request(make_table):
     days = [datetime.datetime(2024, 1, day) for day in (2, 1, 2)]
     table = make_table({"d": days})
-    with pytest.raises(ValueError, match=r"'d' has dtype .*categorical_features"):
-        FieldEncoder().fit(table)
+    with pytest.raises(ValueError, match=r"'d' holds dates.*categorical_features"):
+        FieldEncoder(dates=None).fit(table)
     X = FieldEncoder(categorical_features=["d"]).fit_transform(table)
     assert X.indices.tolist() == [1, 0, 1]
 
