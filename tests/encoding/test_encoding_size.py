@@ -1,4 +1,4 @@
-"""Time and memory of FieldEncoder on many rows of strings."""
+"""Memory of FieldEncoder on many rows of strings."""
 
 import subprocess
 import sys
@@ -7,7 +7,6 @@ import pytest
 
 #: Ten columns of a million strings, half of them distinct in all.
 SCRIPT = """
-import time
 import numpy as np
 import pandas as pd
 from skfm.encoding import FieldEncoder
@@ -23,10 +22,10 @@ table = pd.DataFrame(
     {f"c{j}": [f"v{i}" for i in rng.integers(size, size=1_000_000)]
     for j, size in enumerate(sizes)}
 )
-before, start = memory("VmRSS"), time.process_time()
+before = memory("VmRSS")
 encoder = FieldEncoder()
 encoder.{call}
-print(time.process_time() - start, memory("VmHWM") - before, len(encoder.fields_))
+print(memory("VmHWM") - before, len(encoder.fields_))
 """
 
 
@@ -40,7 +39,6 @@ def test_a_million_rows_of_ten_strings(call):
     output = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, check=True, text=True
     ).stdout
-    seconds, growth, n_columns = map(float, output.split())
+    growth, n_columns = map(float, output.split())
     assert n_columns > 3_000_000
-    assert seconds < 15
     assert growth < 1e9

@@ -32,7 +32,12 @@ def test_estimator_checks_of_the_other_estimators(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", ALL, ids=lambda e: type(e).__name__)
+# Checks that check_estimator does not run.
+@pytest.mark.parametrize(
+    "estimator",
+    [*REPRESENTATIVES, *(pytest.param(e, marks=pytest.mark.slow) for e in OTHERS)],
+    ids=lambda estimator: type(estimator).__name__,
+)
 @pytest.mark.parametrize(
     "check", [check_param_validation, check_dataframe_column_names_consistency]
 )

@@ -37,8 +37,10 @@ def test_terms_add_up_in_float32(cls):
     assert_allclose(sums(explain(model, X), 120), scores(model), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("multi", [False, True])
-@pytest.mark.parametrize("cls", DEEP)
+@pytest.mark.parametrize(
+    ("cls", "multi"),
+    [(cls, False) for cls in DEEP] + [(cls, True) for cls in DEEP[:2]],
+)
 def test_terms_of_deep_models_add_up(cls, multi):
     y = several_outputs(cls) if multi else target(cls)
     model = make(cls, dtype="float64", max_iter=5).fit(X, y)
