@@ -207,7 +207,7 @@ def with_table_of(network, source):
 
 
 class TestFFM:
-    """Identity 7."""
+    """Field-aware embeddings and the pairs inside fields."""
 
     def test_one_embedding_for_all_fields_is_fm_with_pairs_inside_fields(self):
         fm, X = build(FMNetwork), rows()
@@ -240,7 +240,7 @@ class TestFFM:
 
 
 class TestFwFM:
-    """Identity 8."""
+    """Weights of pairs of fields."""
 
     def test_equal_weights_are_fm_where_fields_have_one_value(self):
         fm, X = build(FMNetwork), one_value_per_field()
@@ -251,7 +251,7 @@ class TestFwFM:
 
 
 class TestPNN:
-    """Identity 10."""
+    """Products of the embeddings of fields."""
 
     def fields_and_pairs(self):
         """Embeddings by field of single-valued rows, and FM2 from the columns."""
@@ -272,7 +272,7 @@ class TestPNN:
 
 
 class TestWideDeep:
-    """Identity 12."""
+    """The wide and the deep part."""
 
     @pytest.mark.parametrize("n_outputs", [1, 3])
     def test_without_deep_part_is_linear(self, n_outputs):
@@ -295,7 +295,7 @@ class TestWideDeep:
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_fnn_starts_from_the_rows_of_the_fm(n_outputs):
-    """Identity 14."""
+    """The first stage is a factorization machine."""
     fm, fnn = build(FMNetwork, n_outputs), build(FNNNetwork, n_outputs, **MLP)
     with torch.no_grad():
         for part in fm.table.weight.tensors():
