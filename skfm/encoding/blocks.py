@@ -20,6 +20,7 @@ from skfm.persistence.records import is_array, is_integer, require, saved
 
 __all__ = [
     "ALMOST_ZERO",
+    "CLIP",
     "Block",
     "Encoded",
     "QuantileBlock",
@@ -33,6 +34,8 @@ __all__ = [
 #: Stands for a numeric 0, which estimators drop from sparse matrices: a dropped entry
 #: hides its field from inference. Below rounding error; its square is a normal float32.
 ALMOST_ZERO = 2.0**-50
+#: Standard deviations beyond which a value beside bins, or in a vector, does not grow.
+CLIP = 5.0
 #: Quantiles are those of at most this many cells.
 SAMPLE_SIZE = 200_000
 

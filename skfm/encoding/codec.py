@@ -25,6 +25,7 @@ from skfm.encoding.layout import assemble, make_blocks
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
 from skfm.encoding.tables import object_array
+from skfm.encoding.vectors import VectorBlock
 from skfm.fields.layout import unique_names
 from skfm.persistence.records import is_integer, is_registered, require, saved
 from skfm.runtime.warnings import warn
@@ -159,7 +160,11 @@ class TableCodec:
             at = np.flatnonzero((sources == j) & (X.data != 0))
             if isinstance(block, NestedBlock | DateBlock):
                 at = at[block.tells(X.indices[at] - starts[j])]
-            cells = block.decode(X.indices[at] - starts[j], X.data[at])
+            entries = X.indices[at] - starts[j], X.data[at]
+            if isinstance(block, VectorBlock):
+                table[:, j] = block.gather(rows[at], *entries, n_rows)
+                continue
+            cells = block.decode(*entries)
             if isinstance(block, MultiValuedBlock):
                 table[:, j] = _bags(rows[at], cells, n_rows)
                 continue
@@ -224,7 +229,9 @@ class TableCodec:
 
         All columns that a number enters by are one term; others are one each.
         """
-        whole = np.array([isinstance(b, NestedBlock | DateBlock) for b in self.blocks])
+        whole = np.array(
+            [isinstance(b, NestedBlock | DateBlock | VectorBlock) for b in self.blocks]
+        )
         first = np.repeat(np.cumsum([0, *self.widths[:-1]]), self.widths)
         own = np.arange(len(first))
         kept, numbers = np.unique(

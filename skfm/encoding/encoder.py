@@ -106,14 +106,18 @@ default="from_dtype"
         Durations are numbers, in seconds.
     multi_valued : array-like of str, int or bool, default=None
         Columns (names, indices or a mask) with several values in a cell: lists,
-        tuples, sets, arrays, or strings that are cut at ``delimiter``. A cell without
-        values is missing. A value that is repeated in a cell counts each time.
+        tuples, sets, arrays, dicts or lists of pairs from values to weights (floats in
+        pairs), or strings that are cut at ``delimiter``. A cell without values is
+        missing. A value that is repeated in a cell counts each time. Columns of lists
+        or arrays of floats that are not named here hold vectors: a field with a column
+        per coordinate, standardised and clipped to [-5, 5], and one for missing cells.
     delimiter : str or dict, default=None
         What separates the values of a multi-valued column of strings. A dict gives it
         by column, and leaves the others as lists. Empty values are dropped.
     pooling : {"sum", "mean"} or dict, default="sum"
-        Each value in a multi-valued cell is stored as 1, or as 1 / number of values
-        in the cell. A dict says it by column, and sums the others.
+        Each value in a multi-valued cell is stored as 1 or its weight, or as that
+        divided by the number of values in the cell. A dict says it by column, and sums
+        the others.
     warn_unknown : bool, default=False
         Whether `transform` warns how many cells of each column were unknown or
         missing.

@@ -17,6 +17,7 @@ from skfm.encoding.dates import PARTS, DateBlock
 from skfm.encoding.flags import FlagBlock
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
+from skfm.encoding.vectors import VectorBlock, holds_vectors
 
 __all__ = ["assemble", "column_position", "make_blocks"]
 
@@ -55,6 +56,8 @@ def make_blocks(
             blocks.append(MultiValuedBlock(inner, chosen["delimiter"], mean))
         elif categorical[j] and by_dtype and holds_flags(columns[j]):
             blocks.append(FlagBlock(name))
+        elif categorical[j] and by_dtype and holds_vectors(columns[j]):
+            blocks.append(VectorBlock(name))
         elif categorical[j]:
             blocks.append(_category_block(name, chosen["n_buckets"], params))
         elif holds_dates(columns[j]):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Encoded
+from skfm.encoding.blocks import ALMOST_ZERO, Encoded
 from skfm.encoding.categories import CategoryBlock, HashBlock
 from skfm.encoding.columns import Factorized, factorize
 from skfm.encoding.tables import object_array
@@ -22,10 +23,14 @@ __all__ = ["MultiValuedBlock"]
 
 @dataclass(frozen=True)
 class Bags:
-    """Cells of several items each: items row by row, and how many each row has."""
+    """Cells of several items each: items row by row, and how many each row has.
+
+    ``weights`` are those of the items; None: all are 1.
+    """
 
     items: Factorized
     lengths: NDArray[np.intp]
+    weights: NDArray[np.float64] | None = None
 
 
 @saved("record")
@@ -81,17 +86,25 @@ class MultiValuedBlock:
         self.inner.finish(n_rows)
 
     def encode(self, cells: Bags) -> Encoded:
-        """Look the items up; repeated ones are added, a cell without is missing."""
+        """Look the items up; repeated ones are added, a cell without is missing.
+
+        The value of an item is its weight, or 1.
+        """
         missing = self.width - 1
         lengths = np.maximum(cells.lengths, 1)
         rows = np.repeat(np.arange(len(lengths)), lengths)
         columns = np.full(len(rows), missing, dtype=np.int64)
-        columns[np.repeat(cells.lengths > 0, lengths)] = self.inner.encode(
-            cells.items
-        ).columns
-        keys, repeats = np.unique(rows * self.width + columns, return_counts=True)
+        columns_of_items = np.repeat(cells.lengths > 0, lengths)
+        columns[columns_of_items] = self.inner.encode(cells.items).columns
+        weights = np.ones(len(rows))
+        if cells.weights is not None:
+            weights[columns_of_items] = cells.weights
+        keys, places = np.unique(rows * self.width + columns, return_inverse=True)
+        values = np.bincount(places, weights, len(keys))
         rows = keys // self.width
-        values = repeats / lengths[rows] if self.mean else repeats.astype(np.float64)
+        if self.mean:
+            values = values / lengths[rows]
+        values[values == 0] = ALMOST_ZERO
         kept = np.bincount(rows, minlength=len(lengths))
         return Encoded(keys % self.width, values, kept)
 
@@ -128,18 +141,70 @@ def _bags_of_cells(series: pd.Series, name: str) -> Bags:
     cells = series.to_numpy(dtype=object)
     held = np.flatnonzero(~pd.isna(cells))
     for kind in set(map(type, cells[held])):
-        if issubclass(kind, str | bytes | dict) or not issubclass(
+        if issubclass(kind, str | bytes) or not issubclass(
             kind, Collection | np.ndarray
         ):
             raise _not_a_bag(cells, held, kind, name)
     lengths = np.zeros(len(cells), dtype=np.intp)
     lengths[held] = np.fromiter(map(len, cells[held]), np.intp, len(held))
     rows = np.repeat(np.arange(len(cells)), lengths)
-    items = pd.Series(object_array(chain.from_iterable(cells[held])), dtype=object)
-    read = factorize(items, name, rows)
+    items, weights = _weighted(cells[held], rows, name)
+    read = factorize(pd.Series(items, dtype=object), name, rows)
     present = read.codes >= 0
+    if weights is not None:
+        present &= weights != 0
+        weights = weights[present]
     lengths = np.bincount(rows[present], minlength=len(cells))
-    return Bags(Factorized(read.codes[present], read.values, read.kind), lengths)
+    found = Factorized(read.codes[present], read.values, read.kind)
+    return Bags(found, lengths, weights)
+
+
+def _weighted(
+    cells: NDArray[Any], rows: NDArray[np.intp], name: str
+) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """Return items and their weights: of dicts, or of lists of pairs."""
+    items = object_array(chain.from_iterable(cells))
+    dicts = [isinstance(cell, dict) for cell in cells]
+    if any(dicts):
+        if not all(dicts):
+            raise ValueError(
+                f"Column {name!r} holds dicts of weights beside other cells, such as "
+                f"{cells[dicts.index(False)]!r}. Give all cells as dicts, or all as "
+                "lists of pairs."
+            )
+        weights = object_array(chain.from_iterable(map(dict.values, cells)))
+    elif len(items) and _is_weighted(items[0]):
+        if set(map(type, items)) != {tuple} or set(map(len, items)) != {2}:
+            raise ValueError(
+                f"Column {name!r} holds pairs of a value and a weight beside other "
+                "items. Give all items as pairs."
+            )
+        items, weights = map(object_array, zip(*items, strict=True))
+    else:
+        return items, None
+    return items, _finite(weights, rows, name)
+
+
+def _finite(
+    weights: NDArray[Any], rows: NDArray[np.intp], name: str
+) -> NDArray[np.float64]:
+    wrong = [k for k in set(map(type, weights)) if k is bool or not issubclass(k, Real)]
+    bad = np.array([type(weight) in wrong for weight in weights] if wrong else [], bool)
+    if not wrong:
+        bad = ~np.isfinite(weights.astype(np.float64))
+    if bad.any():
+        place = int(bad.argmax())
+        raise ValueError(
+            f"Column {name!r} has the weight {weights[place]!r} in row {rows[place]}: "
+            "weights must be finite numbers."
+        )
+    return weights.astype(np.float64)
+
+
+def _is_weighted(item: Any) -> bool:
+    """Whether an item is a pair of a value and a float."""
+    pair = isinstance(item, tuple) and len(item) == 2
+    return pair and isinstance(item[1], float | np.floating)
 
 
 def _not_a_bag(
@@ -153,5 +218,5 @@ def _not_a_bag(
     )
     return ValueError(
         f"Column {name!r} is multi-valued but holds {cells[row]!r} in row {row}, of "
-        f"type {kind.__name__}, not a list, tuple, set or array: {remedy}."
+        f"type {kind.__name__}, not a list, tuple, set, array or dict: {remedy}."
     )

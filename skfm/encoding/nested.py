@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skfm.encoding.blocks import (
     ALMOST_ZERO,
+    CLIP,
     Encoded,
     SampledBlock,
     ScaleBlock,
@@ -23,12 +24,10 @@ from skfm.encoding.cuts import coarsen, cut_positions, find_bins, half_way
 from skfm.encoding.flags import encode_flags
 from skfm.persistence.records import require, saved
 
-__all__ = ["BINS", "CLIP", "NestedBlock", "Numbers"]
+__all__ = ["BINS", "NestedBlock", "Numbers"]
 
 #: Bins of the coarse and of the fine field.
 BINS = (8, 64)
-#: Standard deviations beyond which a value does not grow.
-CLIP = 5.0
 #: Rows for each distinct value from which on integers may be ids.
 ROWS_PER_ID = 3
 

@@ -155,9 +155,11 @@ class SharedParameters(Parametrized):
             mask, or none. A DataFrame, and an array of which columns are named, is
             encoded as `FieldEncoder` does by default: a column per category, one for
             unknown and one for missing cells; numbers by their value and by bins;
-            truth values by one column. Cells that hold lists are categories in any
-            case. With None, and for arrays and sparse matrices (also as a DataFrame of
-            sparse columns), X must be all numbers, and they are taken as they are.""",
+            truth values by one column; dates by elapsed time and parts of the calendar.
+            Cells that hold lists or dicts are categories in any case, but for lists of
+            floats, which are vectors. With None, and for arrays and sparse matrices
+            (also as a DataFrame of sparse columns), X must be all numbers, and they are
+            taken as they are.""",
     )
     warn_unknown: bool = param(
         default=False,

@@ -15,6 +15,7 @@ from ..encoding import FieldEncoder
 from ..encoding.codec import TableCodec
 from ..encoding.columns import to_floats
 from ..encoding.tables import is_frame, read_columns
+from ..encoding.vectors import holds_vectors
 from ..fields import resolve_fields
 
 __all__ = ["check_numbers", "new_codec", "table_fields", "wants_encoding"]
@@ -88,7 +89,8 @@ def new_codec(
     Parameters
     ----------
     columns : list of Series
-        Of the table. Those of objects that hold lists are multi-valued.
+        Of the table. Those of objects that hold lists are multi-valued, unless these
+        are of floats.
     names : ndarray of str or None
         Their names, where they have some.
     categorical_features : {"from_dtype", "all"} or array-like
@@ -98,7 +100,11 @@ def new_codec(
     """
     encoder = FieldEncoder(
         categorical_features=categorical_features,
-        multi_valued=[j for j, column in enumerate(columns) if _holds_lists(column)],
+        multi_valued=[
+            j
+            for j, column in enumerate(columns)
+            if _holds_lists(column) and not holds_vectors(column)
+        ],
         pooling=pooling,
     )
     called = [f"x{j}" for j in range(len(columns))] if names is None else list(names)
@@ -108,14 +114,14 @@ def new_codec(
 
 
 def _holds_lists(column: pd.Series) -> bool:
-    """Whether the first cell that is not missing is a list or the like."""
+    """Whether the first cell that is not missing is a list, a dict or the like."""
     if column.dtype != object:
         return False
     first = column.first_valid_index()
     if first is None:
         return False
     cell = column.array[int(np.argmax(column.notna().to_numpy()))]
-    if isinstance(cell, str | bytes | dict):
+    if isinstance(cell, str | bytes):
         return False
     return isinstance(cell, Collection | np.ndarray)
 
