@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from skfm.encoding.blocks import Block, Encoded, SampledBlock
 from skfm.encoding.categories import CategoryBlock
+from skfm.encoding.crosses.crosses import Crosses
+from skfm.encoding.crosses.fields import crossable_fields, field_codes
+from skfm.encoding.crosses.learning import CrossOptions, learn_crosses
+from skfm.encoding.crosses.target import Target
 from skfm.encoding.dates import DateBlock
 from skfm.encoding.flags import join_flags
 from skfm.encoding.layout import assemble, make_blocks
@@ -49,11 +53,15 @@ class TableCodec:
     joined : dict
         From the number of each block that holds a dummy of a variable to the number
         of the variable's first block, and the variable's name.
+    crosses : Crosses
+        Crosses of the blocks' fields. The columns of each follow those of all blocks;
+        it is a field, and a variable, of its own.
     """
 
     blocks: list[Block]
     n_rows: int = 0
     joined: dict[int, tuple[int, str]] = field(default_factory=dict)
+    crosses: Crosses = field(default_factory=Crosses)
 
     def check(self) -> None:
         """Raise a ValueError unless there is a block for each column."""
@@ -67,6 +75,8 @@ class TableCodec:
             both = (self.blocks[number], self.blocks[first])
             joined = all(_is_flag(block) for block in both) and isinstance(name, str)
             require(joined and first >= 0, "the dummies of a variable are none")
+        require(isinstance(self.crosses, Crosses), "its crosses are none")
+        self.crosses.check_fits(self.blocks)
 
     def check_fits(self, n_columns: Any) -> None:
         """Raise a ValueError unless this is the codec of a table of ``n_columns``."""
@@ -103,7 +113,7 @@ class TableCodec:
                 block.freeze()
             wanted = encode or _is_flag(block)
             encoded.append(block.encode(cells) if wanted else None)
-        learnt = TableCodec(blocks, n_rows, self._join(blocks, encoded))
+        learnt = TableCodec(blocks, n_rows, self._join(blocks, encoded), self.crosses)
         return learnt, encoded if encode else []
 
     def _join(
@@ -120,6 +130,26 @@ class TableCodec:
         pairs = zip(self.blocks, columns, strict=True)
         return [block.encode(block.read(series)) for block, series in pairs]
 
+    def with_crosses(
+        self,
+        encoded: Sequence[Encoded],
+        target: Target,
+        options: CrossOptions,
+        random_state: np.random.RandomState,
+        *,
+        named: bool,
+    ) -> tuple[TableCodec, list[NDArray[np.int32]]]:
+        """Return a codec that has crosses too, and their levels in these rows.
+
+        `matrix` is to be told the levels of the rows that the crosses were learnt
+        from, as those of statistics are out of fold; see `learn_crosses`.
+        """
+        codes = field_codes(crossable_fields(self.blocks), encoded)
+        crosses, levels = learn_crosses(
+            self.blocks, codes, target, options, random_state, named=named
+        )
+        return replace(self, crosses=crosses), levels
+
     def matrix(
         self,
         encoded: Sequence[Encoded],
@@ -127,15 +157,20 @@ class TableCodec:
         *,
         warn: bool = False,
         share_ones: bool = False,
+        crossed: Sequence[NDArray[np.int32]] | None = None,
     ) -> sp.csr_matrix:
         """Return the matrix of what `encode` or `learn` returned.
 
         ``warn`` asks for a warning that counts unknown and missing cells by column.
         With ``share_ones`` the values, if all of them are 1, take no memory and can't
-        be written to.
+        be written to. ``crossed`` gives the levels of the rows in the crosses, where
+        they are those that these were learnt from.
         """
         if warn:
             self._warn(encoded)
+        if crossed is None:
+            crossed = self.crosses.encode(self.blocks, encoded)
+        encoded = [*encoded, *map(Encoded, crossed)]
         return assemble(encoded, self.widths, np.dtype(dtype), share_ones=share_ones)
 
     def _warn(self, encoded: Sequence[Encoded]) -> None:
@@ -174,8 +209,8 @@ class TableCodec:
 
     @property
     def widths(self) -> list[int]:
-        """Number of matrix columns of each block."""
-        return [block.width for block in self.blocks]
+        """Number of matrix columns of each block, then of each cross."""
+        return [*(block.width for block in self.blocks), *self.crosses.widths]
 
     @property
     def names(self) -> NDArray[Any]:
@@ -184,8 +219,25 @@ class TableCodec:
 
     @property
     def sources(self) -> NDArray[np.int32]:
-        """The table's column that each matrix column comes from."""
-        return np.repeat(np.arange(len(self.blocks), dtype=np.int32), self.widths)
+        """The table's column that each matrix column comes from.
+
+        Crosses have numbers from that of the table's columns on.
+        """
+        widths = self.widths
+        return np.repeat(np.arange(len(widths), dtype=np.int32), widths)
+
+    def spread(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the mask of matrix columns for one of the table's columns.
+
+        A cross is chosen where all of its columns are.
+        """
+        fields = crossable_fields(self.blocks)
+        crosses = [
+            all(mask[fields[f].block] for f in item.fields)
+            for item in self.crosses.items
+        ]
+        chosen: NDArray[np.bool_] = np.append(mask, crosses).astype(bool)[self.sources]
+        return chosen
 
     @property
     def fields(self) -> NDArray[np.int32]:
@@ -197,7 +249,9 @@ class TableCodec:
                 number += not continues
                 fields.append(number)
                 widths.append(width)
-        return np.repeat(np.array(fields, dtype=np.int32), widths)
+        crosses = self.crosses.widths
+        fields += range(number + 1, number + 1 + len(crosses))
+        return np.repeat(np.array(fields, dtype=np.int32), widths + crosses)
 
     @property
     def field_names(self) -> NDArray[Any]:
@@ -208,6 +262,7 @@ class TableCodec:
             if first == j:
                 added = _field_widths(block)
                 names += [f"{name}_{part}" if part else name for part in added]
+        names += self.crosses.names(self.blocks)
         if len(set(map(str, names))) < len(names):
             names = unique_names(names)
         return np.array(names, dtype=object)
@@ -216,11 +271,12 @@ class TableCodec:
     def variables(self) -> tuple[NDArray[np.int32], list[str]]:
         """The number of each matrix column's variable, and the variables' names.
 
-        A variable is a column of the table, or the dummies of one variable.
+        A variable is a column of the table, the dummies of one variable, or a cross.
         """
-        firsts = [self.joined.get(j, (j, ""))[0] for j in range(len(self.blocks))]
+        own = [*self.names, *self.crosses.names(self.blocks)]
+        firsts = [self.joined.get(j, (j, ""))[0] for j in range(len(own))]
         kept, numbers = np.unique(firsts, return_inverse=True)
-        names = [self.joined.get(j, (j, self.blocks[j].name))[1] for j in kept.tolist()]
+        names = [self.joined.get(j, (j, own[j]))[1] for j in kept.tolist()]
         return numbers.astype(np.int32)[self.sources], unique_names(names)
 
     @property
@@ -229,9 +285,10 @@ class TableCodec:
 
         All columns that a number enters by are one term; others are one each.
         """
-        whole = np.array(
-            [isinstance(b, NestedBlock | DateBlock | VectorBlock) for b in self.blocks]
-        )
+        whole = np.zeros(len(self.widths), dtype=bool)
+        whole[: len(self.blocks)] = [
+            isinstance(b, NestedBlock | DateBlock | VectorBlock) for b in self.blocks
+        ]
         first = np.repeat(np.cumsum([0, *self.widths[:-1]]), self.widths)
         own = np.arange(len(first))
         kept, numbers = np.unique(
@@ -253,12 +310,16 @@ class TableCodec:
 
     def column_names(self, names: Iterable[Any] | None = None) -> NDArray[Any]:
         """Return the name of each matrix column, given those of the table's columns."""
-        names = self.names if names is None else names
+        names = list(self.names if names is None else names)
+        labels = [block.labels() for block in self.blocks]
+        if self.crosses.items:
+            names += self.crosses.names(self.blocks, names)
+            labels += self.crosses.labels(self.blocks)
         return np.array(
             [
                 f"{name}_{label}" if label else str(name)
-                for name, block in zip(names, self.blocks, strict=True)
-                for label in block.labels()
+                for name, own in zip(names, labels, strict=True)
+                for label in own
             ],
             dtype=object,
         )

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .. import losses
 from .._sklearn import StrOptions, fit_context
+from ..encoding.crosses.target import Target as CrossTarget
 from ..persistence.records import require
 from .base import BaseModel
 from .fitted import FittedTarget
@@ -122,6 +123,10 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
                 self.class_weight, self.classes_, y, weight
             )
         self._score_kind = ("classes", self._multilabel, *self.classes_.tolist())
+
+    def _cross_target(self, y: Any) -> CrossTarget:
+        y = read_labels(y)
+        return CrossTarget.of_classes(y.toarray() if sp.issparse(y) else y)
 
     def _learn_indicator(self, n_labels: int, classes: Any) -> None:
         self.classes_ = np.arange(n_labels)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..data.statistics import ColumnStatistics
+from ..encoding import CrossInfo
 from ..encoding.codec import TableCodec
 from ..nn.network import Network, check_fields
 from ..nn.serialization import pack_network, unpack_network
@@ -71,6 +72,9 @@ class Fitted(SavedEstimator):
             Names of the columns that ``coef_``, ``factors_`` and ``fields_`` count: as
             ``FieldEncoder.get_feature_names_out()`` where a table was encoded, else
             those of X, or ``x0``, ``x1``, ...
+        crosses_ : list of CrossInfo
+            The crosses of columns that were added: name, columns, kind, number of
+            levels, gain, variance and z, in the order in which they were found.
         n_features_in_ : int
             Number of columns of X seen in `fit`; a table is counted before it is
             encoded.
@@ -167,6 +171,12 @@ class Fitted(SavedEstimator):
             return self.feature_names_in_
         names = [f"x{j}" for j in range(self.n_features_in_)]
         return np.array(names, dtype=object)
+
+    @property
+    def crosses_(self) -> list[CrossInfo]:
+        """The crosses of columns that were added to the table."""
+        codec = self._codec
+        return [] if codec is None else codec.crosses.describe(codec.blocks)
 
     @property
     def factors_(self) -> np.ndarray:

@@ -161,6 +161,16 @@ class SharedParameters(Parametrized):
             (also as a DataFrame of sparse columns), X must be all numbers, and they are
             taken as they are.""",
     )
+    crosses: Any = param(
+        default=None,
+        valid=[StrOptions({"auto"}), "array-like", None],
+        doc=""""auto", list of tuples or None
+            Pairs and triples of a table's columns to add as columns: those that explain
+            what single columns leave, found by cross-fitting as `FieldCrosses` does;
+            those given, by names or indices; or none. They are settled by the first
+            fit; later ones, with ``warm_start`` or by `partial_fit`, keep them. Where X
+            is no table that is encoded, "auto" finds none.""",
+    )
     warn_unknown: bool = param(
         default=False,
         valid=["boolean"],

@@ -130,14 +130,16 @@ def table_fields(codec: TableCodec, fields: Any) -> tuple[NDArray[np.int32], lis
     """Return the field of each encoded column, and the fields' names.
 
     ``fields`` is what the user said of the table's columns; "auto" makes a field of
-    each.
+    each. A cross is a field of its own.
     """
     if isinstance(fields, str):
         return codec.fields, [str(name) for name in codec.field_names]
     names = [str(name) for name in codec.names]
     columns = sp.csr_array((1, len(names)))
     by_column, named = resolve_fields(fields, columns, names=names)
-    return by_column[codec.sources], named
+    crosses = codec.crosses.names(codec.blocks)
+    own = np.arange(len(named), len(named) + len(crosses), dtype=by_column.dtype)
+    return np.append(by_column, own)[codec.sources], [*named, *crosses]
 
 
 def check_numbers(frame: Any, names: NDArray[Any] | None) -> None:

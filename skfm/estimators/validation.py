@@ -6,9 +6,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_X_y, validate_data
 
 from ..data.csr import canonical_csr
+from ..encoding.crosses.learning import CrossOptions
+from ..encoding.crosses.target import Target as CrossTarget
 from ..encoding.tables import as_table, check_frame, is_frame, read_columns
 from ..fields import resolve_fields
 from ..nn.network import Network
@@ -59,6 +62,10 @@ class Inputs(Fitted, OptimizationParameters):
     def _encode_target(self, y: np.ndarray) -> np.ndarray:
         """Encode y as those attributes say."""
         raise AssertionError("defined by each task")
+
+    def _cross_target(self, y: np.ndarray) -> CrossTarget:
+        """Return the target that crosses are to explain."""
+        return CrossTarget.of_numbers(y)
 
     def _weigh(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Weights of the loss, from those of the user."""
@@ -128,8 +135,10 @@ class Inputs(Fitted, OptimizationParameters):
             else self._codec is not None
         )
         if encode:
-            csr = self._encode_table(X, reset=reset, name=name)
+            csr = self._encode_table(X, None if only_X else y, reset=reset, name=name)
             return csr if only_X else (csr, self._check_target(y, csr.shape[0]))
+        if reset:
+            self._check_crosses()
         if is_frame(X):
             check_frame(X)
             # Names are complained of first, as scikit-learn does, then cells.
@@ -160,8 +169,11 @@ class Inputs(Fitted, OptimizationParameters):
         _, y = check_X_y(stand_in, y, estimator=self, **self._target_checks)
         return y
 
-    def _encode_table(self, X: Any, *, reset: bool, name: str) -> Any:
-        """CSR of a table; ``reset`` makes and learns the codec that encodes it."""
+    def _encode_table(self, X: Any, y: Any, *, reset: bool, name: str) -> Any:
+        """CSR of a table; ``reset`` makes and learns the codec that encodes it.
+
+        Crosses are learnt from y as well.
+        """
         if hasattr(X, "tocsr"):
             raise ValueError(
                 f"{name} is a sparse matrix, but this {type(self).__name__} was fitted "
@@ -171,6 +183,7 @@ class Inputs(Fitted, OptimizationParameters):
         table = as_table(X)
         validate_data(self, table, reset=reset, skip_check_array=True)
         columns = read_columns(table)
+        crossed = None
         if reset:
             codec = new_codec(
                 columns,
@@ -179,11 +192,41 @@ class Inputs(Fitted, OptimizationParameters):
                 pooling=self.field_pooling,
             )
             self._codec, encoded = codec.learn(columns)
+            if self.crosses is not None:
+                crossed = self._learn_crosses(encoded, y)
         else:
             assert self._codec is not None
             encoded = self._codec.encode(columns)
         warn = self.warn_unknown
-        return self._codec.matrix(encoded, np.float64, warn=warn, share_ones=True)
+        return self._codec.matrix(
+            encoded, np.float64, warn=warn, share_ones=True, crossed=crossed
+        )
+
+    def _learn_crosses(self, encoded: Any, y: Any) -> list[np.ndarray]:
+        """Add crosses to the codec; return the levels of these rows."""
+        assert self._codec is not None
+        self._codec, levels = self._codec.with_crosses(
+            encoded,
+            self._cross_target(self._check_target(y, encoded[0].n_rows)),
+            CrossOptions(self.crosses),
+            check_random_state(self.random_state),
+            named=hasattr(self, "feature_names_in_"),
+        )
+        return levels
+
+    def _check_crosses(self) -> None:
+        """Refuse crosses by name where X is not encoded.
+
+        Raises
+        ------
+        ValueError
+            With the remedy.
+        """
+        if self.crosses is not None and not isinstance(self.crosses, str):
+            raise ValueError(
+                f"crosses={self.crosses!r} needs a table that is encoded, but X is "
+                "taken as it is. Pass a DataFrame, or name its categorical_features."
+            )
 
     def _learn_fields(self, X: Any, dense: bool) -> None:
         # The codec has pooled the values of a table's cells.

@@ -92,7 +92,7 @@ class _WideDeep(MLPParameters, BaseModel):
         names = getattr(self, "feature_names_in_", None)
         mask = check_columns(parameter, chosen, self.n_features_in_, names)
         # A column of a table stands for all columns that it is encoded to.
-        return mask if self._codec is None else mask[self._codec.sources]
+        return mask if self._codec is None else self._codec.spread(mask)
 
 
 class WideDeepClassifier(Classifier, _WideDeep):

@@ -142,20 +142,20 @@ def test_work_is_bounded_by_sampled_rows_and_triples():
 def test_model_gets_each_half_with_levels_learnt_without_its_targets():
     """The statistics of tested rows hold no target of theirs."""
     rng = np.random.default_rng(6)
-    codes = rng.integers(40, size=(2000, 2))
+    codes = rng.integers(40, size=(2000, 3))
     y = rng.normal(size=(40, 40))[codes[:, 0], codes[:, 1]] * 3 + rng.normal(size=2000)
     extras_seen = []
 
     def model(train, test, extras):
         assert not set(train) & set(test)
         extras_seen.append((test, extras))
-        return additive_model(list(codes.T), [40, 40], y[:, None], logistic=False)(
+        return additive_model(list(codes.T), [40] * 3, y[:, None], logistic=False)(
             train, test, extras
         )
 
     def last_extras(y):
         extras_seen.clear()
-        search = CrossSearch(codes, [40, 40], y[:, None], range(2), max_crosses=2)
+        search = CrossSearch(codes, [40] * 3, y[:, None], range(3), max_crosses=2)
         found = search.run(model, np.random.RandomState(0))
         assert found[0][0].statistic
         return extras_seen[2]

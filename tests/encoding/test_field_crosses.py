@@ -95,7 +95,7 @@ def test_other_frames_and_arrays_say_the_same(planted):
 
 def test_statistics_of_training_rows_are_out_of_fold():
     rng = np.random.default_rng(1)
-    pairs = rng.integers(400, size=(900, 2))[rng.integers(900, size=4000)]
+    pairs = rng.integers(400, size=(3000, 2))[rng.integers(3000, size=4000)]
     X = pd.DataFrame(pairs, columns=["user", "item"]).astype("category")
     y = rng.normal(size=(400, 400))[pairs[:, 0], pairs[:, 1]] * 2
     y += rng.normal(size=4000)
@@ -153,6 +153,11 @@ def test_errors_name_the_remedy(planted):
 def test_a_constant_target_has_no_crosses(planted):
     X, y = planted
     assert FieldCrosses().fit(X, np.zeros(len(y))).crosses_ == []
+
+
+def test_a_table_of_dates_alone_has_no_crosses():
+    X = pd.DataFrame({"date": pd.date_range("2013-01-01", periods=50)})
+    assert FieldCrosses().fit(X, np.arange(50.0)).crosses_ == []
 
 
 def test_labels_that_look_alike_stay_apart():

@@ -51,7 +51,7 @@ def test_levels_are_numbered_if_seen_often_enough(codes, min_count):
     assert cross.width == len(known) + 1
     names = [["a", "b", "c", "d"], ["x", "y", "z"]]
     labels = [f"{names[0][a]} x {names[1][c]}" for a, c in known]
-    assert cross.labels(names) == labels
+    assert cross.labels(names) == [*labels, "<unknown>"]
 
 
 def test_levels_not_seen_are_unknown(codes):

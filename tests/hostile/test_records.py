@@ -10,6 +10,8 @@ import skfm
 from skfm.encoding.blocks import QuantileBlock, ScaleBlock
 from skfm.encoding.categories import CategoryBlock, HashBlock
 from skfm.encoding.codec import TableCodec
+from skfm.encoding.crosses.crosses import Crosses
+from skfm.encoding.crosses.found import LevelCross, StatisticCross
 from skfm.encoding.flags import FlagBlock
 from skfm.encoding.layout import assemble
 from skfm.encoding.multi_valued import MultiValuedBlock
@@ -58,7 +60,50 @@ CATEGORIES = {"name": "a", "vocabulary": TEXT, "counts": COUNTS, "infrequent": M
 EDGES = {"name": "a", "n_bins": 3, "edges": np.array([0.0, 1.0])}
 NESTED = {"name": "a", "edges": np.array([0.0, 1.0]), "coarse": np.array([1.0])}
 FLAGS = {"blocks": [FlagBlock("a"), FlagBlock("b"), HashBlock("c", 5)]}
+CROSS = {"fields": (0, 1), "widths": (2, 3), "gain": 1.0, "variance": 1.0, "z": 1.0}
+CROSS["keys"] = np.array([0, 5])
+STATISTICS = {"counts": COUNTS, "sums": np.array([0.0, 1.0]), "prior": 0.5}
+STATISTICS["edges"] = [np.array([0.1, 0.2]), np.empty(0), np.empty(0)]
+CROSSED = {"blocks": [HashBlock("a", 1), HashBlock("b", 2)]}
 WRONG = [
+    *(
+        (cls, fields, change)
+        for cls, fields in (
+            (LevelCross, CROSS),
+            (StatisticCross, CROSS | STATISTICS),
+        )
+        for change in (
+            {"fields": (0,)},
+            {"fields": (-1, 0)},
+            {"widths": (2, 3, 4)},
+            {"widths": (0, 3)},
+            {"widths": (2**40, 2**40)},
+            {"gain": None},
+            {"keys": np.array([5, 0])},
+            {"keys": np.array([0, 6])},
+            {"keys": np.array([-1, 0])},
+            {"keys": np.array([[0, 5]])},
+            {"keys": np.array([0.0, 5.0])},
+        )
+    ),
+    (StatisticCross, CROSS | STATISTICS, {"counts": COUNTS[:1]}),
+    (StatisticCross, CROSS | STATISTICS, {"counts": np.array([0, 1])}),
+    (StatisticCross, CROSS | STATISTICS, {"sums": np.array([np.nan, 1.0])}),
+    (StatisticCross, CROSS | STATISTICS, {"prior": np.inf}),
+    (StatisticCross, CROSS | STATISTICS, {"edges": [np.empty(0)]}),
+    (StatisticCross, CROSS | STATISTICS, {"edges": [np.array([1.0, 0.0])] * 3}),
+    (Crosses, {"items": [LevelCross(**CROSS)]}, {"items": [3]}),
+    (
+        TableCodec,
+        CROSSED | {"crosses": Crosses([LevelCross(**CROSS)])},
+        {"crosses": Crosses([LevelCross(**CROSS | {"fields": (0, 2)})])},
+    ),
+    (
+        TableCodec,
+        CROSSED,
+        {"crosses": Crosses([LevelCross(**CROSS | {"widths": (3, 3)})])},
+    ),
+    (TableCodec, CROSSED, {"crosses": []}),
     (CategoryBlock, CATEGORIES, {"vocabulary": TEXT[None], "counts": COUNTS[None]}),
     (CategoryBlock, CATEGORIES, {"vocabulary": ["a", "b"]}),
     (CategoryBlock, CATEGORIES, {"counts": COUNTS[:1]}),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skfm.encoding.blocks import Block, Encoded
+from skfm.persistence.records import require, saved
 
 from .evidence import Evidence
 from .fields import crossable_fields, field_codes
@@ -23,6 +24,7 @@ __all__ = ["CrossInfo", "Crosses"]
 _N_FOLDS = 10
 
 
+@saved("record")
 @dataclass
 class Crosses:
     """Crosses of the fields of a table.
@@ -32,7 +34,23 @@ class Crosses:
     items : list of LevelCross or StatisticCross
     """
 
-    items: list[LevelCross | StatisticCross]
+    items: list[LevelCross | StatisticCross] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise a ValueError unless each item is a cross."""
+        known = isinstance(self.items, list) and all(
+            isinstance(item, LevelCross | StatisticCross) for item in self.items
+        )
+        require(known, "a cross is none")
+
+    def check_fits(self, blocks: Sequence[Block]) -> None:
+        """Raise a ValueError unless these are crosses of the fields of blocks."""
+        widths = [field.width for field in crossable_fields(blocks)]
+        for item in self.items:
+            fit = max(item.fields) < len(widths) and item.widths == tuple(
+                widths[f] for f in item.fields
+            )
+            require(fit, "a cross is of other fields")
 
     @classmethod
     def learn(
@@ -98,8 +116,9 @@ class Crosses:
         encoded : sequence of Encoded
             The rows, by block.
         """
-        codes = field_codes(crossable_fields(blocks), encoded)
-        return self.encode_codes(codes)
+        if not self.items:
+            return []
+        return self.encode_codes(field_codes(crossable_fields(blocks), encoded))
 
     def encode_codes(self, codes: Codes) -> list[NDArray[np.int32]]:
         """Return the same, given the level of each row in each field."""

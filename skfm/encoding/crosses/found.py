@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,7 +11,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .levels import Codes, compact, joint_keys, split_keys
+from skfm.persistence.records import is_array, is_integer, require, saved
+
+from .levels import Codes, compact, fits_in_key, joint_keys, split_keys
 
 __all__ = ["Cross", "LevelCross", "StatisticCross"]
 
@@ -43,6 +46,27 @@ class Cross:
     z: float
     keys: NDArray[np.int64]
 
+    def check(self) -> None:
+        """Raise a ValueError unless the levels are those of the fields."""
+        n_fields = len(self.fields) if isinstance(self.fields, tuple) else 0
+        members = n_fields > 1 and all(is_integer(f, 0) for f in self.fields)
+        sized = isinstance(self.widths, tuple) and len(self.widths) == n_fields
+        require(
+            members and sized and all(is_integer(w, 1) for w in self.widths),
+            "a cross has no fields",
+        )
+        require(fits_in_key(self.widths), "a cross has too many levels")
+        numbers = (self.gain, self.variance, self.z)
+        require(all(isinstance(x, float) for x in numbers), "a gain is no number")
+        ascend = is_array(self.keys, np.int64, (None,)) and bool(
+            np.all(np.diff(self.keys) > 0)
+        )
+        bounded = ascend and (
+            not len(self.keys)
+            or (self.keys[0] >= 0 and self.keys[-1] < math.prod(self.widths))
+        )
+        require(bounded, "the levels of a cross are none")
+
     def _find(self, codes: Codes) -> NDArray[np.intp]:
         """Return the position of each row's level among the keys, -1 for others."""
         wanted = joint_keys([codes[:, f] for f in self.fields], self.widths)
@@ -53,6 +77,7 @@ class Cross:
         return np.where(self.keys[found] == wanted, found, -1)
 
 
+@saved("record")
 @dataclass
 class LevelCross(Cross):
     """One column for each level that was seen often enough, and one for the others."""
@@ -92,6 +117,11 @@ class LevelCross(Cross):
         """Number of columns."""
         return len(self.keys) + 1
 
+    @property
+    def n_known(self) -> int:
+        """Number of columns of known levels."""
+        return len(self.keys)
+
     def encode(self, codes: Codes) -> NDArray[np.int32]:
         """Return the column of each row; the last one is for levels not known."""
         found = self._find(codes)
@@ -99,15 +129,16 @@ class LevelCross(Cross):
         return found.astype(np.int32)
 
     def labels(self, members: Sequence[Sequence[str]]) -> list[str]:
-        """Return the name of each known level, given those of the fields' levels."""
+        """Return the name of each column, given those of the fields' levels."""
         parts = split_keys(self.keys, self.widths)
         named = (
             [names[level] for level in part]
             for names, part in zip(members, parts, strict=True)
         )
-        return [" x ".join(level) for level in zip(*named, strict=True)]
+        return [*(" x ".join(level) for level in zip(*named, strict=True)), "<unknown>"]
 
 
+@saved("record")
 @dataclass
 class StatisticCross(Cross):
     """Columns for the count and the mean target of a row's level in other rows.
@@ -184,6 +215,32 @@ class StatisticCross(Cross):
         """Number of columns."""
         return 1 + sum(len(edges) + 1 for edges in self.edges)
 
+    @property
+    def n_known(self) -> int:
+        """Number of columns of known levels: all."""
+        return self.width
+
+    def check(self) -> None:
+        """Raise a ValueError unless there are statistics of each level."""
+        super().check()
+        size = (len(self.keys),)
+        known = is_array(self.counts, np.int64, size) and is_array(
+            self.sums, np.float64, size
+        )
+        require(known and self.counts.min(initial=1) > 0, "counts of a cross are none")
+        finite = isinstance(self.prior, float) and bool(np.isfinite(self.sums).all())
+        require(finite and math.isfinite(self.prior), "means of a cross are none")
+        bins = isinstance(self.edges, list) and len(self.edges) == _MOST
+        require(
+            bins
+            and all(
+                is_array(edges, np.float64, (None,))
+                and bool(np.all(np.diff(edges) > 0))
+                for edges in self.edges
+            ),
+            "bins of a cross are none",
+        )
+
     def encode(self, codes: Codes) -> NDArray[np.int32]:
         """Return the column of each row, by the statistics of all training rows."""
         found = self._find(codes)
@@ -204,7 +261,7 @@ class StatisticCross(Cross):
         return columns
 
     def labels(self, members: Sequence[Sequence[str]]) -> list[str]:
-        """Return the name of each level."""
+        """Return the name of each column."""
         names = ["count 0"]
         for count, edges in enumerate(self.edges, start=1):
             more = "+" if count == _MOST else ""

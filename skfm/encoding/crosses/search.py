@@ -131,8 +131,11 @@ class CrossSearch:
             if best is None:
                 break
             chosen.append((best, known[best]))
-            # What shows no sign of an effect is not looked at again.
-            candidates = [c for c, e in known.items() if e.z > 1 and c != best]
+            # What shows no sign of an effect is not looked at again, and what entered
+            # by its levels does not enter by its statistics as well.
+            candidates = [
+                c for c, e in known.items() if e.z > 1 and c.fields != best.fields
+            ]
         return chosen
 
     def _pairs(self) -> list[Candidate]:

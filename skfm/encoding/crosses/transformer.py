@@ -19,6 +19,9 @@ from skfm.encoding.codec import TableCodec
 from skfm.encoding.encoder import FieldEncoder
 from skfm.encoding.nested import NestedBlock
 from skfm.encoding.tables import as_table, is_frame, read_columns
+from skfm.persistence.estimators import SavedEstimator
+from skfm.persistence.records import require, saved
+from skfm.persistence.values import Unpacker
 
 from ..._sklearn import Interval, StrOptions, fit_context
 from .crosses import CrossInfo
@@ -31,7 +34,10 @@ from .target import TARGET_TYPES, Target
 __all__ = ["FieldCrosses"]
 
 
-class FieldCrosses(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+@saved("estimator")
+class FieldCrosses(
+    OneToOneFeatureMixin, TransformerMixin, SavedEstimator, BaseEstimator
+):
     """Add crosses of columns to a table, those that a model of single columns lacks.
 
     A cross is a column whose categories are the combinations of categories of two or
@@ -207,8 +213,8 @@ default="from_dtype"
         check_is_fitted(self)
         table = as_table(X)
         validate_data(self, table, reset=False, skip_check_array=True)
-        codes = _codes(self._blocks, read_columns(table))
-        return self._output(table, self._crosses.encode_codes(codes))
+        codes = _codes(self._codec.blocks, read_columns(table))
+        return self._output(table, self._codec.crosses.encode_codes(codes))
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
@@ -225,14 +231,14 @@ default="from_dtype"
         names : ndarray of str objects of shape (n_features_out,)
         """
         names = super().get_feature_names_out(input_features)
-        crosses = self._crosses.names(self._blocks, names)
+        crosses = self._codec.crosses.names(self._codec.blocks, names)
         return np.array([*names, *crosses], dtype=object)
 
     @property
     def crosses_(self) -> list[CrossInfo]:
         """The crosses in the order in which they were found."""
         check_is_fitted(self)
-        return self._crosses.describe(self._blocks)
+        return self._codec.crosses.describe(self._codec.blocks)
 
     def _learn(self, X: Any, y: Any) -> tuple[Any, list[NDArray[np.int32]]]:
         """Learn; return the table and the levels of its rows."""
@@ -264,16 +270,26 @@ default="from_dtype"
             check_random_state(self.random_state),
             named=named,
         )
-        self._blocks, self._crosses = codec.blocks, crosses
+        self._codec = replace(codec, crosses=crosses)
         return table, levels
 
     def _output(self, table: Any, levels: Sequence[NDArray[np.int32]]) -> Any:
         if is_frame(table):
-            names = self._crosses.names(self._blocks)
-            labels = self._crosses.labels(self._blocks)
-            return append_columns(table, names, levels, labels)
-        numeric = all(isinstance(block, NestedBlock) for block in self._blocks)
+            names = self._codec.crosses.names(self._codec.blocks)
+            pairs = zip(
+                self._codec.crosses.labels(self._codec.blocks),
+                self._codec.crosses.items,
+                strict=True,
+            )
+            known = [labels[: item.n_known] for labels, item in pairs]
+            return append_columns(table, names, levels, known)
+        numeric = all(isinstance(block, NestedBlock) for block in self._codec.blocks)
         return append_numbers(table.astype(np.float64 if numeric else object), levels)
+
+    def _unpack_parts(self, parts: dict[str, Any], unpacker: Unpacker) -> None:
+        if hasattr(self, "_codec"):
+            require(isinstance(self._codec, TableCodec), "its codec is none")
+            self._codec.check_fits(getattr(self, "n_features_in_", None))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -288,7 +304,7 @@ default="from_dtype"
 def _codes(blocks: Sequence[Block], columns: Sequence[pd.Series]) -> Codes:
     """Return the level of each row in each field, one column after the other."""
     fields = crossable_fields(blocks)
-    parts = []
+    parts = [np.empty((0, len(columns[0])), np.int32)]
     for number, (block, series) in enumerate(zip(blocks, columns, strict=True)):
         own = [replace(field, block=0) for field in fields if field.block == number]
         if own:
