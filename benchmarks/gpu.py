@@ -23,7 +23,7 @@ from workloads import FACTORS, labels, median_seconds, one_hot, training_rate
 
 import skfm
 from skfm.data import transfer
-from skfm.sparse import EmbeddingTable
+from skfm.sparse import BACKENDS, TorchBackend
 
 COLUMNS = 1_000_000
 #: Rows that the CPU is given at most: its rate does not depend on them.
@@ -47,9 +47,8 @@ def torch_path(device: str) -> Iterator[None]:
     if device != "cpu":
         yield
         return
-    defaults = EmbeddingTable.__init__.__kwdefaults__
     with (
-        mock.patch.dict(defaults, use_kernels=False),
+        mock.patch.dict(BACKENDS, cpu=TorchBackend),
         mock.patch.object(transfer, "free_memory", return_value=1 << 40),
     ):
         yield

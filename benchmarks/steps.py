@@ -12,16 +12,16 @@ import numpy as np
 from workloads import FACTORS
 
 import skfm
+from skfm.data.loader import Feed
 from skfm.optim import RowOptimizer
 from skfm.optim.dense_adam import DenseAdam
 from skfm.sparse import EmbeddingTable
 from skfm.training.learner import Learner
-from skfm.training.loader import Feed
 
 #: The methods that make up a step, and what to call them.
 PARTS = [
     (Feed, "_gather", "gather rows and group by column (in the background)"),
-    (EmbeddingTable, "pool_by_column", "look up"),
+    (EmbeddingTable, "pool_whole", "look up"),
     (EmbeddingTable, "look_up", "look up"),
     (Learner, "_backward", "forward and backward, look-up included"),
     (RowOptimizer, "step", "reduce and update the table"),

@@ -58,4 +58,4 @@ def test_tables_list_every_architecture(page):
 def test_readme_marks_the_models_that_need_fields():
     marked = dict(ROW.findall((ROOT / "README.md").read_text(encoding="utf-8")))
     for name, cls in ARCHITECTURES.items():
-        assert bool(marked[name]) == (cls._network_class.lookup == "by_field"), name
+        assert bool(marked[name]) == cls._network_class.needs_fields, name

@@ -238,7 +238,7 @@ class Inputs(Fitted, OptimizationParameters):
         if self._codec is not None:
             return table_fields(self._codec, self.fields)
         asked = needed or not isinstance(self.fields, str)
-        if not asked and self._network_class.lookup != "by_field":
+        if not asked and not self._network_class.needs_fields:
             return None, None
         names = getattr(self, "feature_names_in_", None)
         return resolve_fields(self.fields, X, names=names, is_dense=dense)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..nn.network import Network
-from ..sparse import Lookup
+from ..sparse import EntryLookup, FieldLookup, Lookup, PooledLookup
 
 OPSET = 17
 
@@ -73,15 +73,15 @@ class PaddedScores(nn.Module):
         if self.lookup == "by_field":
             members = self.fields[columns][..., None] == torch.arange(self.n_fields)
             slots = members.to(values.dtype).transpose(1, 2) @ embeddings
-            lookup = Lookup(linear, None, None, slots, lengths)
+            lookup: Lookup = FieldLookup(linear, lengths, slots)
         elif self.lookup == "by_nonzero":
             real = columns[present.bool()]
-            lookup = Lookup(linear, None, None, embeddings, lengths, real)
+            lookup = EntryLookup(linear, lengths, embeddings, real)
         else:
             squares = embeddings.square().sum(dim=1)
             if self.lookup == "pooled_total":
                 squares = squares.sum(dim=1, keepdim=True)
-            lookup = Lookup(linear, embeddings.sum(dim=1), squares, None, lengths)
+            lookup = PooledLookup(linear, lengths, embeddings.sum(dim=1), squares)
         scores: Tensor = self.network(lookup)
         return scores
 

@@ -14,6 +14,7 @@ from ..data.rows import Rows
 from ..models.afm import AFMNetwork
 from ..models.autoint import AutoIntNetwork
 from ..runtime.threads import torch_threads
+from ..sparse import FieldLookup
 from .reading import Model, batches, to_float64
 
 
@@ -122,7 +123,9 @@ def _between_fields(
     n_layers, n_heads = len(network.attention), network.n_heads
     held = n_layers * n_heads * len(names) ** 2
     for start, batch in batches(network, rows, held):
-        by_layer = network.attention_weights(network.table.look_up(batch))
+        lookup = network.table.look_up(batch)
+        assert isinstance(lookup, FieldLookup)
+        by_layer = network.attention_weights(lookup)
         weights = to_float64(torch.stack(by_layer, dim=1))  # (B, L, H, F, F)
         row, layer, head, field, other = np.indices(weights.shape).reshape(5, -1)
         yield pd.DataFrame(

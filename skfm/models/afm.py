@@ -20,13 +20,13 @@ from ..nn.layers import Dropout, PairAttention
 from ..nn.network import Shape
 from ..nn.pairwise import Entries, PairwiseNetwork
 from ..runtime.memory import check_memory
-from ..sparse import Lookup
+from ..sparse import EntryLookup
 
 #: Copies of the pairs' products and attention units alive in a backward pass in torch.
 _COPIES = 4
 
 
-class AFMNetwork(PairwiseNetwork):
+class AFMNetwork(PairwiseNetwork[EntryLookup]):
     """w0 + sum w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j."""
 
     lookup = "by_nonzero"
@@ -40,7 +40,7 @@ class AFMNetwork(PairwiseNetwork):
         self.projection = PairProjection(shape)
 
     def numbers_per_row(self, n_slots: int) -> int:
-        if self.table.uses_kernels:
+        if self.table.weight.device.type == "cpu":
             return self.attention.numbers_per_row(n_slots)
         pairs = n_slots * (n_slots - 1) // 2
         width = self.shape.n_factors + self.attention.projection.shape[0]
@@ -59,8 +59,7 @@ class AFMNetwork(PairwiseNetwork):
         width = self.attention.projection.shape[0]
         return self.shape.mean_pairs * self.shape.n_factors * (width + 2)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.slots is not None
+    def interaction(self, lookup: EntryLookup) -> Tensor:
         pooled = self.attention.pool(lookup.slots, lookup.lengths)  # (B, k)
         scores: Tensor = self.projection(self.dropout(pooled))
         return scores

@@ -17,13 +17,14 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, FieldAttention, Linear
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class AutoIntNetwork(Network):
+class AutoIntNetwork(Network[FieldLookup]):
     """w0 + w^T attention layers([e_1 .. e_F]) + MLP([e_1 .. e_F])."""
 
     lookup = "by_field"
+    needs_fields = True
     has_linear = False
 
     def __init__(
@@ -60,9 +61,8 @@ class AutoIntNetwork(Network):
         pairs = 2 * n_fields**2 * self.n_units * len(self.attention)
         return super().work_per_row() + projections * (n_fields - 1) + pairs
 
-    def interaction(self, lookup: Lookup) -> Tensor:
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         fields = lookup.slots  # (B, F, k)
-        assert fields is not None
         attended = fields
         for layer in self.attention:
             attended = layer(attended)  # (B, F, H d)
@@ -71,10 +71,9 @@ class AutoIntNetwork(Network):
             return scores
         return torch.add(scores, self.mlp(fields.flatten(start_dim=1)))
 
-    def attention_weights(self, lookup: Lookup) -> list[Tensor]:
+    def attention_weights(self, lookup: FieldLookup) -> list[Tensor]:
         """Each layer's attention of each field to each, of shape (B, H, F, F)."""
         attended, weights = lookup.slots, []
-        assert attended is not None
         for layer in self.attention:
             assert isinstance(layer, FieldAttention)
             weights.append(layer.weights(attended))

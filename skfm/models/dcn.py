@@ -17,13 +17,14 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, CrossNetwork, Linear
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class DCNNetwork(Network):
+class DCNNetwork(Network[FieldLookup]):
     """Crosses of x0 = [e_1 .. e_F], beside or below an MLP."""
 
     lookup = "by_field"
+    needs_fields = True
     has_linear = False
 
     def __init__(
@@ -47,8 +48,7 @@ class DCNNetwork(Network):
         if structure == "parallel":
             self.output = Linear(size, shape.n_outputs, bias=False)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.slots is not None
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         embeddings = lookup.slots.flatten(start_dim=1)  # (B, F k)
         crossed = self.cross(embeddings)
         if self.output is None:

@@ -16,13 +16,14 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import Linear, ResidualUnit
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class DeepCrossingNetwork(Network):
+class DeepCrossingNetwork(Network[FieldLookup]):
     """w0 + linear(residual units([e_1 .. e_F]))."""
 
     lookup = "by_field"
+    needs_fields = True
     has_linear = False
 
     def __init__(
@@ -34,8 +35,7 @@ class DeepCrossingNetwork(Network):
         self.units = nn.Sequential(*units)
         self.output = Linear(n_inputs, shape.n_outputs, bias=False)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.slots is not None
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         scores: Tensor = self.output(self.units(lookup.slots.flatten(start_dim=1)))
         return scores
 

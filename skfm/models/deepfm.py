@@ -13,13 +13,14 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, InteractionHead, bi_interaction
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class DeepFMNetwork(Network):
+class DeepFMNetwork(Network[FieldLookup]):
     """w0 + sum w_i x_i + FM2 + MLP([e_1 .. e_F]), both on the same embeddings."""
 
     lookup = "by_field"
+    needs_fields = True
 
     def __init__(self, shape: Shape, **mlp: Any) -> None:
         super().__init__(shape)
@@ -27,9 +28,8 @@ class DeepFMNetwork(Network):
         n_inputs = shape.n_fields * shape.n_factors
         self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         fields = lookup.slots  # (B, F, k)
-        assert fields is not None
         pairs = bi_interaction(fields.sum(dim=1), fields.square().sum(dim=1))
         deep: Tensor = self.mlp(fields.flatten(start_dim=1))
         return deep + self.head(pairs)

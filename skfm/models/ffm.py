@@ -23,13 +23,14 @@ from ..nn.layers import (
 )
 from ..nn.network import Shape
 from ..nn.pairwise import Entries, PairwiseNetwork
-from ..sparse import Lookup
+from ..sparse import EntryLookup, SlotLookup
 
 
-class FFMNetwork(PairwiseNetwork):
+class FFMNetwork(PairwiseNetwork[SlotLookup]):
     """w0 + sum w_i x_i + sum_{f<g} <C_fg, C_gf>, C_fg = sum_{i in f} x_i v_ig."""
 
     lookup = "by_field"
+    needs_fields = True
     fields: Tensor
 
     def __init__(
@@ -67,12 +68,11 @@ class FFMNetwork(PairwiseNetwork):
     def work_per_row(self) -> float:
         return float(self.shape.n_fields * self.table.n_factors)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.slots is not None
+    def interaction(self, lookup: SlotLookup) -> Tensor:
         pair = (self.shape.n_fields, self.shape.n_factors)
         slots = lookup.slots.unflatten(2, pair)  # (B, F or m, F, k)
         if self.intra_field_pairs:
-            assert lookup.columns is not None
+            assert isinstance(lookup, EntryLookup)
             fields = self.fields[lookup.columns]
             pairs = field_aware_entry_products(slots, fields, lookup.lengths)
         else:

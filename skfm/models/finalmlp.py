@@ -18,13 +18,14 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, BilinearFusion, FeatureGate
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class FinalMLPNetwork(Network):
+class FinalMLPNetwork(Network[FieldLookup]):
     """Two MLPs on gated embeddings; their last hidden layers o1 and o2 interact."""
 
     lookup = "by_field"
+    needs_fields = True
     has_linear = False
 
     def __init__(
@@ -52,8 +53,7 @@ class FinalMLPNetwork(Network):
         widths = self.first.output.in_features, self.second.output.in_features
         self.bilinear = BilinearFusion(*widths, shape.n_outputs, n_heads)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.slots is not None
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         embeddings = lookup.slots.flatten(start_dim=1)  # (B, F k)
         first = self.first.hidden(self.first_gate(embeddings))  # o1
         second = self.second.hidden(self.second_gate(embeddings))  # o2

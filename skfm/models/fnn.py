@@ -21,14 +21,15 @@ from ..nn.factorization import FMNetwork
 from ..nn.layers import MLP
 from ..nn.network import Network, Shape
 from ..persistence.records import saved
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 from ..training.solver import Unwatched
 
 
-class FNNNetwork(Network):
+class FNNNetwork(Network[FieldLookup]):
     """b + MLP([w0, z_1 .. z_F]), z_f = (w_f, e_f): a row of the table is (w_i, v_i)."""
 
     lookup = "by_field"
+    needs_fields = True
     has_linear = False
 
     def __init__(self, shape: Shape, **mlp: Any) -> None:
@@ -62,8 +63,7 @@ class FNNNetwork(Network):
         with torch.no_grad():
             self.w0.copy_(source.bias)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.slots is not None
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         fields = lookup.slots.flatten(start_dim=1)  # (B, F (C + k))
         constant = self.w0.expand(fields.shape[0], -1)
         scores: Tensor = self.mlp(torch.cat([constant, fields], dim=1))

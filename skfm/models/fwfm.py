@@ -13,13 +13,14 @@ from ..estimators.regressor import Regressor
 from ..nn.layers import WeightedPairs
 from ..nn.network import Shape
 from ..nn.pairwise import Entries, PairwiseNetwork
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class FwFMNetwork(PairwiseNetwork):
+class FwFMNetwork(PairwiseNetwork[FieldLookup]):
     """w0 + sum w_i x_i + sum_{f<g} r_fg <e_f, e_g>."""
 
     lookup = "by_field"
+    needs_fields = True
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
@@ -28,8 +29,7 @@ class FwFMNetwork(PairwiseNetwork):
     def work_per_row(self) -> float:
         return float(self.shape.n_fields**2 * self.shape.n_factors)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.slots is not None
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         scores: Tensor = self.pairs(lookup.slots)
         return scores
 

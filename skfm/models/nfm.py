@@ -16,10 +16,10 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, BatchNorm, Dropout, bi_interaction
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import PooledLookup
 
 
-class NFMNetwork(Network):
+class NFMNetwork(Network[PooledLookup]):
     """w0 + sum w_i x_i + MLP(Bi-Interaction(x)): the MLP stands on top of the pairs."""
 
     lookup = "pooled"
@@ -39,9 +39,7 @@ class NFMNetwork(Network):
             shape.n_factors, n_outputs=shape.n_outputs, batch_norm=batch_norm, **mlp
         )
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.sum is not None
-        assert lookup.sum_squares is not None
+    def interaction(self, lookup: PooledLookup) -> Tensor:
         pairs = bi_interaction(lookup.sum, lookup.sum_squares)  # (B, k)
         if self.norm is not None:
             pairs = self.norm(pairs)

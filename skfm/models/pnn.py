@@ -16,13 +16,14 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, inner_products, outer_product
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class PNNNetwork(Network):
+class PNNNetwork(Network[FieldLookup]):
     """w0 + MLP([e_1 .. e_F, products of the fields])."""
 
     lookup = "by_field"
+    needs_fields = True
     has_linear = False
 
     def __init__(self, shape: Shape, *, product: str, **mlp: Any) -> None:
@@ -34,9 +35,8 @@ class PNNNetwork(Network):
         n_inputs += self.outer * n_factors**2
         self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         fields = lookup.slots  # (B, F, k)
-        assert fields is not None
         parts = [fields.flatten(start_dim=1)]
         if self.inner:
             parts.append(inner_products(fields))

@@ -16,13 +16,14 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class WideDeepNetwork(Network):
+class WideDeepNetwork(Network[FieldLookup]):
     """w0 + sum over wide columns of w_i x_i + MLP([e_1 .. e_F] of deep columns)."""
 
     lookup = "by_field"
+    needs_fields = True
 
     def __init__(
         self,
@@ -42,9 +43,8 @@ class WideDeepNetwork(Network):
         n_inputs = len(self.deep_fields) * shape.n_factors
         self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         fields = lookup.slots  # (B, F, k)
-        assert fields is not None
         if len(self.deep_fields) < fields.shape[1]:
             fields = fields[:, self.deep_fields]
         scores: Tensor = self.mlp(fields.flatten(start_dim=1))

@@ -19,13 +19,14 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import CIN, MLP, Linear
 from ..nn.network import Network, Shape
-from ..sparse import Lookup
+from ..sparse import FieldLookup
 
 
-class XDeepFMNetwork(Network):
+class XDeepFMNetwork(Network[FieldLookup]):
     """w0 + sum w_i x_i + w^T CIN([e_1 .. e_F]) + MLP([e_1 .. e_F])."""
 
     lookup = "by_field"
+    needs_fields = True
 
     def __init__(
         self, shape: Shape, *, cin_layer_sizes: Sequence[int], **mlp: Any
@@ -44,9 +45,8 @@ class XDeepFMNetwork(Network):
         cin = sum(p.numel() for p in self.cin.parameters())
         return super().work_per_row() + cin * (self.shape.n_factors - 1)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
+    def interaction(self, lookup: FieldLookup) -> Tensor:
         fields = lookup.slots  # (B, F, k)
-        assert fields is not None
         explicit, deep = self.output(self.cin(fields)), self.mlp(fields.flatten(1))
         return torch.add(explicit, deep)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..sparse import Lookup
+from ..sparse import PooledLookup
 from .layers import InteractionHead, bi_interaction
 from .network import Shape
 from .pairwise import Entries, PairwiseNetwork
 
 
-class FMNetwork(PairwiseNetwork):
+class FMNetwork(PairwiseNetwork[PooledLookup]):
     """w0 + sum w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j, the pairs in linear time."""
 
     def __init__(self, shape: Shape) -> None:
@@ -19,9 +19,7 @@ class FMNetwork(PairwiseNetwork):
         super().__init__(shape)
         self.head = InteractionHead(shape.n_factors, shape.n_outputs)
 
-    def interaction(self, lookup: Lookup) -> Tensor:
-        assert lookup.sum is not None
-        assert lookup.sum_squares is not None
+    def interaction(self, lookup: PooledLookup) -> Tensor:
         if lookup.sum_squares.shape[1] == 1:
             pairs = lookup.sum.square().sum(dim=1, keepdim=True) - lookup.sum_squares
             return 0.5 * pairs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -19,10 +19,7 @@ from ..sparse import EmbeddingTable, Lookup
 from .parameters import flatten
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-#: Bytes that one chunk of rows may take: about what stays in cache.
-CHUNK_BYTES = 1 << 24
-#: On other devices, whose cores a chunk that stays in cache would not keep busy.
-DEVICE_CHUNK_BYTES = 1 << 28
+LookupT = TypeVar("LookupT", bound=Lookup)
 
 
 @saved("record")
@@ -84,7 +81,7 @@ def check_fields(fields: Any, n_columns: int) -> None:
     require(inside, "a field is not in [0, number of columns)")
 
 
-class Network(nn.Module):
+class Network(nn.Module, Generic[LookupT]):
     """score = bias + linear part + `interaction`.
 
     A subclass names the lookup it reads, builds its layers in ``__init__`` and gives
@@ -96,8 +93,10 @@ class Network(nn.Module):
     shape : Shape
     """
 
-    #: "pooled", "pooled_total", "by_field" or "by_nonzero": see `skfm.sparse.Lookup`.
+    #: "pooled", "pooled_total", "by_field" or "by_nonzero": see `EmbeddingTable`.
     lookup: str = "pooled"
+    #: Whether the model is defined on fields, which it is to be given or to infer.
+    needs_fields: ClassVar[bool] = False
     #: Whether columns have linear weights, and scores a bias, beside the interaction.
     has_linear: ClassVar[bool] = True
 
@@ -173,7 +172,7 @@ class Network(nn.Module):
 
     def _initialize(self, module: Any, generator: Generator) -> None:
         """Draw a layer's weights, on the host: the same ones for every device."""
-        if self.table.uses_kernels:
+        if self.bias.device.type == "cpu":
             module.initialize(generator)
             return
         twin = copy.deepcopy(module).cpu()
@@ -268,18 +267,18 @@ class Network(nn.Module):
     def chunk_rows(self, n_slots: int) -> int | None:
         """Rows of ``n_slots`` entries that fit the memory budget; None: any."""
         needed = self.numbers_per_row(n_slots) * self.bias.element_size()
-        budget = CHUNK_BYTES if self.table.uses_kernels else DEVICE_CHUNK_BYTES
+        budget = self.table.backend.chunk_bytes
         return max(1, budget // needed) if needed else None
 
     def work_per_row(self) -> float:
         """Multiplications that the dense layers spend on a row, roughly."""
         return float(sum(p.numel() for p in self.parameters()))
 
-    def interaction(self, lookup: Lookup) -> Tensor:
+    def interaction(self, lookup: LookupT) -> Tensor:
         """Scores beyond the linear part, of shape (B, n_outputs)."""
         raise AssertionError("defined by each architecture")
 
-    def forward(self, lookup: Lookup) -> Tensor:
+    def forward(self, lookup: LookupT) -> Tensor:
         """Raw scores of shape (B, n_outputs)."""
         scores = self.interaction(lookup)
         if self.has_linear:
@@ -301,8 +300,7 @@ class Network(nn.Module):
 
     def score_prepared(self, batch: Batch | DeviceBatch, n_threads: int = 1) -> Tensor:
         """The same of a batch that `prepare` has returned."""
-        if not self.table.uses_kernels:
-            batch = self.table.place(batch)
+        batch = self.table.place(batch)
         n_threads = self.table.threads_for(batch, n_threads)
         parts = self.parts(batch, n_threads)
         scores = self.bias.new_empty(len(batch), self.shape.n_outputs)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
-from .network import Network
+from .network import LookupT, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Entries:
         return owners[:, first], owners[:, second]
 
 
-class PairwiseNetwork(Network):
+class PairwiseNetwork(Network[LookupT]):
     """A network whose interaction can be told pair by pair."""
 
     def entries(self, batch: Batch) -> Entries:

@@ -81,7 +81,7 @@ class RowOptimizer:
         """Update the table's rows that ``gradient`` touches."""
         self.n_steps += 1
         plain = self.fused and self.l1 is None and self.clip_norm is None
-        if not (plain and self.table.uses_kernels):
+        if not (plain and self.table.backend.fuses_steps):
             self._step_reduced(gradient)
             return
         parts = gradient.parts()

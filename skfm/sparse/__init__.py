@@ -1,14 +1,32 @@
 """The sparse embedding engine: lookups and row-sparse gradients."""
 
+from .backend import Backend
 from .gradients import RowGradient
-from .lookup import Groups, Lookup
+from .kernel_backend import KernelBackend
+from .lookup import (
+    EntryLookup,
+    FieldLookup,
+    Groups,
+    Lookup,
+    PooledLookup,
+    SlotLookup,
+)
 from .rows import ColumnRows
-from .table import EmbeddingTable
+from .table import BACKENDS, EmbeddingTable
+from .torch_backend import TorchBackend
 
 __all__ = [
+    "BACKENDS",
+    "Backend",
     "ColumnRows",
     "EmbeddingTable",
+    "EntryLookup",
+    "FieldLookup",
     "Groups",
+    "KernelBackend",
     "Lookup",
+    "PooledLookup",
     "RowGradient",
+    "SlotLookup",
+    "TorchBackend",
 ]

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from ..data.batch import Batch
 from ..data.transfer import DeviceBatch
-from ..runtime.threads import parallel_for
-from . import kernels, torch_ops
-from .lookup import Groups, Lookup
+from .lookup import Groups, Lookup, PooledLookup, SlotLookup
 from .table import EmbeddingTable
 
 
@@ -68,14 +66,13 @@ class RowGradient:
 
     def columns(self) -> Tensor:
         """The distinct columns (U,), sorted."""
-        if isinstance(self.batch, DeviceBatch):
-            return torch.unique(self.batch.columns)
-        distinct = self._by_column(self.batch).distinct
-        return torch.from_numpy(distinct.astype(np.int64))
+        return self.table.backend.columns(self)
 
-    def _by_column(self, batch: Batch) -> Groups:
+    def by_column(self) -> Groups:
+        """The batch's entries by column."""
         if self.groups is None:
-            self.groups = self.table.group(batch)
+            self.groups = self.table.group(self.batch)
+        assert self.groups is not None
         return self.groups
 
     def absolute_shares(self) -> Tensor:
@@ -84,20 +81,11 @@ class RowGradient:
         ``share`` (B,) is how much each row counts in the batch's loss.
         """
         assert self.share is not None
-        batch = self.batch
-        if not self.table.uses_kernels:
-            return torch_ops.absolute_shares(self.table.place(batch), self.share)
-        assert isinstance(batch, Batch)
-        groups = self._by_column(batch)
-        shares = self.share.numpy()[groups.rows]
-        if len(batch.values):
-            shares = shares * np.abs(batch.values[groups.order])
-        return torch.from_numpy(np.add.reduceat(shares, groups.bounds[:-1]))
+        return self.table.backend.absolute_shares(self, self.share)
 
     def parts(self) -> tuple[Any, ...]:
         """The arrays as the kernels take them."""
-        assert isinstance(self.batch, Batch)
-        groups = self._by_column(self.batch)
+        groups = self.by_column()
         upstream = self.upstream.numpy()
         slots, n_slots = np.empty((0, 0), upstream.dtype), 0
         if self.slots is not None:
@@ -105,29 +93,19 @@ class RowGradient:
             slots = self.slots.flatten(0, 1).contiguous().numpy()
         return (
             *groups.arrays(),
-            *(self.batch.indptr, self.batch.values, upstream),
-            *(self.table.n_squares > 0, self.table.squared_upstream),
-            *(slots, n_slots, self.table.kernel_fields),
+            self.batch.indptr,
+            self.batch.values,
+            upstream,
+            self.table.n_squares > 0,
+            self.table.squared_upstream,
+            slots,
+            n_slots,
+            self.table.kernel_fields,
         )
 
     def coalesce(self) -> tuple[Tensor, Tensor]:
         """Distinct columns (U,), sorted, and their gradients (U, D)."""
-        table = self.table
-        if not table.uses_kernels:
-            return torch_ops.reduce(
-                table.weight,
-                table.place(self.batch),
-                self.upstream,
-                *(table.n_first, table.n_squares),
-                *(self.slots, table.slot_fields),
-            )
-        parts = self.parts()
-        distinct = parts[0]
-        out = np.empty((len(distinct), table.width), table.numpy_dtype)
-        parallel_for(
-            kernels.reduce, len(distinct), self.n_threads, table.host, parts, out
-        )
-        return torch.from_numpy(distinct.astype(np.int64)), torch.from_numpy(out)
+        return self.table.backend.coalesce(self)
 
 
 def _upstream(table: EmbeddingTable, lookup: Lookup) -> Tensor:
@@ -139,9 +117,11 @@ def _upstream(table: EmbeddingTable, lookup: Lookup) -> Tensor:
     upstream = lookup.linear.new_zeros(len(lookup.lengths), width)
     if lookup.linear.grad is not None:
         upstream[:, at : at + table.n_linear] = lookup.linear.grad
-    if lookup.sum is not None and lookup.sum.grad is not None:
+    if not isinstance(lookup, PooledLookup):
+        return upstream
+    if lookup.sum.grad is not None:
         upstream[:, : table.n_first] = lookup.sum.grad
-    if lookup.sum_squares is not None and lookup.sum_squares.grad is not None:
+    if lookup.sum_squares.grad is not None:
         upstream[:, _second_order(table)] = 2 * lookup.sum_squares.grad
     return upstream
 
@@ -156,7 +136,7 @@ def _second_order(table: EmbeddingTable) -> slice:
 
 def _slot_gradient(lookups: Sequence[Lookup]) -> Tensor | None:
     """dL/dslots of the whole batch, parts padded to the widest."""
-    parts = [lookup.slots for lookup in lookups if lookup.slots is not None]
+    parts = [lookup.slots for lookup in lookups if isinstance(lookup, SlotLookup)]
     if not parts:
         return None
     width = max(part.shape[1] for part in parts)

@@ -1,8 +1,9 @@
-"""What is read of a table for a batch, and a batch's entries by column."""
+"""Look-ups: the sums that are read of a table for a batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from torch import Tensor
@@ -10,51 +11,93 @@ from torch import Tensor
 
 @dataclass(slots=True)
 class Lookup:
-    """What a network reads of a batch: the leaves of the dense graph.
+    """The sums that a network reads of a batch: the leaves of the dense graph.
 
     Attributes
     ----------
     linear : Tensor of shape (B, C)
         Sum of x w.
-    sum, sum_squares : Tensor of shape (B, k), or None
-        Sum of x v and of (x v)^2, element-wise: the *pooled* lookup. With
-        "pooled_total" the squares are summed over the factors too: (B, 1).
-    slots : Tensor of shape (B, S, k), or None
-        Sum of x v *by field* (S fields), or the x v of each *non-zero* (S the longest
-        row), padded with zeros.
     lengths : Tensor of shape (B,), int64
         Number of entries of each row.
-    columns : Tensor of shape (nnz,), int64, or None
-        The column of each entry, row by row; with the *by non-zero* lookup only.
     """
 
     linear: Tensor
-    sum: Tensor | None
-    sum_squares: Tensor | None
-    slots: Tensor | None
     lengths: Tensor
-    columns: Tensor | None = None
 
     def leaves(self) -> list[Tensor]:
         """The tensors that gradients arrive at."""
-        parts = (self.linear, self.sum, self.sum_squares, self.slots)
-        return [part for part in parts if part is not None]
+        return [self.linear]
 
-    def pooled_rows(self, start: int, stop: int) -> Lookup:
-        """Rows of a pooled lookup, as views."""
-        assert self.sum is not None
-        assert self.sum_squares is not None
-        rows = slice(start, stop)
-        return Lookup(
-            *(self.linear[rows], self.sum[rows], self.sum_squares[rows]),
-            *(None, self.lengths[rows]),
-        )
-
-    def collect_gradients(self, *, frozen: bool = False) -> Lookup:
+    def collect_gradients(self, *, frozen: bool = False) -> Self:
         """Make the leaves collect gradients; ``frozen``, the linear part alone."""
         for leaf in [self.linear] if frozen else self.leaves():
             leaf.requires_grad_()
         return self
+
+
+@dataclass(slots=True)
+class PooledLookup(Lookup):
+    """The *pooled* look-up.
+
+    Attributes
+    ----------
+    sum : Tensor of shape (B, k)
+        Sum of x v.
+    sum_squares : Tensor of shape (B, k) or (B, 1)
+        Sum of (x v)^2, element-wise; with "pooled_total" over the factors too.
+    """
+
+    sum: Tensor
+    sum_squares: Tensor
+
+    def leaves(self) -> list[Tensor]:
+        return [self.linear, self.sum, self.sum_squares]
+
+    def rows(self, start: int, stop: int) -> PooledLookup:
+        """Some rows, as views."""
+        part = slice(start, stop)
+        return PooledLookup(
+            self.linear[part],
+            self.lengths[part],
+            self.sum[part],
+            self.sum_squares[part],
+        )
+
+
+@dataclass(slots=True)
+class SlotLookup(Lookup):
+    """A look-up that keeps the entries of a row apart.
+
+    Attributes
+    ----------
+    slots : Tensor of shape (B, S, k)
+        Sum of x v in each slot.
+    """
+
+    slots: Tensor
+
+    def leaves(self) -> list[Tensor]:
+        return [self.linear, self.slots]
+
+
+@dataclass(slots=True)
+class FieldLookup(SlotLookup):
+    """The look-up *by field*: a slot is a field."""
+
+
+@dataclass(slots=True)
+class EntryLookup(SlotLookup):
+    """The look-up *by non-zero*: a slot is an entry, S those of the longest row.
+
+    Shorter rows are padded with zeros.
+
+    Attributes
+    ----------
+    columns : Tensor of shape (nnz,), int64
+        The column of each entry, row by row.
+    """
+
+    columns: Tensor
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
-from ..data.transfer import DeviceBatch, place
-from ..runtime.threads import parallel_for
-from . import kernels, torch_ops
-from .lookup import Groups, Lookup
+from ..data.rows import Rows
+from ..data.transfer import DeviceBatch, ResidentRows
+from . import kernels
+from .backend import Backend
+from .kernel_backend import KernelBackend
+from .lookup import Groups, Lookup, PooledLookup
 from .rows import ColumnRows
+from .torch_backend import TorchBackend
 
-#: Entries below which a kernel is not worth a second thread.
-_ENTRIES_PER_THREAD = 20_000
-#: Entries that are worth sums of their own when pooling by column, and how many sums.
-_ENTRIES_PER_PART = 50_000
-_MAX_PARTS = 16
+#: Backends by kind of device; other devices have `TorchBackend`.
+BACKENDS: dict[str, type[Backend[Any]]] = {"cpu": KernelBackend}
 
 _NO_FIELDS = np.empty(0, np.int32)
 
@@ -44,11 +44,12 @@ class EmbeddingTable:
     dtype : torch.dtype
         float32 or float64.
     device : torch.device
-    use_kernels : bool, default=True
-        False runs the torch operations on the CPU too.
+    backend : type of Backend, default=None
+        Runs look-ups and reduces gradients; None: that of the device in `BACKENDS`.
 
     Attributes
     ----------
+    backend : Backend
     weight : ColumnRows of shape (n_columns, C + k)
         Starts at zero.
     """
@@ -63,7 +64,7 @@ class EmbeddingTable:
         fields: np.ndarray | None = None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
-        use_kernels: bool = True,
+        backend: type[Backend[Any]] | None = None,
     ) -> None:
         self.n_linear, self.n_factors, self.lookup = n_linear, n_factors, lookup
         self.n_columns, self.width = n_columns, n_linear + n_factors
@@ -72,9 +73,10 @@ class EmbeddingTable:
         self.n_first = n_factors if self.pooled else 0
         self.n_squares = n_factors if lookup == "pooled" else 0
         device = torch.device(device)
-        self.uses_kernels = device.type == "cpu" and use_kernels
+        backend = backend or BACKENDS.get(device.type, TorchBackend)
+        self.backend: Backend[Any] = backend(device)
         self.numpy_dtype = torch_to_numpy(dtype)
-        self._squared_sums = self._squared(1)
+        self.squared_sums = self._squared(1)
         self.squared_upstream = self._squared(2)
         self._use(self.zeros(place=0, device=device))
         by_field = lookup == "by_field"
@@ -135,27 +137,26 @@ class EmbeddingTable:
     def _use(self, weight: ColumnRows) -> None:
         self.weight = weight
         # What the kernels read.
-        self.host = weight.host() if self.uses_kernels else None
+        self.host = self.backend.host(weight)
 
     def threads_for(self, batch: Batch | DeviceBatch, n_threads: int) -> int:
         """Threads that pay for a batch."""
-        if not self.uses_kernels:
-            return 1
-        return max(1, min(n_threads, len(batch.columns) // _ENTRIES_PER_THREAD))
+        return self.backend.n_threads(batch, n_threads)
 
-    def group(self, batch: Batch) -> Groups:
-        """Group a batch's entries by column, for `RowGradient`."""
-        ordered = len(batch.values) > 0 or self.lookup == "by_nonzero"
-        order, rows, distinct, bounds = kernels.group(
-            batch.indptr, batch.columns, self.n_columns, ordered
-        )
-        return Groups(order, rows, distinct, bounds)
+    def group(self, batch: Batch | DeviceBatch) -> Groups | None:
+        """Group a batch's entries by column, if `RowGradient` reads them so."""
+        return self.backend.group(self, batch)
 
-    def place(self, batch: Batch | DeviceBatch) -> DeviceBatch:
-        """A batch on the table's device, moved there if it is not."""
-        if isinstance(batch, DeviceBatch):
-            return batch
-        return place(batch, self.weight.device)
+    def place(self, batch: Batch | DeviceBatch) -> Batch | DeviceBatch:
+        """A batch where the table's backend reads it, moved there if it is not."""
+        placed: Batch | DeviceBatch = self.backend.place(batch)
+        return placed
+
+    def keep_rows(
+        self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
+    ) -> ResidentRows | None:
+        """All rows of a matrix on the table's device: see `Backend.keep_rows`."""
+        return self.backend.keep_rows(rows, prepare, reserved)
 
     def n_slots(self, batch: Batch | DeviceBatch) -> int:
         """Slots of the by-field or by-non-zero lookup of a batch."""
@@ -169,97 +170,27 @@ class EmbeddingTable:
         training: bool = False,
     ) -> Lookup:
         """Read a batch; with ``training`` the results collect gradients."""
-        if self.uses_kernels:
-            assert isinstance(batch, Batch)
-            lookup = self._read_host(batch, self.threads_for(batch, n_threads))
-        else:
-            batch = self.place(batch)
-            lookup = self.read_entries(self.entries(batch), batch)
+        lookup = self.backend.look_up(self, batch, n_threads=n_threads)
         return lookup.collect_gradients() if training else lookup
 
-    def pool_by_column(
-        self, batch: Batch, groups: Groups, *, n_threads: int = 1
-    ) -> Lookup:
-        """The pooled lookup of a whole batch whose entries are grouped by column.
-
-        Much faster than row by row, as the table is read in order. Threads add to sums
-        of their own, as many as the batch has work for, so that the bits do not depend
-        on the number of threads.
-        """
-        n_entries = len(batch.columns)
-        n_parts = min(_MAX_PARTS, max(1, n_entries // _ENTRIES_PER_PART))
-        share = np.arange(n_parts + 1) * n_entries // n_parts
-        ends = np.searchsorted(groups.bounds, share)
-        squared, by_factor = self._squared_sums, self.n_squares > 0
-        n_rows, n_threads = len(batch), self.threads_for(batch, n_threads)
-        sums = np.empty((n_parts, n_rows, squared.shape[1]), self.numpy_dtype)
-        where = (self.host, groups.arrays(), batch.values, by_factor, squared)
-
-        def work(first: int, last: int) -> None:
-            for part in range(first, last):
-                sums[part] = 0
-                kernels.pool_by_column(*where, sums[part], ends[part], ends[part + 1])
-
-        parallel_for(work, n_parts, n_threads)
-        flat = sums.reshape(-1, squared.shape[1])
-        parallel_for(kernels.add_parts, n_rows, n_threads, flat, n_rows)
-        return self._pooled(
-            torch.from_numpy(sums[0]), torch.from_numpy(np.diff(batch.indptr))
-        )
-
-    def _read_host(self, batch: Batch, n_threads: int) -> Lookup:
-        n_rows, dtype = len(batch), self.numpy_dtype
-        where = (self.host, batch.indptr, batch.columns, batch.values)
-        lengths = torch.from_numpy(batch.indptr[1:] - batch.indptr[:-1])
-        if self.pooled:
-            out = np.empty((n_rows, self.width + max(1, self.n_squares)), dtype)
-            by_factor = self.n_squares > 0
-            parallel_for(kernels.pool, n_rows, n_threads, *where, by_factor, out)
-            return self._pooled(torch.from_numpy(out), lengths)
-        linear = np.empty((n_rows, self.n_linear), dtype)
-        slots = np.zeros((n_rows, self.n_slots(batch), self.n_factors), dtype)
-        parallel_for(
-            kernels.scatter,
-            n_rows,
-            n_threads,
-            *where,
-            *(self.kernel_fields, linear, slots.reshape(-1, self.n_factors)),
-        )
-        columns = None
-        if self.lookup == "by_nonzero":
-            columns = torch.from_numpy(batch.columns.astype(np.int64))
-        parts = torch.from_numpy(linear), None, None, torch.from_numpy(slots)
-        return Lookup(*parts, lengths, columns)
+    def pool_whole(
+        self, batch: Batch | DeviceBatch, groups: Groups | None, *, n_threads: int = 1
+    ) -> PooledLookup | None:
+        """Pool a whole batch at once where that is faster: see `Backend.pool_whole`."""
+        if groups is None:
+            return None
+        return self.backend.pool_whole(self, batch, groups, n_threads=n_threads)
 
     def entries(self, batch: Batch | DeviceBatch) -> Tensor:
         """[x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""
-        batch = self.place(batch)
-        return torch_ops.scale(self.weight[batch.columns], batch.values)
+        return TorchBackend(self.weight.device).entries(self, batch)
 
     def read_entries(self, entries: Tensor, batch: Batch | DeviceBatch) -> Lookup:
         """What `look_up` returns of ``entries`` in the place of the batch's own.
 
         In torch operations, through which gradients flow back to ``entries``.
         """
-        batch = self.place(batch)
-        lengths = batch.lengths
-        if self.pooled:
-            linear, total, squares = torch_ops.pool(entries, self.n_linear, lengths)
-            if not self.n_squares:
-                squares = squares.sum(dim=1, keepdim=True)
-            return Lookup(linear, total, squares, None, lengths)
-        linear, slots = torch_ops.scatter(
-            *(entries, self.n_linear, batch),
-            *(self.slot_fields, self.n_slots(batch)),
-        )
-        told = batch.columns if self.lookup == "by_nonzero" else None
-        return Lookup(linear, None, None, slots, lengths, told)
-
-    def _pooled(self, out: Tensor, lengths: Tensor) -> Lookup:
-        k, at = self.n_factors, self.n_first + self.n_squares
-        end = at + self.n_linear
-        squares = out[:, k:at] if self.n_squares else out[:, end : end + 1]
-        return Lookup(out[:, at:end], out[:, :k], squares, None, lengths)
+        return TorchBackend(self.weight.device).read_entries(self, entries, batch)
 
 
 def torch_to_numpy(dtype: torch.dtype) -> np.dtype[Any]:

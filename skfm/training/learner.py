@@ -93,7 +93,7 @@ class Learner:
         # By the work alone, so that the bits do not depend on the number of threads.
         n_parts = min(work / _WORK_PER_PART, settings.batch_size / _ROWS_PER_PART)
         n_replicas = min(_MAX_PARTS, max(1, int(n_parts)))
-        if not network.table.uses_kernels:
+        if not network.table.backend.shares_rows:
             n_replicas = 1
         gradients = self.dense_optimizer.gradient_buffers(n_replicas)
         # One draw, so that rows are shuffled alike on all devices.
@@ -190,9 +190,8 @@ class Learner:
     ) -> tuple[float, list[Lookup]]:
         """Gradients of the weighted loss: replica i takes every n-th part from i on."""
         settings, n = self.settings, len(self.replicas)
-        table, pooled = self.network.table, None
-        if table.pooled and groups is not None and isinstance(batch, Batch):
-            pooled = table.pool_by_column(batch, groups, n_threads=settings.n_threads)
+        table = self.network.table
+        pooled = table.pool_whole(batch, groups, n_threads=settings.n_threads)
         parts = self.network.parts(batch, n)
         if batch.queries is not None:
             parts = batch.queries.whole(parts)
@@ -209,7 +208,7 @@ class Learner:
                     if pooled is None:
                         lookup = table.look_up(rows, n_threads=threads)
                     else:
-                        lookup = pooled.pooled_rows(*parts[i])
+                        lookup = pooled.rows(*parts[i])
                     lookups[i] = lookup.collect_gradients(frozen=settings.freeze)
                     losses[i] = self._part(
                         network, rows, lookup, share[slice(*parts[i])]

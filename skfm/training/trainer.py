@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import PREDICTION_BATCH, Batch, batch_bounds
+from ..data.loader import Feed
 from ..data.rows import Rows
 from ..data.sampler import QueryShuffle, RowShuffle, Shuffle
 from ..data.transfer import DeviceBatch
@@ -20,7 +21,6 @@ from ..nn.network import Network
 from ..optim.schedules import Schedule
 from ..runtime.threads import team, torch_threads
 from .learner import Learner, Settings
-from .loader import Feed
 from .optimizer_state import OptimizerState
 from .snapshot import Snapshot
 from .solver import History, Monitor, Progress
@@ -118,9 +118,9 @@ class Trainer:
         if state.new_columns is not None:
             self.network.draw_factors(state.new_columns, rng, settings.init_scale)
         reserved = self._snapshot.n_bytes() if settings.max_iter > 1 else 0
-        self._feed = self._validation_feed = Feed(self.network, self.rows, reserved)
+        self._feed = self._validation_feed = self._make_feed(self.rows, reserved)
         if self.validation is not None and self.validation[0] is not self.rows:
-            self._validation_feed = Feed(self.network, self.validation[0], reserved)
+            self._validation_feed = self._make_feed(self.validation[0], reserved)
         assert self.rows.weight is not None
         self._shuffle = self._make_shuffle()
         self._schedule = Schedule(
@@ -130,6 +130,9 @@ class Trainer:
         self._plateau_from = 0
         learnt = torch.from_numpy(self._shuffle.rows)
         self._mean_weight = float(self.rows.weight[learnt].mean())
+
+    def _make_feed(self, rows: Rows, reserved: int) -> Feed:
+        return Feed(rows, self.network.prepare, self.network.table, reserved)
 
     def state(self) -> State:
         """Return the state after the best epoch; call after `run`."""

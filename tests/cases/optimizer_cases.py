@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-PATHS = [pytest.param(True, id="kernels"), pytest.param(False, id="torch")]
+from skfm.sparse import KernelBackend, TorchBackend
+
+PATHS = [
+    pytest.param(KernelBackend, id="kernels"),
+    pytest.param(TorchBackend, id="torch"),
+]
 
 
 def naive_ftrl(weight, gradient, state, lr, l1=0.0, beta=1e-10):

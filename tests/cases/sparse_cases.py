@@ -32,7 +32,7 @@ def batch_of(X, dtype="float64"):
 
 
 def random_table(
-    lookup, n_linear=1, dtype="float64", use_kernels=True, seed=1, n_factors=N_FACTORS
+    lookup, n_linear=1, dtype="float64", backend=None, seed=1, n_factors=N_FACTORS
 ):
     table = EmbeddingTable(
         N_COLUMNS,
@@ -41,7 +41,7 @@ def random_table(
         lookup=lookup,
         fields=FIELDS if lookup == "by_field" else None,
         dtype=DTYPES[dtype],
-        use_kernels=use_kernels,
+        backend=backend,
     )
     weight = np.random.default_rng(seed).normal(size=table.weight.shape)
     table.weight[:] = torch.from_numpy(weight)

@@ -42,7 +42,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 import skfm
 
-NEED_FIELDS = [cls for cls in ESTIMATORS if cls._network_class.lookup == "by_field"]
+NEED_FIELDS = [cls for cls in ESTIMATORS if cls._network_class.needs_fields]
 NO_FIELDS = [cls for cls in ESTIMATORS if cls not in NEED_FIELDS]
 FRAME = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
 

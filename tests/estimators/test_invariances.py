@@ -16,7 +16,7 @@ TIGHT = {"rtol": 1e-9, "atol": 1e-10}
 
 def make(E, **parameters):
     """An estimator with a seed, told that each column is a field if it needs fields."""
-    by_field = E._network_class.lookup == "by_field"
+    by_field = E._network_class.needs_fields
     fields = {"fields": np.arange(N_COLUMNS)} if by_field else {}
     return E(random_state=0, **fields, **parameters)
 
@@ -159,7 +159,7 @@ def test_chunks_of_attention_change_nothing(E, n_bytes, X, y, monkeypatch):
 
     whole = fit()
     expected = scores_of(whole, X)
-    monkeypatch.setattr("skfm.nn.network.CHUNK_BYTES", n_bytes)
+    monkeypatch.setattr("skfm.sparse.KernelBackend.chunk_bytes", n_bytes)
     assert whole.network_.chunk_rows(N_COLUMNS) < 16
     assert_allclose(scores_of(whole, X), expected, **TIGHT)
     chunked = fit()

@@ -193,7 +193,7 @@ def test_parts_of_a_batch(case, monkeypatch):
     network_class, options, _ = CASES[case]
     network, X = build(network_class, 2, **options), rows()
     expected = [scores_of(network, x[None])[0] for x in X]
-    monkeypatch.setattr("skfm.nn.network.CHUNK_BYTES", 1)
+    monkeypatch.setattr("skfm.sparse.KernelBackend.chunk_bytes", 1)
     assert_allclose(scores_of(network, X), expected, **TIGHT)
 
 

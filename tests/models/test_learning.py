@@ -206,7 +206,7 @@ class TestEarlyStopping:
         X_val, y_val = self.noise(7)
         weight = np.random.default_rng(8).uniform(0.5, 2, size=300)
         model = E(random_state=0, max_iter=40, batch_size=50, n_iter_no_change=5)
-        by_field = E._network_class.lookup == "by_field"
+        by_field = E._network_class.needs_fields
         fields = {"fields": [20, 20, 20]} if by_field else {}
         model.set_params(**fields).fit(
             X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight
@@ -235,7 +235,7 @@ class TestEarlyStopping:
     def test_held_out_rows_are_not_learned_from(self, E):
         """The share of the rows left for training shows in the columns learned."""
         X, y = np.eye(300), np.arange(300) % 2
-        by_field = E._network_class.lookup == "by_field"
+        by_field = E._network_class.needs_fields
         fields = {"fields": [300]} if by_field else {}
         model = E(early_stopping=True, validation_fraction=0.2, max_iter=2, **fields)
         model.set_params(random_state=0).fit(X, y)

@@ -39,19 +39,19 @@ def soften(weight, threshold):
 
 
 @pytest.mark.parametrize("unit", [False, True])
-@pytest.mark.parametrize("use_kernels", PATHS)
-def test_absolute_shares(use_kernels, unit):
+@pytest.mark.parametrize("backend", PATHS)
+def test_absolute_shares(backend, unit):
     X = random_csr(unit=unit)
     share, expected = shares_of(X)
-    table = random_table("pooled", use_kernels=use_kernels)
+    table = random_table("pooled", backend=backend)
     gradient, columns, _ = reduced(table, X, share)
     np.testing.assert_allclose(gradient.absolute_shares(), expected[columns])
 
 
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adagrad", "adam", "ftrl"])
-def test_proximal_steps_equal_the_formulas(name, use_kernels):
-    table = random_table("pooled", use_kernels=use_kernels)
+def test_proximal_steps_equal_the_formulas(name, backend):
+    table = random_table("pooled", backend=backend)
     optimizer = OPTIMIZERS[name](table, 0.05, **L1)
     weight = table.weight[:].numpy().copy()
     state = np.zeros((3, *weight.shape))
@@ -88,10 +88,10 @@ def test_proximal_steps_equal_the_formulas(name, use_kernels):
     assert np.any(weight == 0)
 
 
-@pytest.mark.parametrize("use_kernels", PATHS)
-def test_rows_are_clipped_one_by_one(use_kernels):
+@pytest.mark.parametrize("backend", PATHS)
+def test_rows_are_clipped_one_by_one(backend):
     X, limit = random_csr(), 2.0
-    table = random_table("pooled", use_kernels=use_kernels)
+    table = random_table("pooled", backend=backend)
     optimizer = OPTIMIZERS["sgd"](table, 1.0, clip_norm=limit)
     before = table.weight[:].numpy().copy()
     gradient, columns, g = reduced(table, X, np.ones(X.shape[0]))

@@ -57,10 +57,10 @@ def step_once(table, optimizer, dense, slope=None):
     optimizer.step(RowGradient.of(table, batch, [result], penalty))
 
 
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_rows_that_always_occur_move_as_under_torch(name, use_kernels):
-    table = random_table("pooled", use_kernels=use_kernels)
+def test_rows_that_always_occur_move_as_under_torch(name, backend):
+    table = random_table("pooled", backend=backend)
     start = table.weight[:]
     weight = start.clone().requires_grad_()
     ours = OPTIMIZERS[name](table, 0.05)
@@ -82,10 +82,10 @@ def test_rows_that_always_occur_move_as_under_torch(name, use_kernels):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_untouched_rows_stand_still(name, use_kernels, dtype):
-    table = random_table("pooled", dtype=dtype, use_kernels=use_kernels)
+def test_untouched_rows_stand_still(name, backend, dtype):
+    table = random_table("pooled", dtype=dtype, backend=backend)
     optimizer = OPTIMIZERS[name](table, 0.05)
     step_once(table, optimizer, full_rows(0))  # momentum everywhere
     before = [t[:] for t in (table.weight, *optimizer.state)]
@@ -117,10 +117,10 @@ def naive_rows(name, weight, gradient, state, t, lr=0.05):
     return weight - lr * mean / (np.sqrt(variance) + 1e-8)
 
 
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_rows_that_come_and_go_have_states_of_their_own(name, use_kernels):
-    table = random_table("pooled", use_kernels=use_kernels)
+def test_rows_that_come_and_go_have_states_of_their_own(name, backend):
+    table = random_table("pooled", backend=backend)
     optimizer = OPTIMIZERS[name](table, 0.05)
     weight = table.weight[:].numpy().copy()
     state = np.zeros((optimizer.n_states, *weight.shape))
@@ -170,9 +170,9 @@ def others(n_steps, table, optimizer):
 
 @pytest.mark.parametrize("slope", [1e-3, -2.0, 1e4])
 @pytest.mark.parametrize("n_before", [0, 5])
-@pytest.mark.parametrize("use_kernels", PATHS)
-def test_first_adagrad_step_is_one_learning_rate(use_kernels, n_before, slope):
-    table = random_table("pooled", use_kernels=use_kernels)
+@pytest.mark.parametrize("backend", PATHS)
+def test_first_adagrad_step_is_one_learning_rate(backend, n_before, slope):
+    table = random_table("pooled", backend=backend)
     optimizer = OPTIMIZERS["adagrad"](table, 0.3)
     others(n_before, table, optimizer)
     step = rare_touch(table, optimizer, slope)
@@ -180,9 +180,9 @@ def test_first_adagrad_step_is_one_learning_rate(use_kernels, n_before, slope):
 
 
 @pytest.mark.parametrize("n_before", [0, 200])
-@pytest.mark.parametrize("use_kernels", PATHS)
-def test_first_adam_step_of_a_rare_column(use_kernels, n_before):
-    table = random_table("pooled", use_kernels=use_kernels)
+@pytest.mark.parametrize("backend", PATHS)
+def test_first_adam_step_of_a_rare_column(backend, n_before):
+    table = random_table("pooled", backend=backend)
     optimizer = OPTIMIZERS["adam"](table, 0.01)
     others(n_before, table, optimizer)
     beta1, beta2, t = Adam.beta1, Adam.beta2, n_before + 1

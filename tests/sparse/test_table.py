@@ -8,6 +8,7 @@ import scipy.sparse as sp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from optimizer_cases import PATHS
 from sparse_cases import (
     DTYPES,
     LOOKUPS,
@@ -24,21 +25,26 @@ from sparse_cases import (
 
 from skfm.data.batch import Batch
 from skfm.optim import OPTIMIZERS
-from skfm.sparse import ColumnRows, RowGradient, kernels
-from skfm.sparse import table as table_module
+from skfm.sparse import (
+    ColumnRows,
+    KernelBackend,
+    RowGradient,
+    TorchBackend,
+    kernel_backend,
+    kernels,
+)
 
-PATHS = [pytest.param(True, id="kernels"), pytest.param(False, id="torch")]
 UNIT = [pytest.param(True, id="unit"), pytest.param(False, id="real")]
 
 
 @pytest.mark.parametrize("unit", UNIT)
 @pytest.mark.parametrize("n_linear", [0, 1, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
-def test_look_up_equals_naive_loop(lookup, use_kernels, dtype, n_linear, unit):
+def test_look_up_equals_naive_loop(lookup, backend, dtype, n_linear, unit):
     X = random_csr(unit=unit)
-    table = random_table(lookup, n_linear, dtype, use_kernels)
+    table = random_table(lookup, n_linear, dtype, backend)
     batch = batch_of(X, dtype)
     assert (len(batch.values) == 0) == unit
     result = table.look_up(batch)
@@ -51,11 +57,11 @@ def test_look_up_equals_naive_loop(lookup, use_kernels, dtype, n_linear, unit):
 
 
 @pytest.mark.parametrize("n_rows", [0, 2])
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
-def test_batches_without_entries(lookup, use_kernels, n_rows):
+def test_batches_without_entries(lookup, backend, n_rows):
     X = sp.csr_array((n_rows, N_COLUMNS))
-    table = random_table(lookup, use_kernels=use_kernels)
+    table = random_table(lookup, backend=backend)
     batch = batch_of(X)
     result = table.look_up(batch, training=True)
     expected = naive_lookup(X, table.weight[:].numpy(), 1, lookup)
@@ -106,11 +112,11 @@ def random_penalty(n_rows, dtype="float64"):
 @pytest.mark.parametrize("unit", UNIT)
 @pytest.mark.parametrize("n_linear", [0, 1, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
-def test_row_gradient_equals_autograd(lookup, use_kernels, dtype, n_linear, unit):
+def test_row_gradient_equals_autograd(lookup, backend, dtype, n_linear, unit):
     X = random_csr(unit=unit)
-    table = random_table(lookup, n_linear, dtype, use_kernels)
+    table = random_table(lookup, n_linear, dtype, backend)
     penalty = random_penalty(X.shape[0], dtype)
     gradient = engine_gradient(table, batch_of(X, dtype), penalty)
     columns, rows = gradient.coalesce()
@@ -121,11 +127,11 @@ def test_row_gradient_equals_autograd(lookup, use_kernels, dtype, n_linear, unit
     np.testing.assert_allclose(rows, expected[columns], atol=20 * TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
-def test_penalty_weighs_each_occurrence(lookup, use_kernels):
+def test_penalty_weighs_each_occurrence(lookup, backend):
     X = sp.csr_array(np.eye(N_COLUMNS)[[2, 5, 5, 5]] * [[1.0], [2.0], [3.0], [4.0]])
-    table = random_table(lookup, use_kernels=use_kernels)
+    table = random_table(lookup, backend=backend)
     batch = batch_of(X)
     result = table.look_up(batch, training=True)
     penalty = torch.tensor([[0.1, 0.7]], dtype=torch.float64).expand(4, 2)
@@ -137,11 +143,11 @@ def test_penalty_weighs_each_occurrence(lookup, use_kernels):
 
 
 @pytest.mark.parametrize("cuts", [(8,), (1, 2, 16), (4, 4, 9)])
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
-def test_parts_of_a_batch_have_the_same_gradient(lookup, use_kernels, cuts):
+def test_parts_of_a_batch_have_the_same_gradient(lookup, backend, cuts):
     X = random_csr()
-    table = random_table(lookup, use_kernels=use_kernels)
+    table = random_table(lookup, backend=backend)
     penalty = random_penalty(X.shape[0])
     _, rows = engine_gradient(table, batch_of(X), penalty, cuts).coalesce()
     expected = autograd_gradient(X, table.weight[:], 1, lookup, penalty)
@@ -202,7 +208,7 @@ def large_batch(n_rows=300):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
 def test_threads_give_the_same_bits(lookup, optimizer, monkeypatch):
-    monkeypatch.setattr(table_module, "_ENTRIES_PER_THREAD", 1)
+    monkeypatch.setattr(kernel_backend, "_ENTRIES_PER_THREAD", 1)
     batch = large_batch()
     penalty = random_penalty(len(batch), "float32")
     results = []
@@ -228,13 +234,13 @@ def test_small_batches_stay_on_one_thread():
     assert table.threads_for(batch_of(random_csr()), 8) == 1
 
 
-@pytest.mark.parametrize("use_kernels", PATHS)
+@pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
-def test_look_up_of_read_only_memory(lookup, use_kernels):
+def test_look_up_of_read_only_memory(lookup, backend):
     X = random_csr()
     for array in (X.data, X.indices, X.indptr):
         array.setflags(write=False)
-    table = random_table(lookup, use_kernels=use_kernels)
+    table = random_table(lookup, backend=backend)
     batch = batch_of(X)
     assert not batch.values.flags.writeable
     always = torch.is_warn_always_enabled()
@@ -248,9 +254,9 @@ def test_look_up_of_read_only_memory(lookup, use_kernels):
         np.testing.assert_allclose(leaf, reference, atol=1e-12)
 
 
-@pytest.mark.parametrize("use_kernels", PATHS)
-def test_initialize_draws_only_the_factors_of_active_columns(use_kernels):
-    table = random_table("pooled", 2, use_kernels=use_kernels)
+@pytest.mark.parametrize("backend", PATHS)
+def test_initialize_draws_only_the_factors_of_active_columns(backend):
+    table = random_table("pooled", 2, backend=backend)
     table.weight[:] = torch.zeros(table.weight.shape)
     active = np.arange(N_COLUMNS) % 3 > 0
     table.initialize(active, np.random.default_rng(0), 0.5)
@@ -295,16 +301,16 @@ def test_rows_of_vectors_and_a_rest(lookup, dtype, unit, optimizer):
     X = random_csr(3, unit=unit)
     batch, results = batch_of(X, dtype), []
     penalty = random_penalty(len(batch), dtype)
-    for use_kernels in (True, False):
-        table = random_table(lookup, 2, dtype, use_kernels, n_factors=37)
+    for backend in (KernelBackend, TorchBackend):
+        table = random_table(lookup, 2, dtype, backend, n_factors=37)
         gradient = engine_gradient(table, batch, penalty)
         stepper = OPTIMIZERS[optimizer](table, 0.1)
         reduced = gradient.coalesce()[1]
         stepper.step(gradient)
         read = table.look_up(batch).leaves()
         whole = read
-        if use_kernels and table.pooled:
-            whole = table.pool_by_column(batch, table.group(batch)).leaves()
+        if backend is KernelBackend and table.pooled:
+            whole = table.pool_whole(batch, table.group(batch)).leaves()
         state = [rows[:] for rows in (table.weight, *stepper.state)]
         results.append([*read, *whole, reduced, *state])
     tolerance = 100 * TOLERANCE[dtype]

@@ -17,7 +17,7 @@ import skfm
 from skfm.data import transfer
 from skfm.data.rows import Rows
 from skfm.data.transfer import DeviceBatch, ResidentRows
-from skfm.sparse import EmbeddingTable, torch_ops
+from skfm.sparse import BACKENDS, KernelBackend, TorchBackend, torch_ops
 from skfm.training import learner
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ PLACES = ["streamed", "resident"]
 @pytest.fixture
 def in_torch(monkeypatch):
     """Networks built meanwhile run without kernels."""
-    monkeypatch.setitem(EmbeddingTable.__init__.__kwdefaults__, "use_kernels", False)
+    monkeypatch.setitem(BACKENDS, "cpu", TorchBackend)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def place(request, in_torch, monkeypatch):
     free = PLENTY if request.param == "resident" else None
     monkeypatch.setattr(transfer, "free_memory", lambda device: free)
     _count(monkeypatch, ResidentRows, "take", counts, "gathered there")
-    _count(monkeypatch, skfm.sparse.table, "place", counts, "moved")
+    _count(monkeypatch, skfm.sparse.torch_backend, "place", counts, "moved")
     return request.param, counts
 
 
@@ -135,7 +135,7 @@ def test_slices(start, stop):
 
 
 def test_a_table_moves_no_batch_that_is_there():
-    table = random_table("pooled", use_kernels=False)
+    table = random_table("pooled", backend=TorchBackend)
     placed = table.place(rows_of(random_csr(), dtype="float64").span(0, 17))
     assert isinstance(placed, DeviceBatch)
     assert table.place(placed) is placed
@@ -211,8 +211,8 @@ def test_fits_equal_those_by_kernels(cls, place, monkeypatch):
     found = scores(model)
     monkeypatch.undo()
     by_kernels = fitted(cls, **options)
-    assert model.network_.table.uses_kernels is False
-    assert by_kernels.network_.table.uses_kernels is True
+    assert isinstance(model.network_.table.backend, TorchBackend)
+    assert isinstance(by_kernels.network_.table.backend, KernelBackend)
     assert_allclose(found, scores(by_kernels), rtol=1e-7, atol=1e-9)
     assert_allclose(model.loss_curve_, by_kernels.loss_curve_, rtol=1e-7)
 

@@ -125,7 +125,7 @@ def test_predictions_and_inspection(cls, tmp_path):
     model, expected = fitted(cls, device=NAME, **options), fitted(cls, **options)
     skfm.save(model, tmp_path / "model.skfm")
     loaded = skfm.load(tmp_path / "model.skfm")
-    assert loaded.network_.table.uses_kernels
+    assert loaded.network_.table.backend.fuses_steps
     questions = [
         lambda m: m.factors_,
         lambda m: embeddings(m, field=0),
@@ -153,7 +153,7 @@ def test_going_on_elsewhere(cls):
     expected = scores(partial_fit(partial_fit(model)))
     there = partial_fit(make(cls, **without_dropout(cls)))
     partial_fit(partial_fit(there.set_params(device=NAME)).set_params(device="cpu"))
-    assert there.network_.table.uses_kernels
+    assert there.network_.table.backend.fuses_steps
     assert_allclose(scores(there), expected, rtol=1e-9, atol=1e-12)
 
 

@@ -1,0 +1,169 @@
+"""The backend of the CPU: compiled kernels on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.batch import Batch
+from ..data.rows import Rows
+from ..runtime.threads import parallel_for
+from . import kernels
+from .backend import Backend
+from .lookup import EntryLookup, FieldLookup, Groups, Lookup, PooledLookup
+from .rows import ColumnRows
+
+if TYPE_CHECKING:
+    from .gradients import RowGradient
+    from .table import EmbeddingTable
+
+#: Entries below which a kernel is not worth a second thread.
+_ENTRIES_PER_THREAD = 20_000
+#: Entries that are worth sums of their own when pooling by column, and how many sums.
+_ENTRIES_PER_PART = 50_000
+_MAX_PARTS = 16
+
+
+class KernelBackend(Backend[Batch]):
+    """Kernels, which several threads run on ranges of rows or columns."""
+
+    #: About what stays in cache.
+    chunk_bytes: ClassVar[int] = 1 << 24
+    fuses_steps: ClassVar[bool] = True
+    shares_rows: ClassVar[bool] = True
+
+    def host(self, weight: ColumnRows) -> tuple[np.ndarray, np.ndarray]:
+        return weight.host()
+
+    def place(self, batch: Batch) -> Batch:
+        return batch
+
+    def keep_rows(
+        self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
+    ) -> None:
+        """Keep nothing: batches are gathered from the rows where they are."""
+
+    def n_threads(self, batch: Batch, n_threads: int) -> int:
+        return max(1, min(n_threads, len(batch.columns) // _ENTRIES_PER_THREAD))
+
+    def group(self, table: EmbeddingTable, batch: Batch) -> Groups:
+        ordered = len(batch.values) > 0 or table.lookup == "by_nonzero"
+        order, rows, distinct, bounds = kernels.group(
+            batch.indptr, batch.columns, table.n_columns, ordered
+        )
+        return Groups(order, rows, distinct, bounds)
+
+    def look_up(self, table: EmbeddingTable, batch: Batch, *, n_threads: int) -> Lookup:
+        n_threads = self.n_threads(batch, n_threads)
+        read = _pool if table.pooled else _scatter
+        return read(table, batch, n_threads)
+
+    def pool_whole(
+        self, table: EmbeddingTable, batch: Batch, groups: Groups, *, n_threads: int
+    ) -> PooledLookup | None:
+        """Pool a whole batch whose entries are grouped by column.
+
+        Much faster than row by row, as the table is read in order. Threads add to sums
+        of their own, as many as the batch has work for, so that the bits do not depend
+        on the number of threads.
+        """
+        if not table.pooled:
+            return None
+        n_entries = len(batch.columns)
+        n_parts = min(_MAX_PARTS, max(1, n_entries // _ENTRIES_PER_PART))
+        share = np.arange(n_parts + 1) * n_entries // n_parts
+        ends = np.searchsorted(groups.bounds, share)
+        squared, by_factor = table.squared_sums, table.n_squares > 0
+        n_rows, n_threads = len(batch), self.n_threads(batch, n_threads)
+        sums = np.empty((n_parts, n_rows, squared.shape[1]), table.numpy_dtype)
+        where = (table.host, groups.arrays(), batch.values, by_factor, squared)
+
+        def work(first: int, last: int) -> None:
+            for part in range(first, last):
+                sums[part] = 0
+                kernels.pool_by_column(*where, sums[part], ends[part], ends[part + 1])
+
+        parallel_for(work, n_parts, n_threads)
+        flat = sums.reshape(-1, squared.shape[1])
+        parallel_for(kernels.add_parts, n_rows, n_threads, flat, n_rows)
+        return _split(table, sums[0], np.diff(batch.indptr))
+
+    def columns(self, gradient: RowGradient) -> Tensor:
+        return torch.from_numpy(gradient.by_column().distinct.astype(np.int64))
+
+    def absolute_shares(self, gradient: RowGradient, share: Tensor) -> Tensor:
+        groups, values = gradient.by_column(), np.asarray(gradient.batch.values)
+        shares = share.numpy()[groups.rows]
+        if len(values):
+            shares = shares * np.abs(values[groups.order])
+        return torch.from_numpy(np.add.reduceat(shares, groups.bounds[:-1]))
+
+    def coalesce(self, gradient: RowGradient) -> tuple[Tensor, Tensor]:
+        table, parts = gradient.table, gradient.parts()
+        distinct = parts[0]
+        out = np.empty((len(distinct), table.width), table.numpy_dtype)
+        parallel_for(
+            kernels.reduce, len(distinct), gradient.n_threads, table.host, parts, out
+        )
+        return torch.from_numpy(distinct.astype(np.int64)), torch.from_numpy(out)
+
+
+def _pool(table: EmbeddingTable, batch: Batch, n_threads: int) -> PooledLookup:
+    width = table.width + max(1, table.n_squares)
+    out = np.empty((len(batch), width), table.numpy_dtype)
+    parallel_for(
+        kernels.pool,
+        len(batch),
+        n_threads,
+        table.host,
+        batch.indptr,
+        batch.columns,
+        batch.values,
+        table.n_squares > 0,
+        out,
+    )
+    return _split(table, out, batch.indptr[1:] - batch.indptr[:-1])
+
+
+def _scatter(
+    table: EmbeddingTable, batch: Batch, n_threads: int
+) -> FieldLookup | EntryLookup:
+    n_rows, k, dtype = len(batch), table.n_factors, table.numpy_dtype
+    linear = np.empty((n_rows, table.n_linear), dtype)
+    slots = np.zeros((n_rows, table.n_slots(batch), k), dtype)
+    parallel_for(
+        kernels.scatter,
+        n_rows,
+        n_threads,
+        table.host,
+        batch.indptr,
+        batch.columns,
+        batch.values,
+        table.kernel_fields,
+        linear,
+        slots.reshape(-1, k),
+    )
+    lengths = batch.indptr[1:] - batch.indptr[:-1]
+    sums, told = map(torch.from_numpy, (linear, lengths))
+    if table.lookup == "by_field":
+        return FieldLookup(sums, told, torch.from_numpy(slots))
+    columns = torch.from_numpy(batch.columns.astype(np.int64))
+    return EntryLookup(sums, told, torch.from_numpy(slots), columns)
+
+
+def _split(
+    table: EmbeddingTable, sums: np.ndarray, lengths: np.ndarray
+) -> PooledLookup:
+    """Tell apart the columns of what `kernels.pool` writes."""
+    k, at, out = (
+        table.n_factors,
+        table.n_first + table.n_squares,
+        torch.from_numpy(sums),
+    )
+    end = at + table.n_linear
+    squares = out[:, k:at] if table.n_squares else out[:, end : end + 1]
+    return PooledLookup(out[:, at:end], torch.from_numpy(lengths), out[:, :k], squares)

@@ -1,0 +1,102 @@
+"""The backend of all devices but the CPU: operations of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..data.batch import Batch
+from ..data.rows import Rows
+from ..data.transfer import DeviceBatch, ResidentRows, place
+from . import torch_ops
+from .backend import Backend
+from .lookup import EntryLookup, FieldLookup, Lookup, PooledLookup
+from .rows import ColumnRows
+
+if TYPE_CHECKING:
+    from .gradients import RowGradient
+    from .table import EmbeddingTable
+
+
+class TorchBackend(Backend[DeviceBatch]):
+    """Operations of torch, which the device runs by itself."""
+
+    #: A chunk that stays in cache would not keep a device's cores busy.
+    chunk_bytes: ClassVar[int] = 1 << 28
+    fuses_steps: ClassVar[bool] = False
+    shares_rows: ClassVar[bool] = False
+
+    def host(self, weight: ColumnRows) -> None:
+        """Return nothing: no kernel reads the table."""
+
+    def place(self, batch: Batch | DeviceBatch) -> DeviceBatch:
+        if isinstance(batch, DeviceBatch):
+            return batch
+        return place(batch, self.device)
+
+    def keep_rows(
+        self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
+    ) -> ResidentRows | None:
+        if ResidentRows.fits(rows, self.device, reserved):
+            # Others may take memory at the same time.
+            with suppress(torch.OutOfMemoryError):
+                return ResidentRows(rows, prepare, self.device)
+        return None
+
+    def n_threads(self, batch: DeviceBatch, n_threads: int) -> int:
+        return 1
+
+    def group(self, table: EmbeddingTable, batch: DeviceBatch) -> None:
+        """Group nothing: columns are sorted where a gradient is reduced."""
+
+    def look_up(
+        self, table: EmbeddingTable, batch: DeviceBatch, *, n_threads: int
+    ) -> Lookup:
+        batch = self.place(batch)
+        return self.read_entries(table, self.entries(table, batch), batch)
+
+    def entries(self, table: EmbeddingTable, batch: Batch | DeviceBatch) -> Tensor:
+        """Return [x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""
+        batch = self.place(batch)
+        return torch_ops.scale(table.weight[batch.columns], batch.values)
+
+    def read_entries(
+        self, table: EmbeddingTable, entries: Tensor, batch: Batch | DeviceBatch
+    ) -> Lookup:
+        """Read ``entries`` in the place of the batch's own."""
+        batch = self.place(batch)
+        lengths = batch.lengths
+        if table.pooled:
+            linear, total, squares = torch_ops.pool(entries, table.n_linear, lengths)
+            if not table.n_squares:
+                squares = squares.sum(dim=1, keepdim=True)
+            return PooledLookup(linear, lengths, total, squares)
+        linear, slots = torch_ops.scatter(
+            entries, table.n_linear, batch, table.slot_fields, table.n_slots(batch)
+        )
+        if table.lookup == "by_field":
+            return FieldLookup(linear, lengths, slots)
+        return EntryLookup(linear, lengths, slots, batch.columns)
+
+    def columns(self, gradient: RowGradient) -> Tensor:
+        distinct: Tensor = torch.unique(self.place(gradient.batch).columns)
+        return distinct
+
+    def absolute_shares(self, gradient: RowGradient, share: Tensor) -> Tensor:
+        return torch_ops.absolute_shares(self.place(gradient.batch), share)
+
+    def coalesce(self, gradient: RowGradient) -> tuple[Tensor, Tensor]:
+        table = gradient.table
+        return torch_ops.reduce(
+            table.weight,
+            self.place(gradient.batch),
+            gradient.upstream,
+            table.n_first,
+            table.n_squares,
+            gradient.slots,
+            table.slot_fields,
+        )
