@@ -295,7 +295,9 @@ class TableCodec:
             np.where(whole[self.sources], first, own), return_inverse=True
         )
         source = self.sources[kept]
-        names = np.where(whole[source], self.names[source], self.column_names()[kept])
+        names = self.column_names()[kept]
+        is_whole = whole[source]
+        names[is_whole] = self.names[source[is_whole]]
         return numbers, names
 
     def categories(self, *, infrequent: bool) -> list[NDArray[Any] | None]:

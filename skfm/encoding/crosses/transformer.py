@@ -304,7 +304,7 @@ default="from_dtype"
 def _codes(blocks: Sequence[Block], columns: Sequence[pd.Series]) -> Codes:
     """Return the level of each row in each field, one column after the other."""
     fields = crossable_fields(blocks)
-    parts = [np.empty((0, len(columns[0])), np.int32)]
+    parts: list[Codes] = [np.empty((0, len(columns[0])), np.int32)]
     for number, (block, series) in enumerate(zip(blocks, columns, strict=True)):
         own = [replace(field, block=0) for field in fields if field.block == number]
         if own:
