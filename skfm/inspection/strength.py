@@ -61,6 +61,10 @@ def interaction_strength(
       over 5,000 rows drawn like that (always the same ones), entries other than one
       from normal distributions.
 
+    A number or a date of a table is one field here. Without X, the parts that it enters
+    by (value, bins, ids) are taken as independent too, although they are not, which
+    understates its interactions beside those of categories: pass X to compare them.
+
     What the weights alone say is the strength of a DCN with ``cross="matrix"``, the
     Frobenius norm of each pair's block in the matrix of the first cross layer (Wang et
     al., WWW 2021, section 7), and with ``kind="weights"`` of an FwFM, the absolute
