@@ -11,6 +11,7 @@ from ..runtime.jit import JIT
 
 _U = np.uint64
 _ALL = _U(0xFFFFFFFFFFFFFFFF)
+_MOST_COLOURS = 1024
 
 
 @njit(**JIT)
@@ -77,11 +78,12 @@ def colour(rows, bounds, start, stop, marks, longest):
 
     Each takes the first free of 64 colours, whose use by a row is a bit of its mark;
     what finds none is left to the next 64. Columns of more than ``longest`` rows take
-    a colour each, after all others.
+    a colour each, after all others, and so do those that find none of the first
+    `_MOST_COLOURS`, lest rows of very many entries take time by their square.
     """
     colours = np.full(stop - start, -1, np.int64)
     base, left = 0, 1
-    while left:
+    while left and base < _MOST_COLOURS:
         left = 0
         marks[:] = 0
         for c in range(start, stop):

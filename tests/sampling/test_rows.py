@@ -135,12 +135,12 @@ def test_layout_holds_all_entries_and_disjoint_stages(monkeypatch, small, fields
 
 
 def test_many_columns_of_one_row_need_more_than_one_word_of_colours():
-    X = sp.csr_array(np.ones((3, 200), np.float32))
+    X = sp.csr_array(np.ones((3, 2000), np.float32))
     problem = problem_of(X, None)
     layout = lay_out(problem, merge_rows(problem, 1))
     (stage,) = layout.fields[0].stages
     assert not stage.parallel
-    assert sorted(stage_ranges(stage)) == list(range(200))
+    assert sorted(stage_ranges(stage)) == list(range(2000))
 
 
 def test_scale_is_the_root_mean_square_of_what_is_not_zero():
