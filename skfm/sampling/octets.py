@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..runtime.simd import Rows, add_to, load, multiply_add
+from ..runtime.simd import Rows, add_to, multiply_add
 
 LANES = 8
 _WHOLE = types.intp
@@ -36,9 +36,6 @@ class _Octets(Rows):
         )
         lanes = ir.VectorType(ir.IntType(32), LANES)
         return self._builder.shuffle_vector(first, empty, ir.Constant(lanes, None))
-
-    def number(self, row, column):
-        return self.spread(load(self._builder, self.place(row, column)))
 
     def total(self, register):
         """Sum of the lanes of a variable."""
