@@ -155,7 +155,7 @@ def with_sides(sources: Sources, pairs: pd.DataFrame) -> pd.DataFrame:
 def planted(seed: int) -> Task:
     """Six fields of ten categories, of which one pair interacts; nothing else acts."""
     X, y = make_interactions(
-        20_000,
+        30_000,
         n_fields=6,
         n_categories=10,
         kind="field_pair",

@@ -3,8 +3,7 @@
     python benchmarks/defaults_report.py [--results FILE] [--report FILE] [--images DIR]
 
 A measurement made again replaces the earlier one. Sets and models that were not
-measured are left out; two models side by side are compared on the sets and seeds that
-both have.
+measured are left out; models are compared on the seeds that all of them have.
 """
 
 from __future__ import annotations
@@ -53,9 +52,16 @@ def by_model(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def means(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over the seeds, sets in the order of the benchmark."""
-    mean = table.groupby("set").mean()
-    return mean.reindex([name for name in SETS if name in mean.index])
+    """Means over the seeds, sets in the order of the benchmark.
+
+    The seeds of a set are those that all models measured on it have, if there are any.
+    """
+    mean = {}
+    for name, part in table.groupby("set"):
+        complete = part.dropna(axis=1, how="all").dropna()
+        mean[name] = (part.loc[complete.index] if len(complete) else part).mean()
+    rows = [name for name in SETS if name in mean]
+    return pd.DataFrame([mean[name] for name in rows], rows, table.columns)
 
 
 def in_order(models: Iterable[str]) -> list[str]:
@@ -90,9 +96,9 @@ def pair(table: pd.DataFrame, model: str, rival: str) -> pd.DataFrame:
 def versus(losses: pd.DataFrame, times: pd.DataFrame, rival: str) -> str:
     """Each model beside one: sets won and lost, ratios of loss and of time."""
     rows = {}
-    for model in in_order(losses.columns):
+    for model in in_order(losses.columns.drop(rival)):
         both = pair(losses, model, rival)
-        if model == rival or both.empty:
+        if both.empty:
             continue
         ratio = both[model] / both[rival]
         spent = pair(times, model, rival).sum()
@@ -117,11 +123,12 @@ def worst_gap(losses: pd.DataFrame) -> str:
         if model in RIVALS or known.empty:
             continue
         gap = known[model] / known[list(RIVALS)].min(axis=1) - 1
+        far = gap.index[gap > 0.03]
         rows[model] = {
             "sets": str(len(gap)),
             "ahead of both": str(int((gap < 0).sum())),
             "worst gap": f"{gap.max():+.1%} ({gap.idxmax()})",
-            "gaps above 3 %": ", ".join(gap.index[gap > 0.03]),
+            "gaps above 3 %": str(len(far)) if model in PEERS else ", ".join(far),
         }
     return as_markdown(pd.DataFrame(rows).T.rename_axis("model"))
 

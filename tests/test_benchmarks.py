@@ -165,6 +165,8 @@ def test_models_are_compared_on_what_both_have(defaults, load):
     )
     rows = report.versus(losses, losses, "HistGradientBoosting").splitlines()
     assert rows[2] == "| FM | 2 | 1 | 50% | 1.150 | 1.500 (TV16) | 1.15 |"
+    assert report.means(losses).loc["TV16"].tolist() == [3.0, 2.0, 4.0]
+    assert report.means(losses).loc["diamonds"].isna().tolist() == [False, True, False]
     rows = report.worst_gap(losses).splitlines()
     assert rows[2] == "| FM | 2 | 0 | +60.0% (HI) | TV16, HI |"
 
