@@ -84,7 +84,13 @@ class Rows:
             _gather,
             len(rows),
             n_threads,
-            *(self.indptr, self.indices, data, rows, indptr, columns, values),
+            self.indptr,
+            self.indices,
+            data,
+            rows,
+            indptr,
+            columns,
+            values,
         )
         picked = torch.from_numpy(rows)
         return Batch(
@@ -111,7 +117,12 @@ class Rows:
             _divide_by_count,
             len(indptr) - 1,
             n_threads,
-            *(indptr, columns, values, self.mean_fields, n_fields, pooled),
+            indptr,
+            columns,
+            values,
+            self.mean_fields,
+            n_fields,
+            pooled,
         )
         return pooled
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 from sklearn.base import BaseEstimator
 
 from .._sklearn import Interval, StrOptions
+from .checks import check_layer_sizes
 from .params import Parametrized, param
 
 
@@ -279,15 +280,9 @@ class MLPParameters(Parametrized):
 
     def _mlp_options(self, full_batch: bool) -> dict[str, Any]:
         """Keywords of `skfm.nn.layers.MLP`."""
-        given = self.hidden_layer_sizes
-        sizes = [given] if isinstance(given, Integral) else list(given)
-        if any(not isinstance(size, Integral) or size < 1 for size in sizes):
-            raise ValueError(
-                "hidden_layer_sizes must be positive integers, one per layer; got "
-                f"{self.hidden_layer_sizes!r}."
-            )
+        sizes = check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         return {
-            "hidden_layer_sizes": tuple(int(size) for size in sizes),
+            "hidden_layer_sizes": sizes,
             "activation": self.activation,
             "dropout": auto_dropout(self.dropout, 0.2, full_batch),
             "batch_norm": self.batch_norm,

@@ -196,9 +196,7 @@ def _pairs(
     second = units[entries.columns[rows, other[pairs]]]
     contributions, own = terms[rows, pairs], first == second
     within = _sums(_LINEAR, rows[own], contributions[own], first[own])
-    between = _sums(
-        *(_PAIR, rows[~own], contributions[~own]), first[~own], second[~own]
-    )
+    between = _sums(_PAIR, rows[~own], contributions[~own], first[~own], second[~own])
     return within, _largest(between, max_pairs)
 
 

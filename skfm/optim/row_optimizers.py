@@ -91,7 +91,10 @@ class RowOptimizer:
             self._kernel(),
             len(parts[0]),
             gradient.n_threads,
-            *(self.table.host, parts, *(s.host() for s in self.state), *settings),
+            self.table.host,
+            parts,
+            *(s.host() for s in self.state),
+            *settings,
         )
 
     def _step_reduced(self, gradient: RowGradient) -> None:

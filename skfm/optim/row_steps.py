@@ -28,7 +28,9 @@ def adagrad_row(typingctx, weight, squares, row, acc, begin, n, multiple, settin
         rate, epsilon = cgutils.unpack_tuple(builder, settings)
         zero = ir.Constant(row.type, 0)
         starts = places_of(
-            *(context, builder, signature),
+            context,
+            builder,
+            signature,
             [(0, weight, row, zero), (1, squares, row, zero), (3, acc, zero, begin)],
         )
 
@@ -65,10 +67,14 @@ def adam_row(typingctx, weight, mean, variance, row, acc, begin, n, multiple, se
         zero, one = ir.Constant(row.type, 0), ir.Constant(size.type, 1.0)
         rest1, rest2 = builder.fsub(one, beta1), builder.fsub(one, beta2)
         starts = places_of(
-            *(context, builder, signature),
+            context,
+            builder,
+            signature,
             [
-                *((0, weight, row, zero), (1, mean, row, zero)),
-                *((2, variance, row, zero), (4, acc, zero, begin)),
+                (0, weight, row, zero),
+                (1, mean, row, zero),
+                (2, variance, row, zero),
+                (4, acc, zero, begin),
             ],
         )
 

@@ -143,7 +143,9 @@ class Reader:
         header = self._read_header()
         metadata = header.pop("__metadata__", None)
         if not isinstance(metadata, dict) or metadata.keys() != {
-            *("document", "checksums", "digest")
+            "document",
+            "checksums",
+            "digest",
         }:
             raise FileFormatError("it was not written by skfm")
         self.document = _loads(metadata["document"])

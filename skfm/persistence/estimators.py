@@ -16,8 +16,10 @@ from .values import Budget, Packer, Unpacker
 
 #: What scikit-learn keeps on estimators that is no part of the model.
 _NOT_SAVED = {
-    *("_skl_callbacks", "_callback_fit_ctx"),
-    *("_metadata_request", "_sklearn_output_config"),
+    "_skl_callbacks",
+    "_callback_fit_ctx",
+    "_metadata_request",
+    "_sklearn_output_config",
 }
 _NO_STEP = (None, "passthrough")
 #: Bytes that an estimator takes beside its arrays.

@@ -77,7 +77,8 @@ class ComparisonDisplay:
             places = own["features"].map(features.index) + shift
             style = number % len(CYCLE)
             drawn = ax.errorbar(
-                *(own["mean"], places),
+                own["mean"],
+                places,
                 xerr=own["std"],
                 fmt=MARKERS[style],
                 color=CYCLE[style],
@@ -109,7 +110,8 @@ class ComparisonDisplay:
                 spot = {"xytext": (0, 6), "textcoords": "offset points"}
                 text = f"{mean:.4g}"
                 ax.annotate(
-                    *(text, (mean, place)),
+                    text,
+                    (mean, place),
                     **spot,
                     fontsize=7,
                     color=colour,

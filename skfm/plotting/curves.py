@@ -81,7 +81,9 @@ class LossCurveDisplay:
         self.lines_ = ax.plot(epochs, self.loss, color=BLUE, label="training", **marker)
         if len(self.validation_loss):
             self.lines_ += ax.plot(
-                *(epochs[-len(self.validation_loss) :], self.validation_loss, "--"),
+                epochs[-len(self.validation_loss) :],
+                self.validation_loss,
+                "--",
                 **(marker and {"marker": "s", "markersize": 4}),
                 color=VERMILION,
                 label="held out",

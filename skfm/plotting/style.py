@@ -96,7 +96,7 @@ def _write_numbers(ax: Any, matrix: np.ndarray, low: float, high: float) -> None
             colour = "black" if light else "white"
             text = f"{value:.2g}"
             ax.text(
-                *(column, row, text), ha="center", va="center", color=colour, fontsize=8
+                column, row, text, ha="center", va="center", color=colour, fontsize=8
             )
 
 

@@ -122,8 +122,15 @@ def attend_backward(
         for at in range(0, n_pairs, lanes):
             hidden_units(at, products, weight, bias, head, hidden, unused)
             dense_gradients(
-                *(at, products, of_logits, head, hidden, of_hidden),
-                *(weights, biases, heads),
+                at,
+                products,
+                of_logits,
+                head,
+                hidden,
+                of_hidden,
+                weights,
+                biases,
+                heads,
             )
             product_gradients(at, shares, above, weight, of_hidden, of_products)
         _split(rows, lengths[b], by_factor, of_products, of_by_factor, of_embeddings[b])
@@ -157,8 +164,14 @@ def _split(rows, length, by_factor, of_products, of_by_factor, of_rows):
         of_first[:] = 0
         for j in range(i + 1, length, lanes):
             split_gradients(
-                *(i, j, first + j - i - 1, rows, by_factor),
-                *(of_products, of_by_factor, of_first),
+                i,
+                j,
+                first + j - i - 1,
+                rows,
+                by_factor,
+                of_products,
+                of_by_factor,
+                of_first,
             )
         first += length - 1 - i
         for d in range(k):

@@ -121,7 +121,10 @@ class PairAttention(nn.Module):
         if embeddings.device.type != "cpu" or torch.onnx.is_in_onnx_export():
             return self(embeddings, lengths)[0]
         pooled: Tensor = _PairPooling.apply(
-            *(embeddings, lengths, self.hidden.weight, self.hidden.bias),
+            embeddings,
+            lengths,
+            self.hidden.weight,
+            self.hidden.bias,
             self.projection,
         )
         return pooled
