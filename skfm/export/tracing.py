@@ -152,8 +152,7 @@ def trace(network: Network, mean_fields: np.ndarray | None, *, dense: bool) -> b
         axes = {name: {0: "rows", 1: "entries"} for name in names}
     file = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad(), _Exportable():
-        # The tracing exporter is deprecated, but needs no compiler and no package more.
-        warnings.simplefilter("ignore")
+        _ignore_known_warnings()
         torch.onnx.export(
             module,
             example,
@@ -165,3 +164,14 @@ def trace(network: Network, mean_fields: np.ndarray | None, *, dense: bool) -> b
             opset_version=OPSET,
         )
     return file.getvalue()
+
+
+def _ignore_known_warnings() -> None:
+    """Ignore what the exporter warns of, and nothing else."""
+    # The tracing exporter is deprecated. The one in its place needs onnxscript and
+    # the compiler of torch.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    # Loops over pairs of fields have the same length for all rows.
+    warnings.simplefilter("ignore", torch.jit.TracerWarning)
+    # Indices are never negative.
+    warnings.filterwarnings("ignore", "Exporting aten::index operator", UserWarning)
