@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import scipy.sparse as sp
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..data.batch import Batch
-from ..data.csr import canonical_csr, is_canonical
+from ..data.bounds import is_canonical, kernel_arrays
+from ..data.csr import canonical_csr
 from ..data.rows import Rows
-from ..encoding.blocks import Encoded, ScaleBlock
-from ..encoding.categories import CategoryBlock
 from ..encoding.codec import TableCodec
-from ..encoding.columns import LARGEST_EXACT
-from ..encoding.nested import NestedBlock
-from ..encoding.tables import as_table, object_array, read_columns
+from ..encoding.tables import as_table, read_columns
 from ..runtime.threads import torch_threads
-from .checks import finite_scores
+from .checks import check_finite, finite_scores
+from .dicts import DictEncoder, NumberDicts, check_dicts, number_cells
 from .tables import is_frame
-
-#: What cells of a kind of category are, for which a dict of Python's finds them.
-_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
-    "strings": (str,),
-    "numbers": (int, float),
-    "booleans": (bool,),
-}
 
 
 class Predictor:
@@ -76,9 +67,13 @@ class Predictor:
         self._dtype = np.dtype(model.network_.shape.dtype)
         names = getattr(model, "feature_names_in_", None)
         self._names = None if names is None else list(names)
-        encoder = model._codec and _RowEncoder(model._codec, self._names)
-        self._encoder: _RowEncoder | None = encoder
-        self._positions = {name: j for j, name in enumerate(self._names or [])}
+        self._codec: TableCodec | None = model._codec
+        self._n_cells = len(self._codec.blocks) if self._codec else self._n_columns
+        self._dicts: DictEncoder | NumberDicts
+        if self._codec is not None:
+            self._dicts = DictEncoder(self._codec, self._names)
+        else:
+            self._dicts = NumberDicts(self._names, self._n_columns)
         # The task turns scores into predictions; only where they come from differs.
         self._task = copy.copy(model)
         self._task._raw_scores = self._raw_scores
@@ -134,12 +129,13 @@ class Predictor:
 
     def _matrix(self, rows: Any) -> Any:
         """Canonical CSR of rows."""
-        if hasattr(rows, "indptr"):
+        if sp.issparse(rows):
             return self._checked(rows)
         if isinstance(rows, Mapping):
-            return self._from_dicts([rows])
+            return self._dicts.matrix([rows])
         if isinstance(rows, list) and rows:
-            return self._from_dicts(rows)
+            check_dicts(rows)
+            return self._dicts.matrix(rows)
         if is_frame(rows):
             return self._from_frame(rows)
         raise TypeError(
@@ -148,7 +144,7 @@ class Predictor:
         )
 
     def _checked(self, matrix: Any) -> Any:
-        if self._encoder is not None:
+        if self._codec is not None:
             raise ValueError(
                 "The estimator was fitted on a table: pass dicts or a DataFrame."
             )
@@ -157,163 +153,37 @@ class Predictor:
                 f"Pass a CSR matrix of {self._n_columns} columns; got a "
                 f"{matrix.format} matrix of {matrix.shape[1]}."
             )
-        canonical = is_canonical(matrix.indptr, matrix.indices, self._n_columns)
-        return matrix if canonical and matrix.data.all() else canonical_csr(matrix)
+        arrays = kernel_arrays(matrix)
+        data, indices, indptr = arrays
+        canonical = is_canonical(indptr, indices, self._n_columns)
+        own = (matrix.data, matrix.indices, matrix.indptr)
+        as_they_are = all(a is b for a, b in zip(arrays, own, strict=True))
+        return (
+            matrix
+            if as_they_are and canonical and data.all()
+            else canonical_csr(matrix)
+        )
 
     def _from_frame(self, frame: Any) -> Any:
         table = as_table(frame)
+        given = list(getattr(frame, "column_names", frame.columns))
         if self._names is not None:
-            given = list(frame.columns)
             if len(given) != len(self._names) or set(given) != set(self._names):
                 differing = sorted(map(str, set(given) ^ set(self._names)))
                 raise ValueError(
                     f"The columns differ from those of the fit: {differing}."
                 )
             table = table[self._names]
+        elif len(given) != self._n_cells:
+            raise ValueError(
+                f"Pass a table of {self._n_cells} columns, as in the fit; got one of "
+                f"{len(given)}."
+            )
         columns = read_columns(table)
-        if self._encoder is not None:
-            return self._encoder.matrix(columns)
-        dense = np.column_stack([column.to_numpy(np.float64) for column in columns])
-        return canonical_csr(dense)
-
-    def _from_dicts(self, rows: Sequence[Mapping[Any, Any]]) -> Any:
-        if self._encoder is not None:
-            return self._encoder.from_dicts(rows)
-        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-        n_cells = int(sizes.sum())
-        cells = np.fromiter((v for row in rows for v in row.values()), float, n_cells)
-        keys = (self._position(key) for row in rows for key in row)
-        columns = np.fromiter(keys, np.int64, n_cells)
-        dense = np.zeros((len(rows), self._n_columns))
-        dense[np.repeat(np.arange(len(rows)), sizes), columns] = cells
-        return canonical_csr(dense)
-
-    def _position(self, key: Any) -> int:
-        if self._names is None and isinstance(key, int) and 0 <= key < self._n_columns:
-            return key
-        position = self._positions.get(key)
-        if position is None:
-            raise _unknown(key)
-        return position
-
-
-class _RowEncoder:
-    """Encodes dicts as a codec does tables, without pandas where it can."""
-
-    def __init__(self, codec: TableCodec, names: list[str] | None) -> None:
-        self.codec = codec
-        self._keys = range(len(codec.blocks)) if names is None else names
-        self._known = set(self._keys)
-        self._blocks = [_cell_reader(block) for block in codec.blocks]
-
-    def matrix(self, columns: Any) -> Any:
-        return self.codec.matrix(
-            self.codec.encode(columns), np.float64, share_ones=True
-        )
-
-    def from_dicts(self, rows: Sequence[Mapping[Any, Any]]) -> Any:
-        for row in rows:
-            if not row.keys() <= self._known:
-                raise _unknown(next(key for key in row if key not in self._known))
-        encoded = [
-            read([row.get(key) for row in rows])
-            for key, read in zip(self._keys, self._blocks, strict=True)
-        ]
-        return self.codec.matrix(encoded, np.float64)
-
-
-def _cell_reader(block: Any) -> Callable[[list[Any]], Any]:
-    """What encodes a list of cells as ``block`` does."""
-    if isinstance(block, CategoryBlock) and block.kind in _PYTHON_TYPES:
-        return _CategoryReader(block)
-    if isinstance(block, ScaleBlock):
-        return _NumberReader(block)
-    if isinstance(block, NestedBlock):
-        return _NestedReader(block)
-    return _SeriesReader(block)
-
-
-class _SeriesReader:
-    """Cells by way of pandas: right for all blocks, and slow."""
-
-    def __init__(self, block: Any) -> None:
-        self.block = block
-
-    def __call__(self, cells: list[Any]) -> Encoded:
-        (series,) = read_columns(object_array(cells)[:, None])
-        encoded: Encoded = self.block.encode(self.block.read(series))
-        return encoded
-
-
-class _CategoryReader(_SeriesReader):
-    """Categories that Python's equality tells apart: strings, numbers, booleans."""
-
-    def __init__(self, block: CategoryBlock) -> None:
-        super().__init__(block)
-        self._types = _PYTHON_TYPES[block.kind]
-        columns = block.encode(block.read(pd.Series(block.vocabulary))).columns
-        self._columns = dict(
-            zip(block.vocabulary.tolist(), columns.tolist(), strict=True)
-        )
-        self._unknown, self._missing = block.width - 2, block.width - 1
-
-    def __call__(self, cells: list[Any]) -> Encoded:
-        columns = np.empty(len(cells), np.int32)
-        for i, cell in enumerate(cells):
-            if cell is None:
-                columns[i] = self._missing
-            elif type(cell) in self._types and cell == cell:
-                columns[i] = self._columns.get(cell, self._unknown)
-            else:
-                return super().__call__(cells)
-        return Encoded(columns)
-
-
-class _NumberReader(_SeriesReader):
-    """Numbers, standardised or as they are."""
-
-    def __call__(self, cells: list[Any]) -> Encoded:
-        numbers = _as_floats(cells)
-        if numbers is None:
-            return super().__call__(cells)
-        encoded: Encoded = self.block.encode(numbers)
-        return encoded
-
-
-class _NestedReader(_SeriesReader):
-    """Numbers as value, bins and, where they are integers that repeat, ids."""
-
-    def __init__(self, block: NestedBlock) -> None:
-        super().__init__(block)
-        self._ids = None
-        if block.with_ids:
-            assert block.ids is not None
-            self._ids = _CategoryReader(block.ids)
-
-    def __call__(self, cells: list[Any]) -> Encoded:
-        numbers = _as_floats(cells)
-        if numbers is None:
-            return super().__call__(cells)
-        if self._ids is None:
-            encoded: Encoded = self.block.encode_floats(numbers, None)
-            return encoded
-        if (np.abs(numbers) > LARGEST_EXACT).any():
-            return super().__call__(cells)
-        ids = self._ids([None if cell != cell else cell for cell in cells]).columns
-        encoded = self.block.encode_floats(numbers, ids)
-        return encoded
-
-
-def _as_floats(cells: list[Any]) -> np.ndarray | None:
-    """Cells as floats, missing ones as NaN; None where one is no finite number."""
-    if any(cell is not None and type(cell) not in (int, float) for cell in cells):
-        return None
-    try:
-        numbers = np.array(cells, dtype=np.float64)  # None becomes NaN
-    except OverflowError:
-        return None
-    return None if np.isinf(numbers).any() else numbers
-
-
-def _unknown(key: Any) -> ValueError:
-    return ValueError(f"A row has {key!r}, but the fit had no column of that name.")
+        if self._codec is not None:
+            encoded = self._codec.encode(columns)
+            return self._codec.matrix(encoded, np.float64, share_ones=True)
+        named = zip(columns, self._names or range(len(columns)), strict=True)
+        csr = canonical_csr(np.column_stack([number_cells(c, n) for c, n in named]))
+        check_finite(csr, "rows")
+        return csr

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_X_y, validate_data
 
-from ..data.csr import canonical_csr
+from ..data.csr import as_csr, canonical_csr
 from ..encoding.crosses.learning import CrossOptions
 from ..encoding.crosses.target import Target as CrossTarget
 from ..encoding.tables import as_table, check_frame, is_frame, read_columns
@@ -129,6 +129,9 @@ class Inputs(Fitted, OptimizationParameters):
         if reset:
             self._codec = None
         only_X = isinstance(y, str) and y == "no_validation"
+        if sp.issparse(X):
+            # Before scikit-learn, whose conversions trust the arrays.
+            X = as_csr(X)
         encode = (
             wants_encoding(X, self.categorical_features)
             if reset
