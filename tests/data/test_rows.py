@@ -174,6 +174,13 @@ def test_canonical_csr_of_other_formats(kind):
     assert result.nnz == np.count_nonzero(dense)
 
 
+def test_sorted_duplicates_are_summed():
+    X = sp.csr_array(([1.0, 2.0], [1, 1], [0, 2]), shape=(1, 3))
+    result = canonical_csr(X)
+    np.testing.assert_array_equal(result.indices, [1])
+    np.testing.assert_array_equal(result.data, [3.0])
+
+
 def test_storage_beyond_the_last_entry_is_not_read():
     X = sp.csr_array((2, 3))
     X.indptr = np.array([0, 2, 3], np.int32)

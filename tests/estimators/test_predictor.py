@@ -61,12 +61,16 @@ def test_every_architecture_from_dicts(cls):
     assert_same_answers(predictor, model, some.iloc[0].to_dict(), some.iloc[:1])
 
 
+@pytest.mark.parametrize("index_type", [np.int32, np.int64])
 @pytest.mark.parametrize("field_pooling", ["sum", "mean"])
-def test_values_of_a_field(field_pooling):
+def test_values_of_a_field(field_pooling, index_type):
     two = X + sp.csr_array(np.roll(X.toarray(), 1, axis=1))
+    two.indices, two.indptr = (a.astype(index_type) for a in (two.indices, two.indptr))
     model = make(skfm.FMClassifier, field_pooling=field_pooling, fields=(4, 5, 3))
     model.fit(two, LABELS)
-    assert_same_answers(model.compile_predictor(), model, two[:7], two[:7])
+    rows = two[:7]
+    assert rows.indices.dtype == index_type
+    assert_same_answers(model.compile_predictor(), model, rows, rows)
 
 
 CELLS_OF = {
