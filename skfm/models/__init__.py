@@ -1,1 +1,1 @@
-"""One file per architecture."""
+"""Model architectures, one a file."""

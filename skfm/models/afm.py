@@ -27,7 +27,7 @@ _COPIES = 4
 
 
 class AFMNetwork(PairwiseNetwork[EntryLookup]):
-    """w0 + sum w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j."""
+    """Network of AFM: w0 + sum w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j."""
 
     lookup = "by_nonzero"
 
@@ -65,7 +65,7 @@ class AFMNetwork(PairwiseNetwork[EntryLookup]):
         return scores
 
     def attention_weights(self, entries: Entries) -> Tensor:
-        """a_ij of each pair, (B, P)."""
+        """Return the attention weight a_ij of each pair, (B, P)."""
         weights: Tensor = self.attention(entries.embeddings, entries.lengths)[1]
         return weights
 
@@ -75,7 +75,7 @@ class AFMNetwork(PairwiseNetwork[EntryLookup]):
 
 
 class PairProjection(nn.Module):
-    """p in R^{k x C}, started so that uniform attention gives an FM's scores."""
+    """Projection p in R^{k x C}; at first, uniform attention gives an FM's scores."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class PairProjection(nn.Module):
             nn.init.normal_(self.weight, std=self.n_pairs, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (..., k) to (..., C)."""
+        """Project x of shape (..., k) to scores of shape (..., C)."""
         return x @ self.weight
 
 
@@ -98,14 +98,14 @@ class _AFM(BaseModel):
         default=16,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Hidden units t of the attention network.""",
+            Number t of hidden units of the attention network.""",
     )
     interaction_dropout: float | str = param(
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         doc="""float or "auto"
             Probability of dropping an element of the attention-pooled vector in
-            training. "auto": 0.2, and 0 where all rows make one batch.""",
+            training. "auto" is 0.2, or 0 if all rows fit into one batch.""",
     )
 
     _references_doc: ClassVar[str] = """
@@ -123,8 +123,8 @@ class _AFM(BaseModel):
 class AFMClassifier(Classifier, _AFM):
     """Attentional factorization machine classifier.
 
-    A factorization machine whose pairs count as much as an attention network says
-    (Xiao et al., IJCAI 2017, equations 3-6)::
+    A factorization machine in which an attention network weighs the pairs (Xiao et
+    al., IJCAI 2017, equations 3-6)::
 
         f(x) = w0 + sum_i w_i x_i + p^T sum_{i<j} a_ij (v_i * v_j) x_i x_j
         a_ij = softmax over the row's pairs of h^T ReLU(W (v_i * v_j) x_i x_j + b)
@@ -141,7 +141,7 @@ class AFMClassifier(Classifier, _AFM):
 
     See Also
     --------
-    FMClassifier : All pairs count alike; linear time.
+    FMClassifier : Gives all pairs the same weight, in linear time.
 
     References
     ----------

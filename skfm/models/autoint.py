@@ -21,7 +21,7 @@ from ..sparse import FieldLookup
 
 
 class AutoIntNetwork(Network[FieldLookup]):
-    """w0 + w^T attention layers([e_1 .. e_F]) + MLP([e_1 .. e_F])."""
+    """Network of AutoInt: w0 + w^T attention([e_1 .. e_F]) + MLP([e_1 .. e_F])."""
 
     lookup = "by_field"
     needs_fields = True
@@ -55,7 +55,7 @@ class AutoIntNetwork(Network[FieldLookup]):
         return per_layer * len(self.attention)
 
     def work_per_row(self) -> float:
-        # Projections use their weights once a field; two products are of pairs.
+        # Projections use their weights once per field; two products are over pairs.
         n_fields = self.shape.n_fields
         projections = sum(p.numel() for p in self.attention.parameters())
         pairs = 2 * n_fields**2 * self.n_units * len(self.attention)
@@ -72,7 +72,7 @@ class AutoIntNetwork(Network[FieldLookup]):
         return torch.add(scores, self.mlp(fields.flatten(start_dim=1)))
 
     def attention_weights(self, lookup: FieldLookup) -> list[Tensor]:
-        """Each layer's attention of each field to each, of shape (B, H, F, F)."""
+        """Return each layer's attention between fields, of shape (B, H, F, F)."""
         attended, weights = lookup.slots, []
         for layer in self.attention:
             assert isinstance(layer, FieldAttention)
@@ -86,13 +86,13 @@ class _AutoInt(MLPParameters, BaseModel):
         default=2,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Layers of self-attention.""",
+            Number of self-attention layers.""",
     )
     n_heads: int = param(
         default=2,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Attention heads of each layer.""",
+            Number of attention heads of each layer.""",
     )
     attention_size: int = param(
         default=8,
@@ -121,9 +121,9 @@ class _AutoInt(MLPParameters, BaseModel):
 class AutoIntClassifier(Classifier, _AutoInt):
     """AutoInt classifier: self-attention between the fields' embeddings.
 
-    With e_f the sum of ``x_i v_i`` over the columns of field f, every layer of
-    multi-head self-attention rebuilds each field's embedding from all fields' (Song et
-    al., CIKM 2019)::
+    Let e_f be the sum of ``x_i v_i`` over the columns of field f. Each layer of
+    multi-head self-attention computes a new embedding of each field from those of all
+    fields (Song et al., CIKM 2019)::
 
         a^h_mn = softmax over n of <Q_h e_m, K_h e_n>
         e_m <- ReLU([sum_n a^h_mn V_h e_n for each head h] + R e_m)
@@ -131,8 +131,8 @@ class AutoIntClassifier(Classifier, _AutoInt):
 
     With the multi-layer perceptron this is the paper's AutoInt+; without hidden layers
     (``hidden_layer_sizes=()``) it is AutoInt, which has no MLP. There is no linear
-    part. A field without entries has a zero embedding, and takes part. Needs fields:
-    inferred from one-hot blocks, or given by ``fields``.
+    part. A field without entries takes part with a zero embedding. The model needs
+    fields, which are inferred from one-hot blocks or given by ``fields``.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ class AutoIntClassifier(Classifier, _AutoInt):
 
     See Also
     --------
-    AFMClassifier : Attention over pairs of entries.
-    XDeepFMClassifier : Interactions of a given degree.
+    AFMClassifier : Applies attention to pairs of entries.
+    XDeepFMClassifier : Models interactions of a given degree.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Deep & cross network, its first and second version."""
+"""Deep & cross network, first and second version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..sparse import FieldLookup
 
 
 class DCNNetwork(Network[FieldLookup]):
-    """Crosses of x0 = [e_1 .. e_F], beside or below an MLP."""
+    """Network of DCN: cross layers on x0 = [e_1 .. e_F], beside or below an MLP."""
 
     lookup = "by_field"
     needs_fields = True
@@ -63,34 +63,34 @@ class _DCN(MLPParameters, BaseModel):
         default="matrix",
         valid=[StrOptions({"vector", "matrix"})],
         doc="""{"vector", "matrix"}
-            Weights of a cross layer: a vector (DCN) or a matrix (DCN V2).""",
+            Kind of weights of a cross layer: a vector (DCN) or a matrix (DCN V2).""",
     )
     n_cross_layers: int = param(
         default=3,
         valid=[Interval(Integral, 0, None, closed="left")],
         doc="""int
-            Cross layers L: the highest degree of interactions is L + 1.""",
+            Number L of cross layers. The highest degree of interactions is L + 1.""",
     )
     structure: str = param(
         default="parallel",
         valid=[StrOptions({"parallel", "stacked"})],
         doc="""{"parallel", "stacked"}
-            Whether the multi-layer perceptron stands beside the cross layers or on top
-            of them.""",
+            Position of the multi-layer perceptron: beside the cross layers
+            ("parallel") or on top of them ("stacked").""",
     )
     low_rank: int | None = param(
         default=None,
         valid=[Interval(Integral, 1, None, closed="left"), None],
         doc="""int or None
             Rank of the cross layers' matrices, which have fields x ``n_factors`` rows
-            and columns; None: full matrices. Only for ``cross="matrix"``.""",
+            and columns. None means full matrices. Only for ``cross="matrix"``.""",
     )
     n_experts: int = param(
         default=1,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Above one, a cross layer is a gated mixture of so many matrices of rank
-            ``low_rank``.""",
+            Number of experts of each cross layer. Above one, a cross layer is a gated
+            mixture of ``n_experts`` matrices of rank ``low_rank``.""",
     )
 
     _references_doc: ClassVar[str] = """
@@ -118,18 +118,18 @@ class _DCN(MLPParameters, BaseModel):
 class DCNClassifier(Classifier, _DCN):
     """Deep & cross network classifier, first and second version.
 
-    Each cross layer multiplies the embeddings x0 = [e_1, ..., e_F] once more with a map
-    of what came before, e_f being the sum of ``x_i v_i`` over the columns of field f
-    (Wang et al., ADKDD 2017, equation 3, and WWW 2021, equation 1)::
+    Each cross layer multiplies the embeddings x0 = [e_1, ..., e_F] by a linear map of
+    the previous layer's output. e_f is the sum of ``x_i v_i`` over the columns of field
+    f (Wang et al., ADKDD 2017, equation 3, and WWW 2021, equation 1)::
 
         cross="vector":         x_(l+1) = x0 (w_l^T x_l) + b_l + x_l
         cross="matrix":         x_(l+1) = x0 * (W_l x_l + b_l) + x_l
         structure="parallel":   f(x) = w0 + w^T [x_L, hidden layers of x0]
         structure="stacked":    f(x) = w0 + MLP(x_L)
 
-    With ``low_rank`` r, W_l is U_l V_l^T of rank r; with ``n_experts`` it gives way to
-    a gated sum of U_i tanh(C_i tanh(V_i^T x_l)). There is no linear part. Needs fields:
-    inferred from one-hot blocks, or given by ``fields``.
+    With ``low_rank`` r, W_l is U_l V_l^T of rank r. With ``n_experts``, it is replaced
+    by a gated sum of U_i tanh(C_i tanh(V_i^T x_l)). There is no linear part. The model
+    needs fields, which are inferred from one-hot blocks or given by ``fields``.
 
     Parameters
     ----------
@@ -141,8 +141,8 @@ class DCNClassifier(Classifier, _DCN):
 
     See Also
     --------
-    DeepFMClassifier : Pairs only, by inner products, beside the deep part.
-    XDeepFMClassifier : Crosses of whole embeddings instead of their elements.
+    DeepFMClassifier : Models pairs only, by inner products, beside the deep part.
+    XDeepFMClassifier : Crosses whole embeddings instead of their elements.
 
     References
     ----------

@@ -20,7 +20,7 @@ from ..sparse import FieldLookup
 
 
 class DeepCrossingNetwork(Network[FieldLookup]):
-    """w0 + linear(residual units([e_1 .. e_F]))."""
+    """Network of DeepCrossing: w0 + linear(residual units([e_1 .. e_F]))."""
 
     lookup = "by_field"
     needs_fields = True
@@ -45,7 +45,7 @@ class _DeepCrossing(MLPParameters, BaseModel):
         default=(128, 64),
         valid=["array-like", Interval(Integral, 1, None, closed="left")],
         doc="""tuple of int, or int
-            Inner units of each residual unit.""",
+            Number of inner units of each residual unit.""",
     )
 
     _references_doc: ClassVar[str] = """
@@ -62,15 +62,16 @@ class _DeepCrossing(MLPParameters, BaseModel):
 class DeepCrossingClassifier(Classifier, _DeepCrossing):
     """DeepCrossing classifier: residual units on the fields' embeddings.
 
-    With e_f the sum of ``x_i v_i`` over the columns of field f, and act the
+    Let e_f be the sum of ``x_i v_i`` over the columns of field f, and act the
     ``activation`` (Shan et al., KDD 2016, section 4)::
 
         x_0 = [e_1, ..., e_F]
         x_l = act(W2_l act(W1_l x_{l-1} + b1_l) + b2_l + x_{l-1})
         f(x) = w0 + w^T x_L
 
-    It has no linear part. Needs fields: inferred from one-hot blocks, or given by
-    ``fields``. Dropout and batch normalisation apply to the inner units.
+    There is no linear part. The model needs fields, which are inferred from one-hot
+    blocks or given by ``fields``. Dropout and batch normalisation apply to the inner
+    units.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ class DeepCrossingClassifier(Classifier, _DeepCrossing):
 
     See Also
     --------
-    WideDeepClassifier : A plain perceptron beside a linear part.
+    WideDeepClassifier : Has a plain perceptron beside a linear part.
 
     References
     ----------

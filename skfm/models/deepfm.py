@@ -17,7 +17,7 @@ from ..sparse import FieldLookup
 
 
 class DeepFMNetwork(Network[FieldLookup]):
-    """w0 + sum w_i x_i + FM2 + MLP([e_1 .. e_F]), both on the same embeddings."""
+    """Network of DeepFM: the scores of an FM plus MLP([e_1 .. e_F])."""
 
     lookup = "by_field"
     needs_fields = True
@@ -50,13 +50,13 @@ class _DeepFM(MLPParameters, BaseModel):
 class DeepFMClassifier(Classifier, _DeepFM):
     """DeepFM classifier: a factorization machine and an MLP on shared embeddings.
 
-    With e_f the sum of ``x_i v_i`` over the columns of field f (Guo et al., IJCAI 2017,
-    equations 1-4)::
+    Let e_f be the sum of ``x_i v_i`` over the columns of field f (Guo et al., IJCAI
+    2017, equations 1-4)::
 
         f(x) = w0 + sum_i w_i x_i + sum_{f<g} <e_f, e_g> + MLP([e_1, ..., e_F])
 
-    Trained together, from scratch. Needs fields: inferred from one-hot blocks, or given
-    by ``fields``.
+    Both parts are trained together, from scratch. The model needs fields, which are
+    inferred from one-hot blocks or given by ``fields``.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ class DeepFMClassifier(Classifier, _DeepFM):
 
     See Also
     --------
-    FMClassifier : Without the deep part.
-    NFMClassifier : An MLP on the pooled pairs; needs no fields.
+    FMClassifier : Has no deep part.
+    NFMClassifier : Has an MLP on the pooled pairs; needs no fields.
 
     References
     ----------

@@ -50,7 +50,7 @@ class FFMNetwork(PairwiseNetwork[SlotLookup]):
 
     @property
     def factors(self) -> Tensor:
-        """The columns' embeddings, one for each field: (n_columns, F, k)."""
+        """Embeddings of the columns, one for each field: (n_columns, F, k)."""
         return super().factors.unflatten(1, (self.shape.n_fields, -1))
 
     def prepare(self, batch: Batch) -> Batch:
@@ -87,7 +87,7 @@ class FFMNetwork(PairwiseNetwork[SlotLookup]):
         first, second = entries.pairs()
         own, other = entries.fields_of_pairs(self.shape.fields)
         rows = torch.arange(len(own), device=own.device)[:, None]
-        # What each of the two shows to the field of the other.
+        # The embedding of each of the two entries for the field of the other.
         products = embeddings[rows, first, other] * embeddings[rows, second, own]
         if not self.intra_field_pairs:
             products = products * (own != other)[..., None]
@@ -103,7 +103,7 @@ class _FFM(BaseModel):
         default=8,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Length k of each column's embedding for one field; it has one for each.""",
+            Length k of each embedding. A column has an embedding for each field.""",
     )
     normalize: bool = param(
         default=False,
@@ -117,8 +117,8 @@ class _FFM(BaseModel):
         valid=["boolean"],
         doc="""bool
             Whether two values of the same field interact, by the embeddings that their
-            columns have for their own field. Only where a field may hold several values
-            in a row does this matter; it takes more time and memory.""",
+            columns have for their own field. This matters only if a field may hold
+            several values in a row, and takes more time and memory.""",
     )
 
     _references_doc: ClassVar[str] = """
@@ -138,15 +138,16 @@ class _FFM(BaseModel):
 class FFMClassifier(Classifier, _FFM):
     """Field-aware factorization machine classifier.
 
-    A column has an embedding for each field it may meet: a pair's weight is the product
-    of what each column shows to the field of the other (Juan et al., RecSys 2016,
-    equation 3, plus a linear part)::
+    Each column has an embedding for each field. The weight of a pair of columns is the
+    inner product of the embedding of each column for the field of the other (Juan et
+    al., RecSys 2016, equation 3, plus a linear part)::
 
         f(x) = w0 + sum_i w_i x_i + sum_{i<j} <v_i,f(j), v_j,f(i)> x_i x_j
 
-    Computed field by field, in O(non-zeros x F k + F^2 k). The table has F k numbers a
-    column: for few fields. Needs fields: inferred from one-hot blocks, or given by
-    ``fields``. With more than two classes each class weighs the k factors.
+    Scores are computed field by field, in O(non-zeros x F k + F^2 k). A column has F k
+    weights, so that the model is for data with few fields. It needs fields, which are
+    inferred from one-hot blocks or given by ``fields``. With more than two classes,
+    each class has a weight for each of the k factors.
 
     Parameters
     ----------
@@ -158,8 +159,8 @@ class FFMClassifier(Classifier, _FFM):
 
     See Also
     --------
-    FwFMClassifier : One embedding a column, and a weight for each pair of fields.
-    FMClassifier : One embedding a column; needs no fields.
+    FwFMClassifier : Has one embedding per column and a weight per pair of fields.
+    FMClassifier : Has one embedding per column; needs no fields.
 
     References
     ----------

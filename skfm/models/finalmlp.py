@@ -22,7 +22,7 @@ from ..sparse import FieldLookup
 
 
 class FinalMLPNetwork(Network[FieldLookup]):
-    """Two MLPs on gated embeddings; their last hidden layers o1 and o2 interact."""
+    """Network of FinalMLP: two MLPs on gated embeddings, and a bilinear fusion."""
 
     lookup = "by_field"
     needs_fields = True
@@ -66,22 +66,22 @@ class _FinalMLP(MLPParameters, BaseModel):
         default=None,
         valid=["array-like", Interval(Integral, 1, None, closed="left"), None],
         doc="""tuple of int, int, or None
-            Units of each hidden layer of the second stream; None: those of the first,
-            ``hidden_layer_sizes``.""",
+            Number of units of each hidden layer of the second stream. None means the
+            sizes of the first stream, ``hidden_layer_sizes``.""",
     )
     n_heads: int = param(
         default=4,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Heads of the bilinear fusion. Must divide the last hidden size of both
-            streams (without hidden layers: fields x ``n_factors``).""",
+            Number of heads of the bilinear fusion. It must divide the last hidden size
+            of both streams (without hidden layers: fields x ``n_factors``).""",
     )
     gate: str | None = param(
         default="constant",
         valid=[StrOptions({"constant", "fields"}), None],
         doc="""{"constant", "fields"} or None
-            What the gates on each stream's embeddings depend on: a learned vector, so
-            that all rows have the same gates, or all the row's embeddings. None: no
+            Input of the gates on each stream's embeddings: a learned vector, so that
+            all rows have the same gates, or all embeddings of the row. None means no
             gates.""",
     )
 
@@ -110,17 +110,17 @@ class _FinalMLP(MLPParameters, BaseModel):
 class FinalMLPClassifier(Classifier, _FinalMLP):
     """FinalMLP classifier: two gated MLPs and a bilinear form of both.
 
-    With e the embeddings [e_1, ..., e_F], e_f being the sum of ``x_i v_i`` over the
-    columns of field f, both streams s = 1, 2 weigh the elements of e in their own way
-    before their hidden layers (Mao et al., AAAI 2023)::
+    Let e be the embeddings [e_1, ..., e_F], where e_f is the sum of ``x_i v_i`` over
+    the columns of field f. The two streams s = 1, 2 weigh the elements of e by gates
+    of their own before their hidden layers (Mao et al., AAAI 2023)::
 
         o_s = hidden layers_s(2 sigmoid(MLP_s(context)) * e)
         f(x) = w0 + w_1^T o_1 + w_2^T o_2 + sum over heads h of o_1h^T W_h o_2h
 
-    The paper takes the context from fields chosen by hand; here it is what the authors
-    use where none are chosen, a learned vector, or with ``gate="fields"`` all of e.
-    There is no linear part. Needs fields: inferred from one-hot blocks, or given by
-    ``fields``.
+    The paper takes the context from fields chosen by hand. Here it is a learned vector,
+    as the authors use if no field is chosen, or with ``gate="fields"`` all of e. There
+    is no linear part. The model needs fields, which are inferred from one-hot blocks or
+    given by ``fields``.
 
     Parameters
     ----------
@@ -132,8 +132,8 @@ class FinalMLPClassifier(Classifier, _FinalMLP):
 
     See Also
     --------
-    DeepFMClassifier : One MLP beside a factorization machine.
-    DCNClassifier : An MLP beside explicit crosses.
+    DeepFMClassifier : Has one MLP beside a factorization machine.
+    DCNClassifier : Has an MLP beside explicit crosses.
 
     References
     ----------

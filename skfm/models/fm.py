@@ -22,14 +22,15 @@ class _FM(BaseModel):
 class FMClassifier(Classifier, _FM):
     """Factorization machine classifier.
 
-    Scores are linear in the features plus all pairwise interactions, each pair's weight
-    the inner product of two learned vectors, so that pairs never seen together can
-    still be estimated (Rendle, ICDM 2010, equation 1)::
+    Scores are the sum of a linear part and of all pairwise interactions. The weight of
+    a pair is the inner product of two learned vectors, so that it can be estimated even
+    for pairs that never occur together (Rendle, ICDM 2010, equation 1)::
 
         f(x) = w0 + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j
 
-    Computed in O(non-zeros x k). With more than two classes the embeddings are shared
-    and each class weighs the factors: <v_i, v_j> becomes sum_f h_cf v_if v_jf.
+    Scores are computed in O(non-zeros x k). With more than two classes, the classes
+    share the embeddings, and each class has a weight for each factor: <v_i, v_j>
+    becomes sum_f h_cf v_if v_jf.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class FMClassifier(Classifier, _FM):
 
     See Also
     --------
-    FMRegressor : The same model for numbers.
+    FMRegressor : The same model for regression.
     DeepFMClassifier : Adds a multi-layer perceptron on the same embeddings.
 
     References

@@ -26,7 +26,7 @@ from ..training.solver import Unwatched
 
 
 class FNNNetwork(Network[FieldLookup]):
-    """b + MLP([w0, z_1 .. z_F]), z_f = (w_f, e_f): a row of the table is (w_i, v_i)."""
+    """Network of FNN: b + MLP([w0, z_1 .. z_F]), z_f = sum of x_i (w_i, v_i)."""
 
     lookup = "by_field"
     needs_fields = True
@@ -44,7 +44,7 @@ class FNNNetwork(Network[FieldLookup]):
 
     @property
     def linear_weights(self) -> Tensor:
-        """The w_i, which are inputs of the perceptron and no linear part."""
+        """Linear weights w_i, which are inputs of the perceptron, not a linear part."""
         return self.table.weight.factors[:, : self.shape.n_outputs]
 
     @property
@@ -76,17 +76,17 @@ class _FirstStage(BaseModel):
 
 @saved("estimator")
 class _FMClassifier(Classifier, _FirstStage):
-    """The FM of an FNN for classes."""
+    """First-stage FM of an FNN classifier."""
 
 
 @saved("estimator")
 class _FMRegressor(Regressor, _FirstStage):
-    """The FM of an FNN for numbers."""
+    """First-stage FM of an FNN regressor."""
 
 
 @saved("estimator")
 class _FMRanker(Ranker, _FirstStage):
-    """The FM of an FNN for rankings."""
+    """First-stage FM of an FNN ranker."""
 
 
 class _FNN(MLPParameters, BaseModel):
@@ -132,16 +132,17 @@ class _FNN(MLPParameters, BaseModel):
 class FNNClassifier(Classifier, _FNN):
     """Factorization-machine supported neural network classifier.
 
-    Two stages (Zhang et al., ECIR 2016, section 3.1). First an FM is fitted, or taken
-    from ``init_from``. Then a perceptron learns on what the FM knows of each field, its
-    inputs trained on with it::
+    The model is fitted in two stages (Zhang et al., ECIR 2016, section 3.1). First an
+    FM is fitted, or taken from ``init_from``. Then a perceptron is trained on the FM's
+    weights of each field, which are trained further with it::
 
         f(x) = b + MLP([w0, z_1, ..., z_F]),  z_f = sum of x_i (w_i, v_i) over field f
 
-    Both stages have the same parameters and up to ``max_iter`` epochs each; callbacks
-    follow the second. It has no linear part. Needs fields: inferred from one-hot
-    blocks, or given by ``fields``. With more than two classes, w0 and w_i have a number
-    for each. The authors use ``activation="tanh"``.
+    Both stages have the same parameters and up to ``max_iter`` epochs each. Callbacks
+    are called in the second stage. There is no linear part. The model needs fields,
+    which are inferred from one-hot blocks or given by ``fields``. With more than two
+    classes, w0 and w_i have a number for each class. The authors use
+    ``activation="tanh"``.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ class FNNClassifier(Classifier, _FNN):
 
     See Also
     --------
-    DeepFMClassifier : FM and perceptron side by side, trained together.
+    DeepFMClassifier : Trains FM and perceptron together, side by side.
 
     References
     ----------

@@ -17,7 +17,7 @@ from ..sparse import FieldLookup
 
 
 class FwFMNetwork(PairwiseNetwork[FieldLookup]):
-    """w0 + sum w_i x_i + sum_{f<g} r_fg <e_f, e_g>."""
+    """Network of FwFM: w0 + sum w_i x_i + sum_{f<g} r_fg <e_f, e_g>."""
 
     lookup = "by_field"
     needs_fields = True
@@ -56,15 +56,16 @@ class _FwFM(BaseModel):
 class FwFMClassifier(Classifier, _FwFM):
     """Field-weighted factorization machine classifier.
 
-    A factorization machine that learns how much each pair of fields matters (Pan et
-    al., WWW 2018, equation 4); with e_f the sum of ``x_i v_i`` over the columns of
+    A factorization machine that learns a weight r_fg for each pair of fields (Pan et
+    al., WWW 2018, equation 4). Let e_f be the sum of ``x_i v_i`` over the columns of
     field f::
 
         f(x) = w0 + sum_i w_i x_i + sum_{f<g} r_fg <e_f, e_g>
 
-    F (F - 1) / 2 more parameters than an FM, where a field-aware one has F times as
-    many. Needs fields: inferred from one-hot blocks, or given by ``fields``. r starts
-    at one. With more than two classes there is an r for each class.
+    The model has F (F - 1) / 2 more weights than an FM, whereas a field-aware FM has F
+    times as many. It needs fields, which are inferred from one-hot blocks or given by
+    ``fields``. r starts at one. With more than two classes, there is an r for each
+    class.
 
     Parameters
     ----------
@@ -76,8 +77,8 @@ class FwFMClassifier(Classifier, _FwFM):
 
     See Also
     --------
-    FMClassifier : All pairs count alike; needs no fields.
-    FFMClassifier : An embedding for each field that a column may meet.
+    FMClassifier : Gives all pairs the same weight; needs no fields.
+    FFMClassifier : Has an embedding of each column for each field.
 
     References
     ----------

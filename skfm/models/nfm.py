@@ -20,7 +20,7 @@ from ..sparse import PooledLookup
 
 
 class NFMNetwork(Network[PooledLookup]):
-    """w0 + sum w_i x_i + MLP(Bi-Interaction(x)): the MLP stands on top of the pairs."""
+    """Network of NFM: w0 + sum w_i x_i + MLP(Bi-Interaction(x))."""
 
     lookup = "pooled"
 
@@ -58,7 +58,7 @@ class _NFM(MLPParameters, BaseModel):
         valid=[StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         doc="""float or "auto"
             Probability of dropping an element of the Bi-Interaction vector in training.
-            "auto": 0.2, and 0 where all rows make one batch.""",
+            "auto" is 0.2, or 0 if all rows fit into one batch.""",
     )
 
     _references_doc: ClassVar[str] = """
@@ -77,7 +77,7 @@ class NFMClassifier(Classifier, _NFM):
     """Neural factorization machine classifier.
 
     Bi-Interaction pooling sums the element-wise products of all pairs of embeddings
-    into one vector of length k, in linear time; a multi-layer perceptron on top of it
+    into one vector of length k, in linear time. A multi-layer perceptron on top of it
     learns higher-order interactions (He & Chua, SIGIR 2017, equations 3-7)::
 
         f(x) = w0 + sum_i w_i x_i + MLP(1/2 [(sum_i x_i v_i)^2 - sum_i (x_i v_i)^2])

@@ -20,7 +20,7 @@ from ..sparse import FieldLookup
 
 
 class PNNNetwork(Network[FieldLookup]):
-    """w0 + MLP([e_1 .. e_F, products of the fields])."""
+    """Network of PNN: w0 + MLP([e_1 .. e_F, products of the fields])."""
 
     lookup = "by_field"
     needs_fields = True
@@ -52,9 +52,9 @@ class _PNN(MLPParameters, BaseModel):
         default="inner",
         valid=[StrOptions({"inner", "outer", "both"})],
         doc="""{"inner", "outer", "both"}
-            What the multi-layer perceptron reads beside the embeddings: the inner
-            products of all pairs of fields, the outer product of the fields' sum with
-            itself, or both.""",
+            Products that the multi-layer perceptron reads beside the embeddings: the
+            inner products of all pairs of fields, the outer product of the fields' sum
+            with itself, or both.""",
     )
 
     _references_doc: ClassVar[str] = """
@@ -71,14 +71,14 @@ class _PNN(MLPParameters, BaseModel):
 class PNNClassifier(Classifier, _PNN):
     """Product-based neural network classifier.
 
-    A multi-layer perceptron that is given the products of the fields' embeddings, which
-    it could hardly form itself (Qu et al., ICDM 2016, equations 1-12). With e_f the sum
-    of ``x_i v_i`` over the columns of field f and s the sum of the e_f::
+    A multi-layer perceptron that reads products of the fields' embeddings, which a
+    perceptron can hardly form itself (Qu et al., ICDM 2016, equations 1-12). Let e_f be
+    the sum of ``x_i v_i`` over the columns of field f, and s the sum of the e_f::
 
         f(x) = w0 + MLP([e_1, ..., e_F, <e_f, e_g> for f < g, s s^T])
 
-    with the inner products, the outer one, or both. It has no linear part. Needs
-    fields: inferred from one-hot blocks, or given by ``fields``.
+    with the inner products, the outer product, or both. There is no linear part. The
+    model needs fields, which are inferred from one-hot blocks or given by ``fields``.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ class PNNClassifier(Classifier, _PNN):
 
     See Also
     --------
-    WideDeepClassifier : A perceptron without products, beside a linear part.
-    DeepFMClassifier : The products added to the score, beside a perceptron.
+    WideDeepClassifier : Has a perceptron without products, beside a linear part.
+    DeepFMClassifier : Adds the products to the score, beside a perceptron.
 
     References
     ----------

@@ -20,7 +20,7 @@ from ..sparse import FieldLookup
 
 
 class WideDeepNetwork(Network[FieldLookup]):
-    """w0 + sum over wide columns of w_i x_i + MLP([e_1 .. e_F] of deep columns)."""
+    """Network of Wide & Deep: w0 + wide columns' w_i x_i + MLP of the deep columns'."""
 
     lookup = "by_field"
     needs_fields = True
@@ -38,7 +38,7 @@ class WideDeepNetwork(Network[FieldLookup]):
         self.without_linear = None if wide_columns is None else ~wide_columns
         self.without_factors = None if deep_columns is None else ~deep_columns
         used = shape.fields if deep_columns is None else shape.fields[deep_columns]
-        #: The fields that have a deep column; the perceptron is not told of others.
+        #: Fields that have a deep column; the perceptron reads no others.
         self.deep_fields = np.unique(used).tolist()
         n_inputs = len(self.deep_fields) * shape.n_factors
         self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
@@ -56,15 +56,17 @@ class _WideDeep(MLPParameters, BaseModel):
         default=None,
         valid=["array-like", None],
         doc="""array-like of bool, int or str, or None
-            The columns of X with linear weights, as a mask, indices or names; None:
-            all. Crosses of features usually stand here and not in ``deep_columns``.""",
+            Columns of X that have linear weights, as a mask, indices or names. None
+            means all. Crosses of features are usually listed here and not in
+            ``deep_columns``.""",
     )
     deep_columns: Any = param(
         default=None,
         valid=["array-like", None],
         doc="""array-like of bool, int or str, or None
-            The columns of X with embeddings, which the perceptron reads, as a mask,
-            indices or names; None: all. Columns in neither have no effect.""",
+            Columns of X that have embeddings, which the perceptron reads, as a mask,
+            indices or names. None means all. Columns in neither list have no
+            effect.""",
     )
 
     _references_doc: ClassVar[str] = """
@@ -78,35 +80,36 @@ class _WideDeep(MLPParameters, BaseModel):
         wide, deep = self._chosen("wide_columns"), self._chosen("deep_columns")
         if deep is not None and not deep.any():
             raise ValueError(
-                "deep_columns chooses no column: without a deep part the model is "
+                "deep_columns selects no column: without a deep part the model is "
                 "linear. Use LogisticRegression or Ridge."
             )
         columns = {"wide_columns": wide, "deep_columns": deep}
         return {**columns, **self._mlp_options(full_batch)}
 
     def _chosen(self, parameter: str) -> np.ndarray | None:
-        """Mask of the network's columns that a parameter chooses; None for all."""
+        """Return the mask of the columns that a parameter selects; None for all."""
         chosen = getattr(self, parameter)
         if chosen is None:
             return None
         names = getattr(self, "feature_names_in_", None)
         mask = check_columns(parameter, chosen, self.n_features_in_, names)
-        # A column of a table stands for all columns that it is encoded to.
+        # A column of a table selects all columns that it is encoded to.
         return mask if self._codec is None else self._codec.spread(mask)
 
 
 class WideDeepClassifier(Classifier, _WideDeep):
     """Wide & Deep classifier: a linear model beside a perceptron on embeddings.
 
-    With e_f the sum of ``x_i v_i`` over the columns of field f (Cheng et al., DLRS
+    Let e_f be the sum of ``x_i v_i`` over the columns of field f (Cheng et al., DLRS
     2016, equation 3)::
 
         f(x) = w0 + sum_i w_i x_i + MLP([e_1, ..., e_F])
 
-    The linear part remembers single columns, crosses of features above all; the deep
-    part generalises. ``wide_columns`` and ``deep_columns`` say who reads what; by
-    default both read all columns. Needs fields: inferred from one-hot blocks, or given
-    by ``fields``. Those without deep columns are left out of the perceptron.
+    The linear part memorizes single columns, above all crosses of features; the deep
+    part generalizes. ``wide_columns`` and ``deep_columns`` are the columns that each
+    part reads; by default both read all columns. The model needs fields, which are
+    inferred from one-hot blocks or given by ``fields``. Fields without deep columns are
+    left out of the perceptron.
 
     Parameters
     ----------
@@ -118,7 +121,7 @@ class WideDeepClassifier(Classifier, _WideDeep):
 
     See Also
     --------
-    DeepFMClassifier : Learns the pairs that are crossed by hand here.
+    DeepFMClassifier : Learns the interactions of pairs that are crossed by hand here.
 
     References
     ----------
@@ -135,7 +138,7 @@ class WideDeepClassifier(Classifier, _WideDeep):
     >>> model.fit(X, y).score(X, y)
     1.0
 
-    A crossed column that only the linear part sees:
+    Keep a crossed column to the linear part:
 
     >>> X = [[a, b, a + b] for a, b in X]
     >>> encode = (

@@ -23,7 +23,7 @@ from ..sparse import FieldLookup
 
 
 class XDeepFMNetwork(Network[FieldLookup]):
-    """w0 + sum w_i x_i + w^T CIN([e_1 .. e_F]) + MLP([e_1 .. e_F])."""
+    """Network of xDeepFM: w0 + sum w_i x_i + w^T CIN([e_1 .. e_F]) + MLP(the same)."""
 
     lookup = "by_field"
     needs_fields = True
@@ -56,8 +56,8 @@ class _XDeepFM(MLPParameters, BaseModel):
         default=(16, 16),
         valid=["array-like", Interval(Integral, 1, None, closed="left")],
         doc="""tuple of int, or int
-            Feature maps of each layer of the compressed interaction network; layer l
-            holds interactions of degree l + 1.""",
+            Number of feature maps of each layer of the compressed interaction network.
+            Layer l holds interactions of degree l + 1.""",
     )
 
     _references_doc: ClassVar[str] = """
@@ -71,23 +71,23 @@ class _XDeepFM(MLPParameters, BaseModel):
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
         sizes = check_layer_sizes("cin_layer_sizes", self.cin_layer_sizes)
         if not sizes:
-            raise ValueError("cin_layer_sizes needs at least one layer.")
+            raise ValueError("cin_layer_sizes must have at least one layer; got none.")
         return {"cin_layer_sizes": sizes, **self._mlp_options(full_batch)}
 
 
 class XDeepFMClassifier(Classifier, _XDeepFM):
     """xDeepFM classifier: a compressed interaction network beside an MLP.
 
-    With X^0 the embeddings e_1 .. e_F, one a row, e_f being the sum of ``x_i v_i`` over
-    the columns of field f, layer l of the compressed interaction network (CIN) holds
-    weighed sums of products of l + 1 embeddings, taken factor by factor (Lian et al.,
-    KDD 2018)::
+    Let X^0 be the matrix of the embeddings e_1 .. e_F, one per row, where e_f is the
+    sum of ``x_i v_i`` over the columns of field f. Layer l of the compressed
+    interaction network (CIN) holds weighted sums of element-wise products of l + 1
+    embeddings (Lian et al., KDD 2018)::
 
         X^l_h = sum_ij W^l_hij (X^(l-1)_i * X^0_j)
         f(x) = w0 + sum_i w_i x_i + w^T [sums of X^l_h over the factors] + MLP(X^0)
 
-    Without activation in the CIN, as the authors found best. Needs fields: inferred
-    from one-hot blocks, or given by ``fields``.
+    The CIN has no activation, as the authors found best. The model needs fields, which
+    are inferred from one-hot blocks or given by ``fields``.
 
     Parameters
     ----------
@@ -99,8 +99,8 @@ class XDeepFMClassifier(Classifier, _XDeepFM):
 
     See Also
     --------
-    DeepFMClassifier : Pairs only, by inner products, beside the deep part.
-    DCNClassifier : Crosses of the embeddings' elements.
+    DeepFMClassifier : Models pairs only, by inner products, beside the deep part.
+    DCNClassifier : Crosses the embeddings' elements.
 
     References
     ----------

@@ -206,7 +206,7 @@ class TestWideDeepColumns:
             ([15], "deep_columns has 15, but X has 15 columns"),
             ([True, False], "a mask of 2 columns"),
             ([0.5], "mask, indices or names"),
-            ([], "chooses no column"),
+            ([], "selects no column"),
         ],
     )
     def test_missing_columns_are_refused(self, crossed, chosen, message):

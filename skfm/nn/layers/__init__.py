@@ -1,7 +1,7 @@
 """Dense layers of the interaction models.
 
-Layers draw no random numbers when built: `initialize` does, from the generator it is
-given, so that a fit neither reads nor moves torch's global stream.
+Constructors draw no random numbers. `initialize` draws them, from the generator that it
+is given, so that a fit neither reads nor advances torch's global stream.
 """
 
 from .attention import FieldAttention

@@ -11,19 +11,19 @@ from .basic import Linear
 class FieldAttention(nn.Module):
     """Multi-head self-attention with residual and ReLU (AutoInt's interacting layer).
 
-    Each head h maps an embedding to a query, a key and a value; field m attends to
-    field n with softmax over n of <query_m, key_n>. The heads' attended values, side by
-    side, plus a linear map of the input go through a ReLU. As in the paper, inner
-    products are not scaled.
+    Each head h maps an embedding to a query, a key and a value. The attention of field
+    m to field n is the softmax over n of <query_m, key_n>. The attended values of all
+    heads are concatenated, a linear map of the input is added, and a ReLU is applied.
+    As in the paper, inner products are not scaled.
 
     Parameters
     ----------
     n_inputs : int
-        Length of the embeddings that come in.
+        Length of the input embeddings.
     n_heads : int
-        H.
+        Number of heads, H.
     attention_size : int
-        d, length of a head's queries, keys and values.
+        Length d of a head's queries, keys and values.
     """
 
     def __init__(self, n_inputs: int, n_heads: int, attention_size: int) -> None:
@@ -36,11 +36,11 @@ class FieldAttention(nn.Module):
         self.residual = Linear(n_inputs, n_units, bias=False)
 
     def _by_head(self, projected: Tensor) -> Tensor:
-        """From (B, F, H d) to (B, H, F, d)."""
+        """Reshape (B, F, H d) to (B, H, F, d)."""
         return projected.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
 
     def weights(self, fields: Tensor) -> Tensor:
-        """Attention of each field to each.
+        """Compute the attention of each field to each field.
 
         Parameters
         ----------
@@ -49,15 +49,15 @@ class FieldAttention(nn.Module):
         Returns
         -------
         Tensor of shape (B, H, F, F)
-            Element (b, h, m, n): how much field m of row b takes from field n in head
-            h; sums to one over n.
+            Element (b, h, m, n) is the share of field n in the new embedding of field m
+            in row b and head h; it sums to one over n.
         """
         query = self._by_head(self.query(fields))
         key = self._by_head(self.key(fields))
         return torch.softmax(query @ key.transpose(2, 3), dim=3)
 
     def forward(self, fields: Tensor) -> Tensor:
-        """From (B, F, n_inputs) to (B, F, H d)."""
+        """Map embeddings of shape (B, F, n_inputs) to (B, F, H d)."""
         attended = self.weights(fields) @ self._by_head(self.value(fields))
         together = attended.transpose(1, 2).flatten(start_dim=2)
         return torch.relu(together + self.residual(fields))

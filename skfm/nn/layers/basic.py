@@ -1,4 +1,4 @@
-"""Layers that all networks are made of: linear, dropout, batch norm, MLP."""
+"""Basic layers: linear, dropout, batch normalisation, multi-layer perceptron."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear` that waits for `initialize`."""
+    """Linear layer whose weights are set by `initialize`, not by the constructor."""
 
     def reset_parameters(self) -> None:
         with torch.no_grad():
@@ -30,7 +30,7 @@ class Linear(nn.Linear):
                 self.bias.zero_()
 
     def initialize(self, generator: Generator) -> None:
-        """Glorot-uniform weights, zero bias."""
+        """Draw Glorot-uniform weights; the bias starts at zero."""
         nn.init.xavier_uniform_(self.weight, generator=generator)
 
 
@@ -49,7 +49,7 @@ class Dropout(nn.Module):
     Attributes
     ----------
     generator : torch.Generator or None
-        Where masks are drawn from; None is torch's global stream.
+        Generator that draws the masks; None means torch's global stream.
     """
 
     def __init__(self, rate: float) -> None:
@@ -70,14 +70,14 @@ class Dropout(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that lets a batch of a single row pass."""
+    """Batch normalisation that accepts a batch of a single row."""
 
     def __init__(self, n_features: int) -> None:
         super().__init__(n_features, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and len(x) == 1:
-            # One row has no spread: use the running statistics.
+            # One row has no variance: use the running statistics.
             return nn.functional.batch_norm(
                 x,
                 self.running_mean,
@@ -95,18 +95,23 @@ class MLP(nn.Module):
     Parameters
     ----------
     n_inputs : int
+        Number of inputs.
     hidden_layer_sizes : sequence of int
+        Number of units of each hidden layer.
     n_outputs : int
+        Number of outputs.
     activation : str
-        A key of `ACTIVATIONS`.
+        Activation function of the hidden layers, a key of `ACTIVATIONS`.
     dropout : float
-        After every hidden layer.
+        Dropout rate after every hidden layer.
     batch_norm : bool
-        Before every activation, with the NFM authors' epsilon of 1e-3.
+        Whether to normalise batches before every activation, with the NFM authors'
+        epsilon of 1e-3.
     bias : bool, default=True
-        Of the output layer.
+        Whether the output layer has a bias.
     precision : {"full", "bfloat16"}, default="full"
-        Of the hidden layers' matrix products; bfloat16 for float32 inputs only.
+        Precision of the hidden layers' matrix products; bfloat16 applies to float32
+        inputs only.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Explicit crosses of growing degree: cross layers (DCN) and the CIN (xDeepFM)."""
+"""Explicit crosses of increasing degree: cross layers (DCN) and the CIN (xDeepFM)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .basic import Linear
 
 
 class VectorCross(nn.Module):
-    """x0 (w^T x) + b + x, a cross layer with one weight vector (DCN, equation 3).
+    """Cross layer with a weight vector: x0 (w^T x) + b + x (DCN, equation 3).
 
     Parameters
     ----------
     size : int
-        d, length of x and x0.
+        Length d of x and x0.
     """
 
     def __init__(self, size: int) -> None:
@@ -26,20 +26,20 @@ class VectorCross(nn.Module):
         self.bias = nn.Parameter(torch.zeros(size))
 
     def forward(self, x: Tensor, x0: Tensor) -> Tensor:
-        """From x and x0, each of shape (B, d), to the next x of that shape."""
+        """Map x and x0, each of shape (B, d), to the next x of that shape."""
         crossed: Tensor = x0 * self.inner(x) + self.bias + x
         return crossed
 
 
 class MatrixCross(nn.Module):
-    """x0 * (W x + b) + x, a cross layer with a weight matrix (DCN V2).
+    """Cross layer with a weight matrix: x0 * (W x + b) + x (DCN V2).
 
     Parameters
     ----------
     size : int
-        d, length of x and x0.
+        Length d of x and x0.
     low_rank : int or None, default=None
-        r: W = U V^T with U and V of shape (d, r); None: a full matrix.
+        Rank r of W = U V^T with U and V of shape (d, r). None means a full matrix.
     """
 
     def __init__(self, size: int, low_rank: int | None = None) -> None:
@@ -48,13 +48,13 @@ class MatrixCross(nn.Module):
         self.outer = Linear(size if low_rank is None else low_rank, size)
 
     def forward(self, x: Tensor, x0: Tensor) -> Tensor:
-        """From x and x0, each of shape (B, d), to the next x of that shape."""
+        """Map x and x0, each of shape (B, d), to the next x of that shape."""
         inner = x if self.inner is None else self.inner(x)
         crossed: Tensor = x0 * self.outer(inner) + x
         return crossed
 
     def matrix(self) -> Tensor:
-        """W of shape (d, d), also where it is kept as a product."""
+        """Return W of shape (d, d), multiplied out if it is kept as a product."""
         outer: Tensor = self.outer.weight
         return outer if self.inner is None else outer @ self.inner.weight
 
@@ -69,11 +69,11 @@ class ExpertCross(nn.Module):
     Parameters
     ----------
     size : int
-        d, length of x and x0.
+        Length d of x and x0.
     low_rank : int
-        r, the experts' rank.
+        Rank r of the experts.
     n_experts : int
-        K.
+        Number of experts, K.
     """
 
     def __init__(self, size: int, low_rank: int, n_experts: int) -> None:
@@ -84,13 +84,13 @@ class ExpertCross(nn.Module):
         self.outer = Linear(n_experts * low_rank, size)
 
     def initialize(self, generator: Generator) -> None:
-        """Keep the variance: N(0, 1 / r)."""
+        """Draw the experts' inner matrices from N(0, 1 / r), which keeps variance."""
         nn.init.normal_(
             self.middle, std=self.middle.shape[1] ** -0.5, generator=generator
         )
 
     def forward(self, x: Tensor, x0: Tensor) -> Tensor:
-        """From x and x0, each of shape (B, d), to the next x of that shape."""
+        """Map x and x0, each of shape (B, d), to the next x of that shape."""
         n_experts, rank, _ = self.middle.shape
         hidden = torch.tanh(self.inner(x)).view(-1, n_experts, rank)
         hidden = hidden.transpose(0, 1) @ self.middle.transpose(1, 2)  # (K, B, r)
@@ -101,23 +101,26 @@ class ExpertCross(nn.Module):
 
 
 class CrossNetwork(nn.Module):
-    """A stack of cross layers on the same x0; without any, the identity.
+    """Stack of cross layers on the same x0; with no layer, the identity.
 
     Parameters
     ----------
     size : int
-        d, length of x0.
+        Length d of x0.
     n_layers : int
+        Number of cross layers.
     cross : {"vector", "matrix"}
+        Kind of weights of a layer.
     low_rank : int or None, default=None
-        Rank of the matrices; None: full.
+        Rank of the matrices. None means full matrices.
     n_experts : int, default=1
-        Above one, mixtures of low-rank matrices; needs ``low_rank``.
+        Number of experts of a layer. Above one, a layer is a mixture of low-rank
+        matrices, which needs ``low_rank``.
 
     Raises
     ------
     ValueError
-        If the options do not go together.
+        If the options cannot be combined.
     """
 
     def __init__(
@@ -151,7 +154,7 @@ class CrossNetwork(nn.Module):
         self.layers = nn.ModuleList([layer() for _ in range(n_layers)])
 
     def forward(self, x0: Tensor) -> Tensor:
-        """From x0 of shape (B, d) to the last layer's x, of shape (B, d)."""
+        """Map x0 of shape (B, d) to the last layer's x, of shape (B, d)."""
         x = x0
         for layer in self.layers:
             x = layer(x, x0)
@@ -167,16 +170,16 @@ class CIN(nn.Module):
     Parameters
     ----------
     n_fields : int
-        F, rows of X^0.
+        Number of fields F, the rows of X^0.
     layer_sizes : sequence of int
-        H_l, feature maps of each layer.
+        Number of feature maps H_l of each layer.
     """
 
     def __init__(self, n_fields: int, layer_sizes: Sequence[int]) -> None:
         super().__init__()
         sizes = [n_fields, *layer_sizes]
         self.n_maps = sum(layer_sizes)
-        #: Products that a row forms for each of its k factors.
+        #: Number of products of a row for each of the k factors.
         self.products_per_factor = n_fields * sum(sizes[:-1])
         self.layers = nn.ModuleList(
             [
@@ -186,7 +189,7 @@ class CIN(nn.Module):
         )
 
     def forward(self, fields: Tensor) -> Tensor:
-        """Pooled feature maps of all layers.
+        """Compute the pooled feature maps of all layers.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What joins two streams of a network: gates on their inputs, a bilinear form after."""
+"""Layers of two-stream networks: gates on the inputs, and bilinear fusion."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from .basic import MLP
 
 
 class FeatureGate(nn.Module):
-    """2 sigmoid(MLP(context)) * x: a weight between 0 and 2 for each element.
+    """Gate on each element of x: 2 sigmoid(MLP(context)) * x.
 
-    FinalMLP's stream-specific feature selection; the MLP has one hidden ReLU layer.
+    FinalMLP's stream-specific feature selection: a weight between 0 and 2 for each
+    element. The MLP has one hidden ReLU layer.
 
     Parameters
     ----------
     size : int
-        d, length of x.
+        Length d of x.
     context : {"constant", "fields"}
-        "constant": a learned vector, so that all rows have the same gates; "fields": x
-        itself, so that each row has its own.
+        Input of the MLP. "constant" is a learned vector, so that all rows have the same
+        gates; "fields" is x itself, so that each row has its own.
     hidden_size : int, default=64
-        Units of the hidden layer, and length of the learned vector.
+        Number of units of the hidden layer, and length of the learned vector.
     """
 
     def __init__(self, size: int, context: str, hidden_size: int = 64) -> None:
@@ -39,36 +40,36 @@ class FeatureGate(nn.Module):
         )
 
     def initialize(self, generator: Generator) -> None:
-        """N(0, 1): from a context of zeros no hidden unit would ever wake."""
+        """Draw the context from N(0, 1): with zeros, no hidden unit would learn."""
         if self.context is not None:
             nn.init.normal_(self.context, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (B, d) to (B, d)."""
+        """Weigh the elements of x, of shape (B, d)."""
         context = x if self.context is None else self.context[None]
         gates: Tensor = 2 * torch.sigmoid(self.mlp(context))
         return gates * x
 
 
 class BilinearFusion(nn.Module):
-    """Sum over heads of o1_h^T W_h o2_h, one score per output (FinalMLP).
+    """Bilinear form of two vectors: sum over heads of o1_h^T W_h o2_h (FinalMLP).
 
-    Each head takes its share of both vectors: a bilinear form whose matrix is
-    block-diagonal.
+    Each head reads its share of both vectors, so that the matrix of the form is
+    block-diagonal. There is one score per output.
 
     Parameters
     ----------
     first_size, second_size : int
         Lengths of o1 and o2.
     n_outputs : int
-        C.
+        Number of outputs, C.
     n_heads : int
-        H; divides both lengths.
+        Number of heads H, which must divide both lengths.
 
     Raises
     ------
     ValueError
-        If it does not.
+        If ``n_heads`` does not divide both lengths.
     """
 
     def __init__(
@@ -86,13 +87,13 @@ class BilinearFusion(nn.Module):
         self.weight = nn.Parameter(torch.zeros(n_heads, first, n_outputs * second))
 
     def initialize(self, generator: Generator) -> None:
-        """Glorot's variance for each head's matrix."""
+        """Draw each head's matrix with Glorot's variance."""
         _, first, second = self.weight.shape
         std = (2 / (first + second / self.n_outputs)) ** 0.5
         nn.init.normal_(self.weight, std=std, generator=generator)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """From o1 of shape (B, first_size) and o2 of (B, second_size) to (B, C)."""
+        """Map o1 of shape (B, first_size) and o2 of (B, second_size) to (B, C)."""
         left = first.unflatten(1, (self.n_heads, -1)).transpose(0, 1)
         left = (left @ self.weight).unflatten(2, (self.n_outputs, -1))  # (H, B, C, s)
         right = second.unflatten(1, (self.n_heads, 1, -1)).transpose(0, 1)

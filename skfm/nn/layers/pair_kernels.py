@@ -1,11 +1,11 @@
-"""Attention over the pairs of a row, a row at a time: what it needs stays in cache.
+"""Kernels of attention over the pairs of a row, one row at a time.
 
-The products of a row's pairs are laid out factor by factor, (k, P), and worked on in
-vectors of pairs. Beyond a row only the pairs' attention is kept; the backward pass
-computes products and hidden units again.
+The products of a row's pairs are laid out factor by factor, (k, P), and processed in
+vectors of pairs, so that they stay in cache. Only the attention of the pairs is kept
+after a row; the backward pass computes products and hidden units again.
 
 Shapes: embeddings (B, m, k), weight (t, k), bias and head (1, t), attention (B, n) with
-n the most pairs of a row, rounded up to whole vectors.
+n the largest number of pairs of a row, rounded up to whole vectors.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
@@ -26,18 +26,18 @@ from .pair_vectors import (
     split_gradients,
 )
 
-#: Numbers of a vector, or of two.
+#: Number of elements of one vector, or of two.
 _LANES = 16
 
 
 def attention_width(m: int) -> int:
-    """n for rows of up to ``m`` entries."""
+    """Return n for rows of up to ``m`` entries."""
     return -(-m * (m - 1) // 2 // _LANES) * _LANES
 
 
 @njit(**JIT)
 def attend(embeddings, lengths, weight, bias, head, attention, pooled):
-    """attention[b] of the pairs of a row and pooled[b] = sum of attention e_i * e_j."""
+    """Compute the attention of each row's pairs, and their weighted sum ``pooled``."""
     (m, k), n = embeddings.shape[1:], attention.shape[1]
     dtype, lanes = weight.dtype, CACHE_LINE // weight.itemsize
     by_factor = np.zeros((k, m + _LANES), dtype)
@@ -59,7 +59,7 @@ def attend(embeddings, lengths, weight, bias, head, attention, pooled):
 
 @njit(forceinline=True, **JIT)
 def _products(rows, length, by_factor, products):
-    """Lay out a row's embeddings and the products of its pairs; how many there are."""
+    """Lay out a row's embeddings and pairs' products; return the number of pairs."""
     lanes = CACHE_LINE // rows.itemsize
     for d in range(by_factor.shape[0]):
         for j in range(length):
@@ -69,7 +69,7 @@ def _products(rows, length, by_factor, products):
     n_pairs = 0
     for i in range(length - 1):
         for j in range(i + 1, length, lanes):
-            # What is too much at the end, zeros, the next i writes over.
+            # The surplus zeros at the end are overwritten by the next i.
             multiply_pairs(i, j, n_pairs + j - i - 1, rows, by_factor, products)
         n_pairs += length - 1 - i
     return n_pairs
@@ -77,7 +77,7 @@ def _products(rows, length, by_factor, products):
 
 @njit(forceinline=True, **JIT)
 def _softmax(logits, n_pairs):
-    """Softmax over the first ``n_pairs``; zero in what is left."""
+    """Apply softmax to the first ``n_pairs`` logits, and set the rest to zero."""
     largest = logits.dtype.type(-np.inf)
     for p in range(n_pairs):
         largest = max(largest, logits[p])
@@ -105,7 +105,7 @@ def attend_backward(
     of_bias,
     of_head,
 ):
-    """Gradients of what `attend` pooled; ``of_embeddings`` starts at zero."""
+    """Compute the gradients of `attend`; ``of_embeddings`` must start at zero."""
     (m, k), n, n_units = embeddings.shape[1:], attention.shape[1], weight.shape[0]
     dtype, lanes = weight.dtype, CACHE_LINE // weight.itemsize
     by_factor, of_by_factor = np.zeros((2, k, m + _LANES), dtype)
@@ -143,7 +143,7 @@ def attend_backward(
 
 @njit(forceinline=True, **JIT)
 def _logits_gradient(products, shares, upstream, n_pairs, of_logits):
-    """a_p (c_p - sum a c) with c_p = <upstream, products_p>."""
+    """Compute a_p (c_p - sum a c) with c_p = <upstream, products_p>."""
     lanes = CACHE_LINE // products.itemsize
     sums = np.zeros((1, lanes), products.dtype)
     for at in range(0, n_pairs, lanes):
@@ -155,7 +155,7 @@ def _logits_gradient(products, shares, upstream, n_pairs, of_logits):
 
 @njit(forceinline=True, **JIT)
 def _split(rows, length, by_factor, of_products, of_by_factor, of_rows):
-    """From the gradients of a row's products to those of its embeddings."""
+    """Turn the gradients of a row's products into those of its embeddings."""
     k, lanes = by_factor.shape[0], CACHE_LINE // rows.itemsize
     of_first = np.empty((k, lanes), rows.dtype)
     of_by_factor[:] = 0

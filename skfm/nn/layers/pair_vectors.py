@@ -1,4 +1,4 @@
-"""The steps of attention over a row's pairs, for one vector of pairs each.
+"""Steps of attention over a row's pairs, each for one vector of pairs.
 
 All arrays are of two dimensions. Pairs (i, j) are numbered p in the order of
 `torch.triu_indices`; ``at`` is the first p of the vector. ``products`` (k, P) are the
@@ -18,7 +18,7 @@ from ...runtime.simd import Rows, add_to
 
 
 def _step(n_places, generate, *arrays):
-    """An intrinsic's answer: places and arrays in, nothing out.
+    """Return the signature and the code generator of an intrinsic without result.
 
     ``generate(builder, *places, *arrays)`` writes the code.
     """
@@ -34,7 +34,7 @@ def _step(n_places, generate, *arrays):
 
 @intrinsic
 def multiply_pairs(typingctx, i, j, at, rows, by_factor, products):
-    """products[:, at] = e_i * e_j for j and following; ``by_factor`` is rows^T."""
+    """Set products[:, at] = e_i * e_j for j and following; ``by_factor`` is rows^T."""
 
     def generate(builder, i, j, at, rows, by_factor, products):
         with cgutils.for_range(builder, by_factor.n_rows) as loop:
@@ -47,7 +47,7 @@ def multiply_pairs(typingctx, i, j, at, rows, by_factor, products):
 
 @intrinsic
 def hidden_units(typingctx, at, products, weight, bias, head, hidden, logits):
-    """hidden = ReLU(W products + b); logits[0] = head^T hidden."""
+    """Set hidden = ReLU(W products + b) and logits[0] = head^T hidden."""
 
     def generate(builder, at, products, weight, bias, head, hidden, logits):
         zero, total = ir.Constant(at.type, 0), products.register()
@@ -59,7 +59,7 @@ def hidden_units(typingctx, at, products, weight, bias, head, hidden, logits):
                 add_to(builder, x, weight.number(u, d), products.vector(d, at))
             x = builder.load(x)
             none = ir.Constant(x.type, None)
-            # NaN stays NaN.
+            # Keep NaN.
             x = builder.select(builder.fcmp_ordered("<", x, none), none, x)
             hidden.put(u, zero, x)
             add_to(builder, total, head.number(zero, u), x)
@@ -70,7 +70,7 @@ def hidden_units(typingctx, at, products, weight, bias, head, hidden, logits):
 
 @intrinsic
 def pool_products(typingctx, at, products, shares, sums):
-    """sums += shares[0] products."""
+    """Add shares[0] products to sums."""
 
     def generate(builder, at, products, shares, sums):
         zero = ir.Constant(at.type, 0)
@@ -83,7 +83,7 @@ def pool_products(typingctx, at, products, shares, sums):
 
 @intrinsic
 def share_gradient(typingctx, at, products, shares, upstream, out, sums):
-    """out[0] = upstream^T products; sums += shares[0] out[0]."""
+    """Set out[0] = upstream^T products, and add shares[0] out[0] to sums."""
 
     def generate(builder, at, products, shares, upstream, out, sums):
         zero, total = ir.Constant(at.type, 0), products.register()
@@ -110,9 +110,9 @@ def dense_gradients(
     of_bias,
     of_head,
 ):
-    """of_hidden, and what it adds to the gradients of W, b and the head.
+    """Compute of_hidden, and add to the gradients of W, b and the head.
 
-    Row u k + d of ``of_weight`` is of W[u, d].
+    Row u k + d of ``of_weight`` is the gradient of W[u, d].
     """
 
     def generate(builder, at, products, of_logits, head, hidden, *outs):
@@ -141,7 +141,7 @@ def dense_gradients(
 
 @intrinsic
 def product_gradients(typingctx, at, shares, upstream, weight, of_hidden, out):
-    """out = shares[0] upstream + W^T of_hidden."""
+    """Set out = shares[0] upstream + W^T of_hidden."""
 
     def generate(builder, at, shares, upstream, weight, of_hidden, out):
         zero = ir.Constant(at.type, 0)
@@ -162,7 +162,7 @@ def product_gradients(typingctx, at, shares, upstream, weight, of_hidden, out):
 def split_gradients(
     typingctx, i, j, at, rows, by_factor, of_products, of_by_factor, of_first
 ):
-    """What the pairs of i with j and following add to the gradients of e_j and e_i."""
+    """Add the pairs of i with j and following to the gradients of e_j and e_i."""
 
     def generate(builder, i, j, at, rows, by_factor, of_products, *outs):
         of_by_factor, of_first = outs

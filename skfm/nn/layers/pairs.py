@@ -12,7 +12,7 @@ from .basic import Linear
 
 
 def bi_interaction(total: Tensor, sum_squares: Tensor) -> Tensor:
-    """Bi-Interaction pooling (NFM, equation 4): all pairs' products, summed.
+    """Sum the element-wise products of all pairs: Bi-Interaction (NFM, equation 4).
 
     Parameters
     ----------
@@ -30,11 +30,11 @@ def bi_interaction(total: Tensor, sum_squares: Tensor) -> Tensor:
 
 
 class InteractionHead(nn.Module):
-    """From an interaction vector in R^k to C scores.
+    """Map from an interaction vector in R^k to C scores.
 
-    With one output the scores are the vector's sum, which makes FM2 out of a
-    Bi-Interaction; with more, each output weighs the k factors in its own way
-    (h in R^{k x C}), and all share V.
+    With one output, the score is the vector's sum, which makes the pairwise part of an
+    FM out of a Bi-Interaction. With more outputs, each has a weight for each of the k
+    factors (h in R^{k x C}), and all share V.
     """
 
     def __init__(self, n_factors: int, n_outputs: int) -> None:
@@ -45,18 +45,18 @@ class InteractionHead(nn.Module):
             self.weight = nn.Parameter(torch.zeros(n_factors, n_outputs))
 
     def initialize(self, generator: Generator) -> None:
-        """N(0, 1): equal weights would cancel V's gradient under softmax."""
+        """Draw from N(0, 1): equal weights would cancel V's gradient under softmax."""
         if self.weight is not None:
             nn.init.normal_(self.weight, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (..., k) to (..., C)."""
+        """Map x of shape (..., k) to scores of shape (..., C)."""
         if self.weight is None:
             return x.sum(dim=-1, keepdim=True)
         return x @ self.weight
 
     def weights(self) -> Tensor:
-        """h, (k, C): ones for one output."""
+        """Return h of shape (k, C); ones for one output."""
         if self.weight is None:
             return torch.ones(self.n_factors, 1)
         return self.weight
@@ -68,9 +68,9 @@ class PairAttention(nn.Module):
     Parameters
     ----------
     n_factors : int
-        k.
+        Length k of the embeddings.
     attention_size : int
-        t, hidden units of the attention network.
+        Number t of hidden units of the attention network.
     """
 
     def __init__(self, n_factors: int, attention_size: int) -> None:
@@ -79,7 +79,7 @@ class PairAttention(nn.Module):
         self.projection = nn.Parameter(torch.zeros(attention_size))
 
     def initialize(self, generator: Generator) -> None:
-        """Near zero: attention starts almost uniform."""
+        """Draw weights near zero, so that attention starts almost uniform."""
         nn.init.normal_(self.projection, std=0.1, generator=generator)
 
     def forward(self, embeddings: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,21 +88,20 @@ class PairAttention(nn.Module):
         Parameters
         ----------
         embeddings : Tensor of shape (B, m, k)
-            x v of each entry, padded with zeros.
+            Embedding x v of each entry, padded with zeros.
         lengths : Tensor of shape (B,)
-            Entries of each row.
+            Number of entries of each row.
 
         Returns
         -------
         pooled : Tensor of shape (B, k)
         attention : Tensor of shape (B, m (m - 1) / 2)
-            Sums to one over a row's pairs; all zero for rows without a pair. Pairs in
-            the order of `torch.triu_indices(m, m, 1)`.
+            Attention weights, which sum to one over a row's pairs and are zero in rows
+            without a pair. Pairs are in the order of `torch.triu_indices(m, m, 1)`.
         """
         m = embeddings.shape[1]
         first, second = torch.triu_indices(m, m, 1, device=embeddings.device)
-        # `index_select` would have a backward pass whose sums run in no fixed order on
-        # a GPU.
+        # The backward pass of `index_select` sums in no fixed order on a GPU.
         products = embeddings[:, first] * embeddings[:, second]  # (B, P, k)
         logits = torch.relu(self.hidden(products)) @ self.projection  # (B, P)
         present = (second < lengths[:, None]).to(logits.dtype)
@@ -113,11 +112,11 @@ class PairAttention(nn.Module):
         return (attention[:, None] @ products)[:, 0], attention
 
     def numbers_per_row(self, n_entries: int) -> int:
-        """Numbers that `pool` keeps of a row on the CPU."""
+        """Return how many numbers `pool` keeps of a row on the CPU."""
         return pair_kernels.attention_width(n_entries)
 
     def pool(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
-        """The pooled pairs alone, (B, k); on the CPU no pair is written out."""
+        """Return the pooled pairs alone, (B, k); the CPU stores no pairs' products."""
         if embeddings.device.type != "cpu" or torch.onnx.is_in_onnx_export():
             return self(embeddings, lengths)[0]
         pooled: Tensor = _PairPooling.apply(
@@ -131,7 +130,7 @@ class PairAttention(nn.Module):
 
 
 class _PairPooling(torch.autograd.Function):
-    """`PairAttention.pool` by kernels."""
+    """Autograd function of `PairAttention.pool` by kernels."""
 
     @staticmethod
     def forward(

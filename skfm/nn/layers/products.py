@@ -9,7 +9,7 @@ from .basic import ACTIVATIONS, MLP
 
 
 def field_pairs(embeddings: Tensor) -> tuple[Tensor, Tensor]:
-    """The two fields of each pair f < g: two index tensors of length F (F - 1) / 2.
+    """Return the fields of all pairs f < g as two index tensors, F (F - 1) / 2 long.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def field_pairs(embeddings: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def inner_products(embeddings: Tensor) -> Tensor:
-    """<e_f, e_g> of all pairs of fields f < g (PNN, section III-B).
+    """Compute <e_f, e_g> of all pairs of fields f < g (PNN, section III-B).
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def inner_products(embeddings: Tensor) -> Tensor:
 
 
 def outer_product(embeddings: Tensor) -> Tensor:
-    """All pairs of factors of the fields' sum (PNN, equation 12).
+    """Compute the outer product of the fields' sum with itself (PNN, equation 12).
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ def outer_product(embeddings: Tensor) -> Tensor:
 
 
 def field_aware_products(embeddings: Tensor) -> Tensor:
-    """Sum over f < g of e_fg * e_gf, element-wise (FFM).
+    """Sum e_fg * e_gf over f < g, element-wise (FFM).
 
     Parameters
     ----------
     embeddings : Tensor of shape (B, F, F, k)
-        ``embeddings[:, f, g]``: what field f shows to field g.
+        ``embeddings[:, f, g]`` is the embedding of field f for field g.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def field_aware_products(embeddings: Tensor) -> Tensor:
 
 
 def _pad_rows(values: Tensor, lengths: Tensor, longest: int) -> Tensor:
-    """One value an entry, row by row, as (B, longest), padded with zeros."""
+    """Arrange one value per entry, row by row, as (B, longest), padded with zeros."""
     there = torch.arange(longest, device=values.device) < lengths[:, None]
     padded = values.new_zeros(there.shape)
     padded[there] = values
@@ -87,7 +87,7 @@ def gather_fields(entries: Tensor, fields: Tensor, n_fields: int) -> Tensor:
     entries : Tensor of shape (B, m, d)
         Padded with zeros.
     fields : Tensor of shape (B, m), int64
-        The field of each entry; anything where padded.
+        The field of each entry; any value where padded.
     n_fields : int
     """
     member = fields[:, None, :] == torch.arange(n_fields, device=fields.device)[:, None]
@@ -97,16 +97,16 @@ def gather_fields(entries: Tensor, fields: Tensor, n_fields: int) -> Tensor:
 def field_aware_entry_products(
     entries: Tensor, fields: Tensor, lengths: Tensor
 ) -> Tensor:
-    """`field_aware_products`, and the pairs of entries that share a field (FFM).
+    """Compute `field_aware_products` plus the pairs of entries within a field (FFM).
 
     Parameters
     ----------
     entries : Tensor of shape (B, m, F, k)
-        What each entry shows to each field; padded with zeros.
+        Embedding of each entry for each field, padded with zeros.
     fields : Tensor of shape (number of entries,), int64
         The field of each entry, row by row.
     lengths : Tensor of shape (B,)
-        Entries of each row.
+        Number of entries of each row.
 
     Returns
     -------
@@ -124,17 +124,19 @@ def field_aware_entry_products(
 
 
 class WeightedPairs(nn.Module):
-    """Sum over pairs of fields of r_fg <e_f, e_g>, an r for each output (FwFM).
+    """Weighted sum of pairs of fields, r_fg <e_f, e_g>, an r for each output (FwFM).
 
     Parameters
     ----------
     n_fields : int
+        Number of fields, F.
     n_outputs : int
+        Number of outputs.
 
     Attributes
     ----------
     weight : Parameter of shape (F (F - 1) / 2, n_outputs)
-        In the order of `field_pairs`.
+        Weights r in the order of `field_pairs`.
     """
 
     def __init__(self, n_fields: int, n_outputs: int) -> None:
@@ -144,7 +146,7 @@ class WeightedPairs(nn.Module):
         self.weight = nn.Parameter(torch.zeros(n_pairs, n_outputs))
 
     def initialize(self, generator: Generator) -> None:
-        """One, which makes an FM; N(0, 1) where equal outputs would cancel out."""
+        """Start at one, as an FM; at N(0, 1) where equal outputs would cancel out."""
         if self.weight.shape[1] == 1:
             nn.init.ones_(self.weight)
         else:
@@ -154,7 +156,7 @@ class WeightedPairs(nn.Module):
         return inner_products(embeddings) @ self.weight
 
     def matrix(self) -> Tensor:
-        """r as a symmetric matrix (F, F, n_outputs) with a zero diagonal."""
+        """Return r as a symmetric matrix (F, F, n_outputs) with a zero diagonal."""
         n, n_outputs = self.n_fields, self.weight.shape[1]
         first, second = torch.triu_indices(n, n, 1, device=self.weight.device)
         matrix = self.weight.new_zeros(n, n, n_outputs)
@@ -163,16 +165,18 @@ class WeightedPairs(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """x <- act(MLP(x) + x), the MLP with one hidden layer (DeepCrossing, equation 4).
+    """Residual unit act(MLP(x) + x) with one hidden layer (DeepCrossing, equation 4).
 
     Parameters
     ----------
     n_inputs : int
+        Length of x.
     n_hidden : int
+        Number of units of the hidden layer.
     activation : str
-        A key of `ACTIVATIONS`.
+        Activation function, a key of `ACTIVATIONS`.
     dropout, batch_norm, precision
-        Of the hidden layer: see `MLP`.
+        Options of the hidden layer, as in `MLP`.
     """
 
     def __init__(
