@@ -1,4 +1,4 @@
-"""The hyper-parameters that all estimators share, declared once."""
+"""Hyper-parameters shared by all estimators, each declared once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .params import Parametrized, param
 
 
 class SharedParameters(Parametrized):
-    """Parameters of the table, of training, and of how a fit runs."""
+    """Parameters of the embeddings, of training and of the run of a fit."""
 
     n_factors: int = param(
         default=16,
@@ -26,212 +26,219 @@ class SharedParameters(Parametrized):
         default=0.05,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
-            Standard deviation of the initial embeddings. Near zero the interactions
-            stay there for many epochs: V = 0 is a saddle point.""",
+            Standard deviation of the initial embeddings. If it is close to zero, the
+            interactions stay near zero for many epochs, as V = 0 is a saddle point.""",
     )
     init_from: Any = param(
         default=None,
         valid=[BaseEstimator, str, PathLike, None],
         doc="""fitted estimator, path or None
-            A fitted estimator of this package, on the same columns and with the same
-            ``n_factors``, whose embeddings to start from; its linear weights and
-            intercept too, where both models have some and the same target. A path is
-            that of a file by `skfm.save`, read in each fit; of a Pipeline in it, the
-            last step is taken. Clones share an estimator. Among the values of a
-            parameter grid, wrap an estimator in `sklearn.frozen.FrozenEstimator`, lest
-            scikit-learn unfit it.""",
+            Fitted estimator of this package from whose embeddings training starts. It
+            must have been fitted on the same columns with the same ``n_factors``. Its
+            linear weights and intercept are used too if both models have them and the
+            same target. A path names a file written by `skfm.save`, which is read in
+            each fit; if it holds a Pipeline, the last step is used. Clones share the
+            estimator. In the values of a parameter grid, wrap the estimator in
+            `sklearn.frozen.FrozenEstimator`; otherwise scikit-learn clones it and drops
+            what it has learned.""",
     )
     freeze: bool = param(
         default=False,
         valid=["boolean"],
         doc="""bool
-            Whether training leaves the embeddings as they start: those of
-            ``init_from``, and zero for columns that it has not seen.""",
+            Whether to keep the embeddings fixed during training, at the values of
+            ``init_from``, and at zero for columns that it has not seen.""",
     )
     alpha_linear: float = param(
         default=0.001,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
-            L2 strength on the linear weights, where they are looked up: the loss of a
-            row grows by ``alpha_linear / 2 * sum((x_i w_i)**2)`` over its entries.""",
+            Strength of the L2 penalty on the linear weights that a row looks up: the
+            penalty ``alpha_linear / 2 * sum((x_i w_i)**2)`` over the entries of the row
+            is added to its loss.""",
     )
     alpha_factors: float = param(
         default=0.003,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
-            L2 strength on the embeddings, where they are looked up: the loss of a row
-            grows by ``alpha_factors / 2 * sum(norm(x_i v_i)**2)`` over its entries.""",
+            Strength of the L2 penalty on the embeddings that a row looks up: the
+            penalty ``alpha_factors / 2 * sum(norm(x_i v_i)**2)`` over the entries of
+            the row is added to its loss.""",
     )
     alpha: float = param(
         default=0.0001,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
-            L2 strength on the network's dense weight matrices.""",
+            Strength of the L2 penalty on the network's dense weight matrices.""",
     )
     optimizer: str = param(
         default="adagrad",
         valid=[StrOptions({"adagrad", "adam", "sgd", "ftrl"})],
         doc="""{"adagrad", "adam", "sgd", "ftrl"}
-            Optimizer of linear weights and embeddings. It updates only the columns in
-            the batch. "ftrl" is Adagrad but for L1, which it counts exactly; "sgd" may
-            have ``momentum``. Dense weights always have Adam.""",
+            Optimizer of the linear weights and embeddings. It updates only the columns
+            that occur in the batch. "ftrl" is Adagrad with an exact L1 penalty; "sgd"
+            can use ``momentum``. Dense weights are always trained by Adam.""",
     )
     learning_rate: float | str = param(
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         doc="""float or "auto"
-            Of ``optimizer``. "auto": 0.1 below 10,000 rows and for rankers, else 0.03,
-            and a tenth of that for Adam.""",
+            Learning rate of ``optimizer``. "auto" is 0.1 below 10,000 rows and for
+            rankers, and 0.03 otherwise; for Adam it is a tenth of that.""",
     )
     network_learning_rate: float = param(
         default=0.003,
         valid=[Interval(Real, 0, None, closed="neither")],
         doc="""float
-            Of the Adam that trains the intercept and the dense weights.""",
+            Learning rate of Adam for the intercept and the dense weights.""",
     )
     batch_size: int | str = param(
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         doc="""int or "auto"
-            Rows per step. "auto" takes all rows up to 256, and above that grows with
-            the data from 256 to 8192.""",
+            Number of rows per step. "auto" takes all rows up to 256; above that it
+            grows with the number of rows, from 256 to 8192.""",
     )
     max_iter: int = param(
         default=100,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Epochs at most.""",
+            Maximum number of epochs.""",
     )
     early_stopping: bool | str = param(
         default="auto",
         valid=[StrOptions({"auto"}), "boolean"],
         doc="""bool or "auto"
-            Whether to stop when the loss on held-out rows no longer falls, and to keep
-            the weights of the best epoch. "auto": from 10,000 rows on, or when
-            ``X_val`` is given.""",
+            Whether to stop training when the loss on held-out rows no longer improves,
+            and to keep the weights of the best epoch. "auto" means True from 10,000
+            rows on and whenever ``X_val`` is given.""",
     )
     validation_fraction: float = param(
         default=0.1,
         valid=[Interval(Real, 0, 1, closed="neither")],
         doc="""float
-            Share of the rows held out for early stopping when no ``X_val`` is given;
-            stratified for classifiers.""",
+            Fraction of the rows held out for early stopping when no ``X_val`` is given.
+            The split is stratified for classifiers.""",
     )
     n_iter_no_change: int = param(
         default=3,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Epochs without improvement after which training stops.""",
+            Number of epochs without improvement after which training stops.""",
     )
     tol: float = param(
         default=1e-7,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
-            What counts as an improvement of the held-out loss.""",
+            Smallest decrease of the held-out loss that counts as an improvement.""",
     )
     fields: Any = param(
         default="auto",
         valid=[StrOptions({"auto"}), "array-like"],
         doc=""""auto" or array-like
-            Which columns belong together: the sizes of consecutive blocks, or one label
-            per column. "auto" gives each column of a table or dense X a field and
-            infers the blocks of a one-hot sparse X. Models that need no fields use
-            "auto" as none, unless X is a table that is encoded.""",
+            Fields of the columns, as the sizes of consecutive blocks of columns or as
+            one label per column. "auto" makes each column of a table or of a dense X a
+            field, and infers the blocks of a one-hot encoded sparse X. For models that
+            need no fields, "auto" means no fields, unless X is a table that is
+            encoded.""",
     )
     field_pooling: str = param(
         default="sum",
         valid=[StrOptions({"sum", "mean"})],
         doc="""{"sum", "mean"}
-            What becomes of several values of a field in one row: their embeddings are
-            added, or each value is first divided by the number of the field's values
-            in the row. In a table that is encoded, this concerns cells that hold
-            lists.""",
+            Pooling of several values of a field in one row. "sum" adds their
+            embeddings; "mean" first divides each value by the number of the field's
+            values in the row. In a table that is encoded, this concerns cells that
+            hold lists.""",
     )
     categorical_features: Any = param(
         default="from_dtype",
         valid=[StrOptions({"from_dtype", "all"}), "array-like", None],
         doc="""{"from_dtype", "all"}, array-like or None
-            Columns of a table that are categories: those of a DataFrame that are not
-            of a numeric dtype, all columns, those given by names, indices or a boolean
-            mask, or none. A DataFrame, and an array of which columns are named, is
-            encoded as `FieldEncoder` does by default: a column per category, one for
-            unknown and one for missing cells; numbers by their value and by bins;
-            truth values by one column; dates by elapsed time and parts of the calendar.
-            Cells that hold lists or dicts are categories in any case, but for lists of
-            floats, which are vectors. With None, and for arrays and sparse matrices
-            (also as a DataFrame of sparse columns), X must be all numbers, and they are
-            taken as they are.""",
+            Categorical columns of a table. "from_dtype" selects the columns of a
+            DataFrame that have no numeric dtype, "all" selects all columns, and an
+            array-like selects columns by names, indices or a boolean mask. A DataFrame,
+            or an array of which columns are selected, is encoded as by the default
+            `FieldEncoder`: a category by a column, with one more for unknown and one
+            for missing cells; numbers by their value and by bins; truth values by one
+            column; dates by elapsed time and parts of the calendar. Cells that hold
+            lists or dicts are always categories, except lists of floats, which are
+            vectors. With None, and for arrays and sparse matrices (also as a DataFrame
+            of sparse columns), X must be numeric and is used as it is.""",
     )
     crosses: Any = param(
         default=None,
         valid=[StrOptions({"auto"}), "array-like", None],
         doc=""""auto", list of tuples or None
-            Pairs and triples of a table's columns to add as columns: those that explain
-            what single columns leave, found by cross-fitting as `FieldCrosses` does;
-            those given, by names or indices; or none. They are settled by the first
-            fit; later ones, with ``warm_start`` or by `partial_fit`, keep them. Where X
-            is no table that is encoded, "auto" finds none.""",
+            Crosses to add: pairs and triples of the table's columns, as tuples of names
+            or indices. "auto" searches for crosses that explain what single columns
+            leave unexplained, by cross-fitting, as `FieldCrosses` does. None adds no
+            crosses. The first fit determines the crosses; later fits with
+            ``warm_start`` or by `partial_fit` keep them. If X is not a table that is
+            encoded, "auto" adds none.""",
     )
     warn_unknown: bool = param(
         default=False,
         valid=["boolean"],
         doc="""bool
-            Whether encoding a table warns how many cells of each column were of no
-            known category, or missing.""",
+            Whether to warn, when a table is encoded, of the number of cells in each
+            column that are missing or hold an unknown category.""",
     )
     dtype: str = param(
         default="auto",
         valid=[StrOptions({"auto", "float32", "float64"})],
         doc="""{"auto", "float32", "float64"}
-            Of all weights and arithmetic. "auto": float32 from 1,000 rows on, below
-            that X's own floating type.""",
+            Floating-point type of all weights and arithmetic. "auto" is float32 from
+            1,000 rows on, and the floating-point type of X below that.""",
     )
     device: str = param(
         default="cpu",
         valid=[str],
         doc="""str
-            torch device to train on, such as "cpu", "cuda" or "cuda:1"; predictions run
-            where the last training ran, and those of a loaded model on the CPU.""",
+            Torch device to train on, such as "cpu", "cuda" or "cuda:1". Predictions are
+            computed on the device of the last training, and on the CPU after
+            loading.""",
     )
     n_jobs: int | None = param(
         default=None,
         valid=[Integral, None],
         doc="""int or None
-            Threads of one fit or predict; None and -1 mean all cores the process may
-            use. Small data use one.""",
+            Number of threads of a fit or a prediction. None and -1 mean all cores that
+            the process may use. Small data use one thread.""",
     )
     warm_start: bool = param(
         default=False,
         valid=["boolean"],
         doc="""bool
-            Whether `fit` goes on from the weights of the last call.""",
+            Whether `fit` continues from the weights of the previous call.""",
     )
     checkpoint: Any = param(
         default=None,
         valid=[str, PathLike, None],
         doc="""path or None
-            Directory in which `fit` keeps its state after each epoch. If it is cut
-            short, the same fit of the same rows, in this process or a new one, goes on
-            from there and ends with the same bits as an uninterrupted one. Needs an
-            int as ``random_state``. The file is as large as the weights, the
-            optimizer's state and the best epoch's weights; `fit` removes it at its
-            end.""",
+            Directory in which `fit` saves its state after each epoch. If the fit is
+            interrupted, the same fit of the same rows, in this process or a new one,
+            continues from that state and gives the same bits as an uninterrupted fit.
+            ``random_state`` must be an int. The file is as large as the weights, the
+            optimizer's state and the best epoch's weights together. `fit` removes it
+            when it ends.""",
     )
     random_state: Any = param(
         default=None,
         valid=["random_state"],
         doc="""int, RandomState instance or None
-            Determines initial weights, shuffling, dropout and the held-out rows.""",
+            Seed or generator of the initial weights, shuffling, dropout and the choice
+            of held-out rows. Pass an int for reproducible results.""",
     )
     verbose: int = param(
         default=0,
         valid=["verbose"],
         doc="""int
-            1 prints a line per epoch.""",
+            Verbosity level; 1 prints a line per epoch.""",
     )
 
     def __sklearn_clone__(self) -> Self:
-        """An unfitted copy that shares the fitted estimator to start from."""
+        """Return an unfitted copy that shares the fitted ``init_from``."""
         twin: Self = super().__sklearn_clone__()
         if hasattr(self.init_from, "network_"):
             twin.init_from = self.init_from
@@ -245,41 +252,42 @@ class MLPParameters(Parametrized):
         default=(128, 64),
         valid=["array-like", Interval(Integral, 1, None, closed="left")],
         doc="""tuple of int, or int
-            Units of each hidden layer.""",
+            Number of units of each hidden layer.""",
     )
     activation: str = param(
         default="relu",
         valid=[StrOptions({"relu", "tanh", "sigmoid", "gelu", "silu", "identity"})],
         doc="""{"relu", "tanh", "sigmoid", "gelu", "silu", "identity"}
-            Of the hidden layers.""",
+            Activation function of the hidden layers.""",
     )
     dropout: float | str = param(
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         doc="""float or "auto"
-            Probability of dropping a unit of a hidden layer in training. "auto": 0.2,
-            and 0 where all rows make one batch, which keeps the fit of tiny data exact
+            Probability of dropping a unit of a hidden layer in training. "auto" is 0.2,
+            or 0 if all rows fit into one batch, which keeps the fit of small data exact
             under sample weights.""",
     )
     batch_norm: bool = param(
         default=False,
         valid=["boolean"],
         doc="""bool
-            Whether hidden layers are batch-normalised before their activation.""",
+            Whether to apply batch normalisation before the activation of each hidden
+            layer.""",
     )
     precision: str = param(
         default="full",
         valid=[StrOptions({"full", "bfloat16"})],
         doc="""{"full", "bfloat16"}
-            Of the hidden layers' matrix products. "bfloat16" keeps 8 bits of each
-            number and is up to twice as fast on processors that compute with it (Intel
-            from Sapphire Rapids on, AMD from Zen 4 on, most GPUs), for wide layers and
-            large batches; the weights stay as ``dtype`` says. No effect in
-            float64.""",
+            Precision of the hidden layers' matrix products. "bfloat16" keeps 8
+            significant bits of each number. For wide layers and large batches, it is up
+            to twice as fast on processors that compute with it (Intel from Sapphire
+            Rapids on, AMD from Zen 4 on, most GPUs). The weights keep the type given by
+            ``dtype``. The option has no effect in float64.""",
     )
 
     def _mlp_options(self, full_batch: bool) -> dict[str, Any]:
-        """Keywords of `skfm.nn.layers.MLP`."""
+        """Return the keywords of `skfm.nn.layers.MLP`."""
         sizes = check_layer_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         return {
             "hidden_layer_sizes": sizes,
@@ -291,7 +299,7 @@ class MLPParameters(Parametrized):
 
 
 def auto_dropout(asked: float | str, auto: float, full_batch: bool) -> float:
-    """A dropout rate; "auto" is none in full-batch training."""
+    """Return a dropout rate; "auto" is zero in full-batch training."""
     if not isinstance(asked, str):
         return float(asked)
     return 0.0 if full_batch else auto
