@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from sklearn import get_config
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
@@ -24,5 +29,21 @@ __all__ = [
     "validate_params",
 ]
 
-#: Validates parameters, then runs and tears down callbacks, around a fit method.
-fit_context = _fit_context(prefer_skip_nested_validation=True)
+_validated = _fit_context(prefer_skip_nested_validation=True)
+
+
+def fit_context(method: Callable[..., Any]) -> Any:
+    """Validate parameters, then run and tear down callbacks, around a fit method.
+
+    scikit-learn skips the parameters where a fitted estimator's `partial_fit` is
+    called, though `set_params` may have changed them since.
+    """
+    in_context = _validated(method)
+
+    @functools.wraps(method)
+    def fit(estimator: Any, *args: Any, **keywords: Any) -> Any:
+        if not get_config()["skip_parameter_validation"]:
+            estimator._validate_params()
+        return in_context(estimator, *args, **keywords)
+
+    return fit if method.__name__ == "partial_fit" else in_context
