@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..data.batch import Batch
 from ..nn.network import Network
+from ..runtime.modes import default_modes
 from .reading import rows_of_entries, to_float64
 
 #: Share of the interaction, or of 1, that may be missing to a complete explanation.
@@ -53,9 +54,10 @@ def integrated_gradients(network: Network, batch: Batch, n_points: int) -> Attri
     n_points : int
         Points of the quadrature.
     """
-    line = _Line(network, batch)
-    constant, end = line.scores(0.0), line.scores(1.0)
-    entries = line.integrate(n_points)
+    with default_modes(), torch.enable_grad():
+        line = _Line(network, batch)
+        constant, end = line.scores(0.0), line.scores(1.0)
+        entries = line.integrate(n_points)
     residual = end - constant - _sum_rows(entries, batch)
     allowed = TOLERANCE * np.maximum(1, np.abs(end - constant))
     complete = np.all(np.abs(residual) <= allowed, axis=1)

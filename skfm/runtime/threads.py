@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 
 import joblib
 import torch
+from numba.core.compiler_lock import global_compiler_lock
+
+from .modes import default_modes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,6 +30,7 @@ _CHUNKS_PER_THREAD = 8
 
 _pool: ThreadPoolExecutor | None = None
 _pool_lock = threading.Lock()
+_own = threading.local()
 
 
 def resolve_n_jobs(n_jobs: int | None) -> int:
@@ -48,9 +52,6 @@ def resolve_n_jobs(n_jobs: int | None) -> int:
 def _cpu_count() -> int:
     """Cores that this process may use; asking takes as long as scoring some rows."""
     return int(joblib.cpu_count())
-
-
-_own = threading.local()
 
 
 @contextmanager
@@ -81,16 +82,6 @@ def _executor() -> ThreadPoolExecutor:
                 max(1, (os.cpu_count() or 1)), thread_name_prefix="skfm"
             )
         return _pool
-
-
-def _forget_pool() -> None:
-    # A forked child has none of its parent's threads.
-    global _pool, _pool_lock
-    _pool, _pool_lock = None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
 
 
 def run_in_background(task: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -153,6 +144,22 @@ class _TorchThreads:
         self._original = 1
         self._own = threading.local()
 
+    def before_fork(self) -> None:
+        """Hold the lock over a fork, so that no child finds it held by nobody."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the lock go."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the borrowers among the threads that the child does not have."""
+        self._lock = threading.Lock()
+        depth = getattr(self._own, "depth", 0)
+        if self._borrowers and not depth:
+            _set_torch_threads(self._original)
+        self._borrowers = depth
+
     def unborrowed(self) -> int:
         """The count there is when nobody borrows."""
         with self._lock:
@@ -161,18 +168,20 @@ class _TorchThreads:
     @contextmanager
     def __call__(self, n_threads: int) -> Iterator[None]:
         outer = getattr(self._own, "n_threads", None)
+        depth = getattr(self._own, "depth", 0)
         with self._lock:
             if self._borrowers == 0:
                 self._original = torch.get_num_threads()
             self._borrowers += 1
-            self._own.n_threads = n_threads
+            self._own.n_threads, self._own.depth = n_threads, depth + 1
             _set_torch_threads(n_threads)
         try:
-            yield
+            with default_modes():
+                yield
         finally:
             with self._lock:
                 self._borrowers -= 1
-                self._own.n_threads = outer
+                self._own.n_threads, self._own.depth = outer, depth
                 _set_torch_threads(self._original if outer is None else outer)
 
 
@@ -181,6 +190,36 @@ def _set_torch_threads(n_threads: int) -> None:
         torch.set_num_threads(n_threads)
 
 
-#: ``with torch_threads(n):`` runs torch on n threads and restores its count afterwards,
-#: when the last of several overlapping users leaves.
+#: ``with torch_threads(n):`` runs torch on n threads, in `default_modes`, and restores
+#: its count afterwards, when the last of several overlapping users leaves.
 torch_threads = _TorchThreads()
+
+
+def _before_fork() -> None:
+    # Whatever the child will want is held by the thread that goes on in it. numba's
+    # lock first: a thread that compiles holds none of the others.
+    global_compiler_lock.acquire()
+    _pool_lock.acquire()
+    torch_threads.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    torch_threads.after_fork_in_parent()
+    _pool_lock.release()
+    global_compiler_lock.release()
+
+
+def _after_fork_in_child() -> None:
+    # A forked child has none of its parent's threads.
+    global _pool, _pool_lock, _own
+    torch_threads.after_fork_in_child()
+    _pool, _pool_lock, _own = None, threading.Lock(), threading.local()
+    global_compiler_lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -1,0 +1,26 @@
+"""Modes of torch that a caller may have switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+_DEVICES = ("cpu", "cuda")
+
+
+@contextmanager
+def default_modes() -> Iterator[None]:
+    """Run torch outside of its inference mode and without autocast.
+
+    Inference mode would forbid gradients, and autocast would round deep models to 16
+    bits, without a word. Gradients are as the caller has them.
+    """
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        for device in _DEVICES:
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
