@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
+import torch
 
 from .jit import CACHE_LINE
+from .limits import cgroup_room, machine_room, process_room
 
 #: Arrays from this many bytes on are worth huge pages.
 _LARGE = 1 << 22
 #: Bytes between the starts of two tables modulo the size of a page. At the same place
 #: of a page, a store to one row holds up the load of the same row of the other table.
 _STAGGER = 17 * CACHE_LINE
+#: Parts of the messages of a RuntimeError for want of memory.
+_SIGNS = ("DefaultCPUAllocator", "can't start new thread", "out of memory")
 
 
 def zeros(
@@ -42,15 +48,45 @@ def zeros(
 
 
 def available_memory() -> int:
-    """Bytes that the system can still hand out."""
+    """Bytes that the machine, the cgroup and RLIMIT_AS all can still hand out."""
+    return min(machine_room(), cgroup_room(), process_room())
+
+
+@contextmanager
+def memory_errors(what: str, advice: str) -> Iterator[None]:
+    """Raise a MemoryError that says what to do, whatever an allocation fails by.
+
+    torch raises a RuntimeError, the system an OSError, NumPy a MemoryError that tells
+    a shape only.
+
+    Parameters
+    ----------
+    what : str
+        What needs the memory.
+    advice : str
+        What to lower.
+
+    Raises
+    ------
+    MemoryError
+    """
     try:
-        with open("/proc/meminfo") as meminfo:
-            for line in meminfo:
-                if line.startswith("MemAvailable"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 1 << 62
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not _is_unforeseen(error):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise MemoryError(f"{what} ran out of memory: {advice} ({reason})") from error
+
+
+def _is_unforeseen(error: Exception) -> bool:
+    """Whether an error tells of memory, and is not one of `check_memory`."""
+    if isinstance(error, MemoryError):
+        return type(error) is not MemoryError or not error.args
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    is_torch = isinstance(error, torch.OutOfMemoryError)
+    return is_torch or any(sign in str(error) for sign in _SIGNS)
 
 
 def check_memory(
