@@ -15,6 +15,8 @@ from .._sklearn import fit_context
 from ..data.batch import PREDICTION_BATCH
 from ..data.rows import Rows
 from ..losses import Loss
+from ..runtime.memory import memory_errors
+from ..runtime.modes import default_modes
 from ..runtime.threads import resolve_n_jobs, torch_threads
 from ..training.callbacks import CallbackMonitor
 from ..training.solver import History
@@ -115,7 +117,11 @@ class BaseModel(CallbackSupportMixin, Inputs):
         hook_data = {"X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(estimator=self, **hook_data)
         self._check_optimization()
-        with self._all_or_nothing() as commit:
+        with (
+            self._all_or_nothing() as commit,
+            default_modes(),
+            memory_errors("Fitting", "lower n_factors, batch_size or the columns."),
+        ):
             data = self._check_data(X, y, sample_weight, resume, run.classes, run.qid)
             if resume:
                 self._check_same_network(data.X)
@@ -214,7 +220,11 @@ class BaseModel(CallbackSupportMixin, Inputs):
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """float64 raw scores of shape (n_rows, n_outputs)."""
-        rows, network = self._read_rows(X), self.network_
+        with memory_errors("Scoring", "pass fewer rows at a time."):
+            return self._score(self._read_rows(X))
+
+    def _score(self, rows: Rows) -> Any:
+        network = self.network_
         network.check_memory(rows.longest())
         n_threads = resolve_n_jobs(self.n_jobs)
         scores = np.empty((len(rows), network.shape.n_outputs))
@@ -232,7 +242,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
         -------
         Predictor
             Takes dicts, DataFrames and CSR rows without scikit-learn's validation, and
-            may be shared among threads. Its weights are this estimator's.
+            may be shared among threads. Later fits of this estimator leave it as it is.
 
         Raises
         ------

@@ -73,6 +73,13 @@ def check_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> An
             f"Negative values in data passed to `{name}`: {weight[row]} in row {row}. "
             "Weights must be zero or more."
         )
+    tiny = (weight > 0) & (weight < np.finfo(np.float32).tiny)
+    if np.any(tiny):
+        row = int(np.flatnonzero(tiny)[0])
+        raise ValueError(
+            f"{name} has {weight[row]} in row {row}, which float32 rounds to zero. "
+            "Multiply all weights by a constant, or set this one to zero."
+        )
     if not np.any(weight > 0):
         raise ValueError(f"{name} is zero for every row: nothing to learn from.")
     return weight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +19,20 @@ from ..data.csr import canonical_csr
 from ..data.rows import Rows
 from ..encoding.codec import TableCodec
 from ..encoding.tables import as_table, read_columns
+from ..nn.network import Network
+from ..runtime.memory import memory_errors
 from ..runtime.threads import torch_threads
 from .checks import check_finite, finite_scores
 from .dicts import DictEncoder, NumberDicts, check_dicts, number_cells
 from .tables import is_frame
+
+#: All that exist.
+_PREDICTORS: weakref.WeakSet[Predictor] = weakref.WeakSet()
+
+
+def is_served(network: Network) -> bool:
+    """Whether a predictor has a network's weights, so that they must not change."""
+    return any(predictor._network is network for predictor in list(_PREDICTORS))
 
 
 class Predictor:
@@ -40,7 +51,9 @@ class Predictor:
       left out is a missing cell where the estimator encodes tables, and 0 otherwise.
       Without names, keys are column numbers.
 
-    The weights are the estimator's own: don't train it while it serves.
+    A predictor is a snapshot: later fits of its estimator, `partial_fit` and warm
+    starts too, leave it as it is. It shares the weights, which those fits copy as long
+    as it exists.
 
     Parameters
     ----------
@@ -77,6 +90,7 @@ class Predictor:
         # The task turns scores into predictions; only where they come from differs.
         self._task = copy.copy(model)
         self._task._raw_scores = self._raw_scores
+        _PREDICTORS.add(self)
 
     def predict(self, rows: Any) -> Any:
         """What the estimator's ``predict`` returns for rows.
@@ -107,9 +121,10 @@ class Predictor:
         return scores
 
     def _raw_scores(self, rows: Any) -> np.ndarray:
-        batch = self._batch(self._matrix(rows))
-        with torch_threads(1), torch.no_grad():
-            scored = self._score(batch)
+        with memory_errors("Scoring", "pass fewer rows at a time."):
+            batch = self._batch(self._matrix(rows))
+            with torch_threads(1), torch.no_grad():
+                scored = self._score(batch)
         return finite_scores(scored.cpu().numpy().astype(np.float64))
 
     def _score(self, batch: Batch) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..training.stochastic import StochasticSolver
 from ..training.trainer import Problem, State
 from . import defaults
 from .init_from import same_target
+from .predictor import is_served
 from .run import Run
 from .validation import Data
 
@@ -158,6 +160,8 @@ class StochasticFit:
         model, rows, train = self._model, self._problem.rows, self._problem.train
         device = defaults.device(model.device)
         network = model.network_.on(device, self._n_tables())
+        if is_served(network):
+            network = copy.deepcopy(network)
         network.check_memory(rows.longest())
         found = column_statistics(rows, train, network.prepare)
         new = found.seen & ~model._column_statistics.seen
