@@ -79,7 +79,7 @@ def canonical_csr(X: Any, n_threads: int = 1) -> Any:
 
 
 def all_ones(data: np.ndarray, chunk: int = 1 << 16) -> bool:
-    """Whether all values are one; stops at the first chunk with another value."""
+    """Return whether all values are one; stop at the first chunk with another value."""
     return all(
         bool(np.all(data[i : i + chunk] == 1)) for i in range(0, len(data), chunk)
     )

@@ -44,7 +44,7 @@ class Queries:
 
 
 def starts_of(sorted_ids: np.ndarray) -> np.ndarray:
-    """Where each run of equal elements starts, and the number of all."""
+    """Return the start of each run of equal elements, and the number of elements."""
     changes = np.flatnonzero(sorted_ids[1:] != sorted_ids[:-1]) + 1
     return np.concatenate([[0], changes, [len(sorted_ids)]])
 

@@ -1,4 +1,4 @@
-"""How often, and with which values, the columns occur in the training rows."""
+"""Frequencies and values of the columns in the training rows."""
 
 from __future__ import annotations
 

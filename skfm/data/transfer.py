@@ -69,7 +69,7 @@ def move(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
-    """What torch calls it."""
+    """Return the torch dtype of a NumPy dtype."""
     return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
@@ -130,7 +130,7 @@ class ResidentRows:
 
     @staticmethod
     def fits(rows: Rows, device: torch.device, reserved: int = 0) -> bool:
-        """Whether a device has room for the rows; not where it cannot tell.
+        """Return whether a device has room for the rows; False if unknown.
 
         ``reserved`` bytes of what is free will be needed for something else.
         """

@@ -16,7 +16,7 @@ _CHUNK = 1 << 15
 
 @dataclass(frozen=True, eq=False)
 class InteractionTruth:
-    """What `make_interactions` planted.
+    """Ground truth of the data that `make_interactions` drew.
 
     Attributes
     ----------

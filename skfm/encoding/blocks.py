@@ -1,4 +1,4 @@
-"""How one column of a table becomes a block of columns of a sparse matrix.
+"""Blocks: encodings of one column of a table as columns of a sparse matrix.
 
 A block learns from cells (`update`), settles its layout (`finish`) and then says in
 which of its columns each cell stores which value (`encode`). Each block ends with a
@@ -73,7 +73,7 @@ class Encoded:
 
 
 class Block(Protocol):
-    """What `skfm.encoding.FieldEncoder` asks of a block."""
+    """Interface of blocks that `skfm.encoding.FieldEncoder` uses."""
 
     @property
     def name(self) -> str:
@@ -85,7 +85,7 @@ class Block(Protocol):
 
     @property
     def has_unknown(self) -> bool:
-        """Whether the last column but one is for unknown categories."""
+        """Return whether the last column but one is for unknown categories."""
 
     @property
     def missing_column(self) -> int | None:
@@ -127,7 +127,7 @@ def check_edges(edges: Any) -> None:
 
 @dataclass
 class NumberBlock:
-    """What the blocks of a numeric column share."""
+    """Base class of the blocks of a numeric column."""
 
     name: str
     has_unknown: ClassVar[bool] = False

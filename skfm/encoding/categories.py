@@ -44,7 +44,7 @@ def check_kind(name: str, seen: str, cells: Factorized, ids: bool) -> None:
 
 @dataclass
 class CategoricalBlock:
-    """What the blocks of a categorical column share."""
+    """Base class of the blocks of a categorical column."""
 
     name: str
     absent: ClassVar[Any] = None

@@ -1,4 +1,4 @@
-"""What was learnt of a table's columns, apart from any estimator.
+"""Learned encoding of a table's columns, independent of any estimator.
 
 An estimator that takes tables itself holds a `TableCodec` and needs nothing else:
 ``TableCodec.create`` and ``learn``, then ``encode`` and ``matrix``, of the columns that

@@ -1,4 +1,4 @@
-"""Where to cut numbers into bins, and which bins numbers are in."""
+"""Cut points between the bins of numbers, and the bins of given numbers."""
 
 # mypy: disable-error-code="untyped-decorator"
 

@@ -153,7 +153,7 @@ def _runs(
 
 
 def _exclude_each_other(encoded: Sequence[Encoded], run: list[int]) -> bool:
-    """Whether no row has entries of two blocks."""
+    """Return whether no row has entries of two blocks."""
     taken = np.zeros(encoded[run[0]].n_rows, dtype=bool)
     for j in run:
         own = np.asarray(encoded[j].lengths) > 0

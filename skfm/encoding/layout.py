@@ -1,4 +1,4 @@
-"""Which block each column of a table gets, and how blocks make a CSR matrix."""
+"""Assignment of blocks to a table's columns, and their CSR matrix."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class MultiValuedBlock:
 
     @property
     def has_unknown(self) -> bool:
-        """Whether the last column but one is for unknown categories."""
+        """Return whether the last column but one is for unknown categories."""
         return self.inner.has_unknown
 
     def read(self, series: pd.Series) -> Bags:
@@ -202,7 +202,7 @@ def _finite(
 
 
 def _is_weighted(item: Any) -> bool:
-    """Whether an item is a pair of a value and a float."""
+    """Return whether an item is a pair of a value and a float."""
     pair = isinstance(item, tuple) and len(item) == 2
     return pair and isinstance(item[1], float | np.floating)
 

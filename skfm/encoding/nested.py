@@ -90,7 +90,7 @@ class NestedBlock(SampledBlock):
 
     @property
     def is_flag(self) -> bool:
-        """Whether there is an entry for 1, and none for 0."""
+        """Return whether 1 has an entry and 0 has none."""
         return self.binary and self.n_held > 0
 
     @property
@@ -151,7 +151,7 @@ class NestedBlock(SampledBlock):
 
     @property
     def with_ids(self) -> bool:
-        """Whether the values are a field of their own."""
+        """Return whether the values are a field of their own."""
         if self.ids is None or self.is_flag:
             return False
         n_values = len(self.ids.vocabulary)
@@ -256,7 +256,7 @@ class NestedBlock(SampledBlock):
 
 
 def _are_integers(series: pd.Series, floats: NDArray[np.float64]) -> bool:
-    """Whether cells are integers; in a column of other dtype, exact ones."""
+    """Return whether cells are integers; in a column of other dtype, exact ones."""
     dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
     if getattr(dtype, "kind", "O") in "iu":
         return True

@@ -16,7 +16,7 @@ __all__ = ["as_table", "check_frame", "is_frame", "object_array", "read_columns"
 
 
 def is_frame(X: Any) -> bool:
-    """Whether X is a DataFrame of a library that narwhals reads."""
+    """Return whether X is a DataFrame of a library that narwhals reads."""
     # Asking narwhals takes half as long as scoring a row.
     if isinstance(X, np.ndarray | list | tuple) or sp.issparse(X):
         return False

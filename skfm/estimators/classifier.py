@@ -46,21 +46,21 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         default="log_loss",
         valid=[StrOptions(set(losses.loss_names("binary"))), callable],
         doc="""{"log_loss", "hinge"} or callable
-            What is minimised. "log_loss" gives probabilities. "hinge" is
-            ``max(0, 1 - t * score)`` with t = -1 or 1, and for more than two classes
-            that of Crammer and Singer. A callable ``loss(scores, target)`` takes
-            tensors, the raw scores (n_rows, n_outputs) and the numbers of the classes
-            (n_rows,), 0.0 or 1.0 where there are two, or the indicators (n_rows,
-            n_labels), and returns each row's loss (n_rows,), differentiable by
-            torch.""",
+            Loss to minimise. "log_loss" gives probabilities. "hinge" is
+            ``max(0, 1 - t * score)`` with t = -1 or 1, and the loss of Crammer and
+            Singer for more than two classes. A callable ``loss(scores, target)`` takes
+            two tensors: the raw scores (n_rows, n_outputs), and the numbers of the
+            classes (n_rows,), which are 0.0 or 1.0 for two classes, or the indicators
+            (n_rows, n_labels). It returns the loss of each row (n_rows,),
+            differentiable by torch.""",
     )
     class_weight: Any = param(
         default=None,
         valid=[dict, StrOptions({"balanced"}), None],
         doc="""dict, "balanced" or None
-            Weights of the classes, multiplied with the sample weights. "balanced"
-            weighs them inversely to their frequency. None where y is an indicator
-            matrix, whose labels do not exclude each other.""",
+            Weights of the classes, by which the sample weights are multiplied.
+            "balanced" weighs classes inversely to their frequency. It must be None if y
+            is an indicator matrix, whose labels do not exclude each other.""",
     )
 
     @fit_context

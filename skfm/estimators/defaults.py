@@ -1,4 +1,4 @@
-"""What the "auto" values of parameters come to, from the size of the data."""
+"""Values of "auto" parameters, from the size of the data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def learning_rate(
 
 
 def early_stopping(asked: bool | str, n_rows: int, *, given: bool) -> bool:
-    """Whether to stop early; ``given`` when validation rows were passed."""
+    """Return whether to stop early; ``given`` if validation rows were passed."""
     if isinstance(asked, str):
         return given or n_rows >= MANY_ROWS
     return bool(asked)

@@ -95,5 +95,5 @@ def _column_names(model: Any) -> Any:
 
 
 def same_target(model: Any, given: Any) -> bool:
-    """Whether raw scores mean the same in two models: of which classes, which link."""
+    """Return whether raw scores mean the same in two models: same classes and link."""
     return bool(model._score_kind == given._score_kind)

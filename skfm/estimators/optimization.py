@@ -16,49 +16,52 @@ class OptimizationParameters(SharedParameters):
         default=0.0,
         valid=[Interval(Real, 0, 1, closed="left")],
         doc="""float
-            Of ``optimizer="sgd"``. The velocity of a column stands still while no
-            batch has the column.""",
+            Momentum of ``optimizer="sgd"``. The velocity of a column does not change
+            in steps whose batch does not contain the column.""",
     )
     l1_ratio_linear: float = param(
         default=0.0,
         valid=[Interval(Real, 0, 1, closed="both")],
         doc="""float
-            Share of L1 in the penalty of the linear weights: the loss of a row grows by
+            Share of L1 in the penalty on the linear weights. The penalty
             ``alpha_linear * (l1_ratio_linear * sum(abs(x_i w_i)) + (1 -
-            l1_ratio_linear) / 2 * sum((x_i w_i)**2))`` over its entries. Proximal
-            steps make weights exactly zero.""",
+            l1_ratio_linear) / 2 * sum((x_i w_i)**2))`` over the entries of a row is
+            added to its loss. Proximal steps make weights exactly zero.""",
     )
     l1_ratio_factors: float = param(
         default=0.0,
         valid=[Interval(Real, 0, 1, closed="both")],
         doc="""float
-            Share of L1 in the penalty of the embeddings, likewise.""",
+            Share of L1 in the penalty on the embeddings, as for the linear weights.""",
     )
     learning_rate_schedule: str = param(
         default="constant",
         valid=[StrOptions({"constant", "adaptive", "cosine"})],
         doc="""{"constant", "adaptive", "cosine"}
-            Of ``learning_rate`` and ``network_learning_rate``. "adaptive": both are
-            divided by five whenever ``n_iter_no_change`` epochs have not improved the
-            held-out score (without one, the training loss) by ``tol``; the fourth time
-            training ends instead. "cosine": both fall to zero over ``max_iter`` epochs
-            along half a wave. `partial_fit` keeps them constant.""",
+            Schedule of ``learning_rate`` and ``network_learning_rate``. "adaptive"
+            divides both by five whenever ``n_iter_no_change`` epochs have not improved
+            the held-out score (the training loss, if no rows are held out) by ``tol``;
+            the fourth time, training ends instead. "cosine" lowers both to zero over
+            ``max_iter`` epochs along half a cosine wave. `partial_fit` keeps them
+            constant.""",
     )
     warmup_epochs: float = param(
         default=0.0,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
-            Epochs, or a part of one, over which the learning rates rise linearly from
-            zero to what the schedule says. Not in `partial_fit`.""",
+            Number of epochs, whole or fractional, over which the learning rates rise
+            linearly from zero to the values of the schedule. `partial_fit` ignores
+            it.""",
     )
     clip_norm: float | None = param(
         default=None,
         valid=[Interval(Real, 0, None, closed="neither"), None],
         doc="""float or None
-            Longest gradient of a step, as a Euclidean norm: that of the intercept and
-            all dense weights together, and that of each column's linear weights and
-            embedding, gradients of L2 penalties included. Longer ones are scaled
-            down.""",
+            Maximum Euclidean norm of the gradients in a step. It applies to the
+            gradient of the intercept and all dense weights together, and to that of the
+            linear weights and embedding of each column, both with the gradients of L2
+            penalties. Longer gradients are scaled down to this norm. None means no
+            clipping.""",
     )
 
     def _check_optimization(self) -> None:

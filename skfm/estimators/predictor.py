@@ -93,7 +93,7 @@ class Predictor:
         _PREDICTORS.add(self)
 
     def predict(self, rows: Any) -> Any:
-        """What the estimator's ``predict`` returns for rows.
+        """Predict rows, as the estimator's ``predict`` does.
 
         Parameters
         ----------
@@ -111,12 +111,12 @@ class Predictor:
         return self._task.predict(rows)
 
     def predict_proba(self, rows: Any) -> np.ndarray:
-        """What a classifier's ``predict_proba`` returns; rows as in `predict`."""
+        """Predict probabilities as ``predict_proba`` does; rows as in `predict`."""
         proba: np.ndarray = self._task.predict_proba(rows)
         return proba
 
     def decision_function(self, rows: Any) -> np.ndarray:
-        """What a classifier's ``decision_function`` returns; rows as in `predict`."""
+        """Compute raw scores as ``decision_function`` does; rows as in `predict`."""
         scores: np.ndarray = self._task.decision_function(rows)
         return scores
 

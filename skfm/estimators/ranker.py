@@ -57,27 +57,28 @@ class Ranker(FittedTarget, BaseModel):
         default="pairwise",
         valid=[StrOptions(set(losses.loss_names("relevance")))],
         doc="""{"pairwise", "listwise", "lambda"}
-            What is minimised in each query: the mean of
+            Loss to minimise in each query. "pairwise" is the mean of
             ``log(1 + exp(-(score_i - score_j)))`` over pairs of rows where i is more
-            relevant than j, which for binary relevance is the loss of Bayesian
-            personalised ranking; the softmax cross-entropy between scores and shares
-            of relevance; or the pairwise loss, pairs weighed by what exchanging their
-            rows changes in NDCG. Queries weigh by their rows.""",
+            relevant than j; for binary relevance it is the loss of Bayesian
+            personalised ranking. "listwise" is the softmax cross-entropy between scores
+            and shares of relevance. "lambda" is the pairwise loss with each pair
+            weighed by the change in NDCG if its rows were exchanged. Queries are
+            weighed by their number of rows.""",
     )
     n_pairs: int = param(
         default=16,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Pairs per row of a query, at most. A query that has more pairs is
-            represented by a sample, drawn anew whenever it is seen. Not used by
-            ``loss="listwise"``.""",
+            Maximum number of pairs per row of a query. A query that has more pairs is
+            represented by a random sample of them, drawn anew in each step.
+            ``loss="listwise"`` ignores it.""",
     )
     ndcg_at: int | None = param(
         default=10,
         valid=[Interval(Integral, 1, None, closed="left"), None],
         doc="""int or None
-            Ranks that count in the NDCG of `score` and of early stopping; None: all.
-            The gain of a row is its relevance, as in
+            Number of ranks that count in the NDCG of `score` and of early stopping.
+            None means all ranks. The gain of a row is its relevance, as in
             `sklearn.metrics.ndcg_score`.""",
     )
 

@@ -41,33 +41,34 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
         default="squared_error",
         valid=[StrOptions(set(losses.loss_names("numbers"))), callable],
         doc="""str or callable
-            What is minimised: "squared_error", "absolute_error", "huber", "quantile",
+            Loss to minimise: "squared_error", "absolute_error", "huber", "quantile",
             or half the deviance "poisson" (y zero or more), "gamma" (y above zero) or
-            "tweedie", which predict ``exp(raw score)``; ``intercept_`` and ``coef_``
-            are then of the logarithm. A callable ``loss(scores, target)`` takes
-            tensors, the raw scores (n_rows, n_outputs) and y as it is, (n_rows,
-            n_outputs), and returns each row's loss (n_rows,), differentiable by torch;
-            a prediction is then the raw score.""",
+            "tweedie". The last three predict ``exp(raw score)``, so that ``intercept_``
+            and ``coef_`` refer to the logarithm. A callable ``loss(scores, target)``
+            takes two tensors, the raw scores and the unscaled y, both (n_rows,
+            n_outputs), and returns the loss of each row (n_rows,), differentiable by
+            torch; predictions are then the raw scores.""",
     )
     quantile: float = param(
         default=0.5,
         valid=[Interval(Real, 0, 1, closed="neither")],
         doc="""float
-            The quantile that ``loss="quantile"`` estimates.""",
+            Quantile that ``loss="quantile"`` estimates.""",
     )
     epsilon: float = param(
         default=1.35,
         valid=[Interval(Real, 0, None, closed="neither")],
         doc="""float
-            Where ``loss="huber"`` turns from squared to linear, in units of
-            ``y_scale_``.""",
+            Size of the error at which ``loss="huber"`` changes from squared to linear,
+            in units of ``y_scale_``.""",
     )
     power: float = param(
         default=1.5,
         valid=[Interval(Real, 1, None, closed="left")],
         doc="""float
-            Of ``loss="tweedie"``: the variance is proportional to the mean to this
-            power. 1 is Poisson's, 2 Gamma's; y may be zero below 2.""",
+            Power of ``loss="tweedie"``: the variance is proportional to the mean raised
+            to this power. 1 is the Poisson deviance, 2 the gamma deviance. Below 2, y
+            may be zero.""",
     )
 
     _sections_doc: ClassVar[str] = """
@@ -198,7 +199,7 @@ def _columns(y: Any) -> np.ndarray:
 def _center_and_spread(
     columns: np.ndarray, weight: np.ndarray, spread: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What targets are standardised by, each (n_outputs,)."""
+    """Compute the centre and scale that standardise targets, each (n_outputs,)."""
     n_outputs = columns.shape[1]
     if spread is None:
         return np.zeros(n_outputs), np.ones(n_outputs)

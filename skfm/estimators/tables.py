@@ -22,7 +22,7 @@ __all__ = ["check_numbers", "new_codec", "table_fields", "wants_encoding"]
 
 
 def wants_encoding(X: Any, categorical_features: Any) -> bool:
-    """Whether an estimator fitted on X encodes it, or takes its numbers as they are.
+    """Return whether an estimator fitted on X encodes it or uses it as it is.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def wants_encoding(X: Any, categorical_features: Any) -> bool:
 
 
 def _names_any(categorical_features: Any) -> bool:
-    """Whether names, indices or a mask select a column at all."""
+    """Return whether names, indices or a mask select any column."""
     if categorical_features is None or isinstance(categorical_features, str):
         return categorical_features is not None
     selected = np.asarray(categorical_features)
@@ -55,7 +55,7 @@ def _names_any(categorical_features: Any) -> bool:
 
 
 def _is_all_sparse(frame: Any) -> bool:
-    """Whether a DataFrame is a sparse matrix with names."""
+    """Return whether all columns of a DataFrame are sparse."""
     if not nw.dependencies.is_pandas_dataframe(frame):
         return False
     dtypes = set(frame.dtypes)
@@ -114,7 +114,7 @@ def new_codec(
 
 
 def _holds_lists(column: pd.Series) -> bool:
-    """Whether the first cell that is not missing is a list, a dict or the like."""
+    """Return whether the first cell that is not missing is a list, dict or the like."""
     if column.dtype != object:
         return False
     first = column.first_valid_index()

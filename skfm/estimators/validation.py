@@ -1,4 +1,4 @@
-"""From what users pass to what training takes: checked, encoded, canonical."""
+"""Validation of what users pass: checked, encoded and canonical data."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class Inputs(Fitted, OptimizationParameters):
         return csr if only_X else (csr, y)
 
     def _check_target(self, y: Any, n_rows: int) -> np.ndarray:
-        """What `validate_data` does to y, beside an X that was not checked by it."""
+        """Check y as `validate_data` does, beside an X that it did not check."""
         stand_in = np.broadcast_to(0.0, (n_rows, 1))
         _, y = check_X_y(stand_in, y, estimator=self, **self._target_checks)
         return y

@@ -1,4 +1,4 @@
-"""From raw scores to labels, probabilities and predictions, as nodes of a graph."""
+"""Graph nodes from raw scores to labels, probabilities and predictions."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class PaddedScores(nn.Module):
             self.register_buffer(name, torch.from_numpy(known.astype(np.int64)))
 
     def forward(self, columns: Tensor, values: Tensor) -> Tensor:
-        """From (B, m) columns and (B, m) values, 0 where padded, to (B, C) scores."""
+        """Map columns and values (B, m), 0 where padded, to scores (B, C)."""
         present = (values != 0).to(values.dtype)
         if self.n_mean:
             values = values / self._times(columns, present)
@@ -59,7 +59,7 @@ class PaddedScores(nn.Module):
         return self._scores(columns, values, present)
 
     def _times(self, columns: Tensor, present: Tensor) -> Tensor:
-        """How often the field of each entry occurs in its row; 1 where padded."""
+        """Count the entries of each entry's field in its row; 1 where padded."""
         fields = self.mean_fields[columns]
         members = (fields[..., None] == torch.arange(self.n_mean)).to(present.dtype)
         counts = (members * present[..., None]).sum(dim=1)  # (B, F)

@@ -1,4 +1,4 @@
-"""What a fitted model has learnt: explanations, attention, strengths, embeddings."""
+"""Inspection of fitted models: explanations, attention, strengths, embeddings."""
 
 from .attention import attention_weights
 from .explanation import explain

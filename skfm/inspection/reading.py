@@ -1,4 +1,4 @@
-"""From what users pass to a network, the rows it reads, and names."""
+"""Networks, rows and names for inspection, from what users pass."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Model:
         return codec.terms
 
     def _codec(self) -> TableCodec | None:
-        """What encoded a table: the estimator, or the step before it."""
+        """Return the codec of the table, from the estimator or the step before it."""
         codec: TableCodec | None = self.estimator._codec
         if codec is None and self.encoder is not None:
             last = self.encoder.steps[-1][1]

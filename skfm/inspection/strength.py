@@ -1,4 +1,4 @@
-"""How much the interactions of pairs of fields, or of features, matter."""
+"""Strength of the interactions of pairs of fields or features."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def interaction_strength(
 
 
 def shows_weights(estimator: Any, kind: str = "auto") -> bool:
-    """Whether `interaction_strength` without X shows weights rather than variances."""
+    """Return whether `interaction_strength` without X shows weights, not variances."""
     pairwise = isinstance(Model.of(estimator).network, PairwiseNetwork)
     return kind == "weights" or (kind == "auto" and not pairwise)
 

@@ -51,7 +51,7 @@ class Cell:
         return make_pipeline(clone(self.featurization), estimator)
 
     def record(self, **found: Any) -> dict[str, Any]:
-        """What the cell is, and what was found."""
+        """Return the record of the cell and its results."""
         return {
             "features": self.features,
             "model": self.model,

@@ -260,7 +260,7 @@ def _typed(folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def _name(scoring: Any) -> str:
-    """What to call a metric."""
+    """Return the name of a metric."""
     if scoring is None:
         return "score"
     if isinstance(scoring, str):

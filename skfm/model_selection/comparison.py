@@ -1,4 +1,4 @@
-"""What a comparison found, and which differences are more than chance."""
+"""Results of a comparison, and tests of their differences."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Journal:
 
 
 def keys_of(cells: list[Cell], X: Any, y: Any, scoring: Any) -> list[str]:
-    """What identifies each cell: parameters, data, rows and metric, not the names.
+    """Compute a key per cell from parameters, data, rows and metric, not names.
 
     Raises
     ------

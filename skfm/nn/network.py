@@ -1,4 +1,4 @@
-"""What all architectures' networks share: the table, the bias, the linear part."""
+"""Base class of all networks: the table, the bias and the linear part."""
 
 from __future__ import annotations
 
@@ -240,11 +240,11 @@ class Network(nn.Module, Generic[LookupT]):
         return torch.from_numpy(chosen).to(self.table.weight.device)
 
     def prepare(self, batch: Batch) -> Batch:
-        """What the network reads of rows of X: the rows as they are, or scaled."""
+        """Prepare rows of X for the network, which reads them as they are or scaled."""
         return batch
 
     def scale_values(self, values: Tensor) -> Tensor:
-        """What `prepare` does to values, of rows that are padded with zeros: (B, m)."""
+        """Scale values as `prepare` does, in rows padded with zeros, (B, m)."""
         return values
 
     def set_bias(self, bias: np.ndarray) -> None:

@@ -63,14 +63,14 @@ class PairwiseNetwork(Network[LookupT]):
         return Entries(embeddings, columns, torch.from_numpy(lengths).to(found.device))
 
     def pair_terms(self, entries: Entries) -> Tensor:
-        """What each pair adds to the scores, (B, P, C); zero where padded.
+        """Compute the term of each pair in the scores, (B, P, C); zero where padded.
 
         In the order of ``entries.pairs()``. The sum over the pairs is `interaction`.
         """
         raise AssertionError("defined by each architecture")
 
     def pair_weights(self, first: int, second: int) -> Tensor | None:
-        """What the products of two fields' embeddings count for the scores, (k, C).
+        """Return the weights of the products of two fields' embeddings, (k, C).
 
         None where that depends on the rest of the row.
         """

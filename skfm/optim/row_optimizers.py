@@ -25,7 +25,7 @@ from . import fused
 
 
 class RowOptimizer:
-    """What the optimizers share.
+    """Base class of the optimizers of the table.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class RowOptimizer:
             self.table.weight[columns] = soften(weight, pull * self._rates(columns))
 
     def _rates(self, columns: Tensor) -> Tensor | float:
-        """What a steady gradient of one moves each weight by in a step."""
+        """Return the step of each weight under a steady gradient of one."""
         return self.learning_rate
 
     def _kernel(self) -> Any:

@@ -25,7 +25,7 @@ class Schedule:
         self.n_divisions = 0
 
     def factor(self, epochs: float) -> float:
-        """Of the rates, when ``epochs`` of the run (whole and in part) are over."""
+        """Return the factor of the rates after ``epochs``, whole and in part."""
         factor = _DIVISOR**-self.n_divisions
         if self.kind == "cosine":
             factor = 0.5 * (1 + math.cos(math.pi * epochs / self.max_iter))
@@ -34,7 +34,7 @@ class Schedule:
         return factor
 
     def goes_on(self) -> bool:
-        """What a plateau means: lower rates from here on, or False for the end."""
+        """React to a plateau: lower the rates, or return False to end training."""
         if self.kind != "adaptive" or self.n_divisions == _MAX_DIVISIONS:
             return False
         self.n_divisions += 1

@@ -22,7 +22,7 @@ class UnsupportedValueError(TypeError):
 
 
 class Cell(NamedTuple):
-    """How a type is saved.
+    """Functions that save and load a type.
 
     Attributes
     ----------

@@ -66,7 +66,7 @@ class _Entry(NamedTuple):
 
 
 def storable(dtype: np.dtype[Any]) -> bool:
-    """Whether the format has the type, in one byte order or the other."""
+    """Return whether the format supports the type, in either byte order."""
     return dtype.newbyteorder("<") in _NAMES
 
 

@@ -29,7 +29,7 @@ saved("pipeline")(Pipeline)
 
 
 class SavedEstimator:
-    """What files need to know of an estimator; a base of the registered classes.
+    """Base of the registered estimator classes, with what files need of them.
 
     Attributes
     ----------

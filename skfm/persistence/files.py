@@ -165,7 +165,7 @@ def _check_format(document: Any) -> None:
 
 
 def _versions() -> dict[str, str]:
-    """What wrote the file, for people who look into it."""
+    """Return the versions of the libraries that write the file, for its readers."""
     packages = ("skfm", "numpy", "scikit-learn", "torch")
     versions = {name: metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **versions}

@@ -20,7 +20,7 @@ _MOST_NESTED = 2
 
 
 def pack_foreign(estimator: Any) -> np.ndarray:
-    """What skops makes of an estimator, as bytes.
+    """Serialize an estimator by skops, to bytes.
 
     Raises
     ------

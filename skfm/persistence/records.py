@@ -52,7 +52,7 @@ def registered(kind: str) -> dict[str, type]:
 
 
 def is_registered(kind: str, cls: type) -> bool:
-    """Whether a class itself, not one that it derives from, is registered."""
+    """Return whether a class itself, not a base of it, is registered."""
     return _REGISTRY[kind].get(cls.__name__) is cls
 
 
@@ -76,7 +76,7 @@ def require(condition: Any, message: str) -> None:
 
 
 def is_array(value: Any, dtype: Any, shape: tuple[int | None, ...]) -> bool:
-    """Whether a value is an array of this type and shape; None is any length."""
+    """Return whether a value is an array of this type and shape (None: any length)."""
     return (
         isinstance(value, np.ndarray)
         and value.dtype == np.dtype(dtype)
@@ -86,6 +86,6 @@ def is_array(value: Any, dtype: Any, shape: tuple[int | None, ...]) -> bool:
 
 
 def is_integer(value: Any, least: int, most: int = 2**63 - 1) -> bool:
-    """Whether a value is an integer, and no truth value, in a range."""
+    """Return whether a value is an integer, not a truth value, in a range."""
     integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return bool(integer and least <= value <= most)

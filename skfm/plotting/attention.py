@@ -12,7 +12,7 @@ from .style import BLUE, axes, bars, heat_map, pair_name
 
 
 class AttentionDisplay:
-    """Where a model looks in one row: bars for an AFM, a heat map for an AutoInt.
+    """Attention of a model in one row: bars for an AFM, a heat map for an AutoInt.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from .style import BLUE, GREY, VERMILION, axes, font_size, pair_name, shorten
 
 
 class ContributionDisplay:
-    """How the terms of one prediction add up, from the bias to the raw score.
+    """Waterfall of the terms of one prediction, from the bias to the raw score.
 
     Parameters
     ----------

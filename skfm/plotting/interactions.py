@@ -13,7 +13,7 @@ from .style import axes, heat_map
 
 
 class FieldInteractionDisplay:
-    """How much each pair of fields adds, as a heat map.
+    """Heat map of the interaction strength of each pair of fields.
 
     Parameters
     ----------

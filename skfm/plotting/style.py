@@ -1,4 +1,4 @@
-"""What the displays share: matplotlib, axes, colours, names that fit."""
+"""Common parts of the displays: matplotlib, axes, colours, shortened names."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def shorten(name: Any, longest: int = _LONGEST) -> str:
 
 
 def pair_name(first: Any, second: Any) -> str:
-    """What to call a pair."""
+    """Return the name of a pair."""
     return f"{shorten(first, 24)} × {shorten(second, 24)}"
 
 

@@ -1,4 +1,4 @@
-"""How the CPU's hot loops are compiled, and asking memory for data ahead of its use."""
+"""Compilation of the CPU's hot loops, and prefetching of data from memory."""
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
 

@@ -147,7 +147,7 @@ def by_vectors(builder, starts, n, body):
 
 
 def places_of(context, builder, signature, wanted):
-    """Where rows begin, for `by_vectors`: (argument's number, array, row, column)."""
+    """Starts of rows for `by_vectors`: (argument's number, array, row, column)."""
     return [
         Rows(context, builder, signature.args[number], array).place(row, column)
         for number, array, row, column in wanted
@@ -223,7 +223,7 @@ class Rows:
         return _spread(self._builder, self._vector, value)
 
     def vector(self, row, column=None):
-        """What begins at a column, or at the start of the row."""
+        """Load the vector at a column of the row, or at the start of the row."""
         return load(self._builder, self._vector_place(row, column))
 
     def put(self, row, column, value) -> None:

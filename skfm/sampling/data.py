@@ -1,4 +1,4 @@
-"""What the chains of a problem share, and none changes."""
+"""Data that the chains of a problem share and do not change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .rows import MergedRows, merge_rows
 
 @dataclass(frozen=True)
 class Data:
-    """What the chains of a problem share, and none changes.
+    """Data that the chains of a problem share and do not change.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Whether chains have converged, and what their samples are worth.
+"""Convergence diagnostics of chains, and the effective size of their samples.
 
 Vehtari, Gelman, Simpson, Carpenter & Bürkner, Bayesian Analysis 16 (2021).
 """

@@ -149,7 +149,7 @@ def lay_out(problem: Problem, merged: MergedRows) -> Layout:
 def _stages(
     rows: np.ndarray, bounds: np.ndarray, field_bounds: np.ndarray, n_rows: int
 ) -> tuple[list[tuple[bool, np.ndarray]], np.ndarray]:
-    """Whether each field is disjoint, the bounds of its stages, and the order."""
+    """Find which fields are disjoint, the bounds of their stages, and the order."""
     order = np.arange(len(bounds) - 1)
     marks = np.zeros(n_rows, np.uint64)
     stages = []

@@ -63,7 +63,7 @@ def fill(indptr, indices, data, first, ids, bounds, scales):
 
 @njit(**JIT)
 def disjoint(rows, bounds, start, stop, marks):
-    """Whether no row occurs twice among columns start:stop."""
+    """Return whether no row occurs twice among columns start:stop."""
     marks[:] = 0
     for p in range(bounds[start], bounds[stop]):
         if marks[rows[p]]:

@@ -1,4 +1,4 @@
-r"""What the scores are regressed on, and how precisely.
+r"""Likelihoods: the targets that the scores are regressed on, and their precisions.
 
 Each family turns its likelihood into that of a linear regression with precisions, in
 which the columns can be drawn: ``prepare`` draws, given the scores f of a machine, what
@@ -36,7 +36,7 @@ _LEAST = 1e-4
 
 
 class Likelihood(Protocol):
-    """How the target depends on the scores of a chain's machines.
+    """Dependence of the target on the scores of a chain's machines.
 
     Attributes
     ----------

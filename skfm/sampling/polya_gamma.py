@@ -102,7 +102,7 @@ def _below(state, z):
 
 @njit(**JIT)
 def _accepts(x, height):
-    """Whether a uniform ``height`` times the first term is below the density at x."""
+    """Return whether ``height`` times the first term is below the density at x."""
     total = _coefficient(0, x)
     level = height * total
     for n in range(1, TRIES):

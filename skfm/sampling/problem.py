@@ -1,4 +1,4 @@
-"""What is to be sampled, and how."""
+"""Problem and options of the sampler."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to sample.
+    """Options of the sampler.
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ def _hash_rows(indptr, columns, values, out, begin, end):
 
 @njit(**JIT)
 def _same(indptr, columns, values, a, b):
-    """Whether rows a and b hold the same, zeros aside."""
+    """Return whether rows a and b hold the same entries, zeros aside."""
     p, p_end, q, q_end = indptr[a], indptr[a + 1], indptr[b], indptr[b + 1]
     while True:
         while p < p_end and values[p] == 0:

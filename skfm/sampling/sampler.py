@@ -28,7 +28,7 @@ _SHARE = 0.9
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """How a run went.
+    """Report of a run.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class State:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """How the run went so far."""
+        """Return the report of the run so far."""
         posterior, draws = self.posterior, self._second_half()
         path = np.array(self.rhat_path).reshape(-1, 2)
         return Diagnostics(
@@ -248,7 +248,7 @@ def sample(
 
 
 def _is_due(run: State) -> bool:
-    """Whether it is time to judge: twice the burn-in over, and a quarter more each."""
+    """Return whether to judge now: at twice the burn-in, then a quarter more each."""
     at = run.iteration
     if at < max(2 * run.settings.burn_in, 20):
         return False

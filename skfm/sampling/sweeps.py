@@ -71,7 +71,7 @@ def _double_system(n_factors):
 
 @njit(**JIT)
 def _room(n_factors, width, hyper):
-    """What drawing a short column needs: tile, Gram, both ways to solve, the change."""
+    """Allocate the arrays for drawing a short column: tile, Gram, solutions, change."""
     few = (n_factors + 3) // 3
     wide = width + LANES
     return (

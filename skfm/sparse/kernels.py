@@ -202,7 +202,7 @@ def _sort_digit(keys, place, shift):
 
 @njit(**JIT)
 def _runs(keys, row_of):
-    """Where the columns of sorted keys begin, and what the keys are made of."""
+    """Find the starts of the columns in sorted keys, and take the keys apart."""
     n, ordered = keys.shape[0], row_of.shape[0] > 0
     order, rows = np.empty(row_of.shape[0], np.int32), np.empty(n, np.int32)
     distinct, bounds = np.empty(n, np.int32), np.empty(n + 1, np.int32)
@@ -241,7 +241,7 @@ def _runs(keys, row_of):
 
 @njit(forceinline=True, **JIT)
 def widths(weights, gradient):
-    """Where in `column_gradient`'s row the linear part begins and ends; its width."""
+    """Return the start and end of the linear part in a gradient row, and its width."""
     upstream, by_factor, _, slots = gradient[6:10]
     k = weights[0].shape[1]
     at = 2 * k if by_factor else k

@@ -60,7 +60,7 @@ class ColumnRows:
         return self.factors.device
 
     def tensors(self) -> list[Tensor]:
-        """What is stored."""
+        """Return the stored tensors."""
         return [self.factors, self.linear]
 
     def linear_part(self) -> ColumnRows:
@@ -68,7 +68,7 @@ class ColumnRows:
         return ColumnRows(self.factors[:, :0], self.linear)
 
     def host(self) -> tuple[np.ndarray, np.ndarray]:
-        """What is stored as the kernels take it; on the CPU only."""
+        """Return the stored arrays as the kernels take them; on the CPU only."""
         return self.factors.numpy(), self.linear.numpy()
 
     def __getitem__(self, columns: Tensor | slice) -> Tensor:

@@ -126,7 +126,7 @@ class EmbeddingTable:
         self._use(ColumnRows(**parts))
 
     def linear_part(self) -> EmbeddingTable:
-        """What a step takes for the table where its factors are not to change."""
+        """Return the table for steps that do not change its factors."""
         part = copy.copy(self)
         part.n_factors = part.n_first = part.n_squares = 0
         part.width, part.kernel_fields = self.n_linear, _NO_FIELDS
@@ -186,7 +186,7 @@ class EmbeddingTable:
         return TorchBackend(self.weight.device).entries(self, batch)
 
     def read_entries(self, entries: Tensor, batch: Batch | DeviceBatch) -> Lookup:
-        """What `look_up` returns of ``entries`` in the place of the batch's own.
+        """Return the result of `look_up` for ``entries`` instead of the batch's own.
 
         In torch operations, through which gradients flow back to ``entries``.
         """

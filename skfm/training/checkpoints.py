@@ -28,7 +28,7 @@ class Run(Protocol):
         """All that decides what the run will make."""
 
     def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What its epochs so far have made."""
+        """Return the state after the epochs so far."""
 
     def restore(
         self, document: dict[str, Any], array: Callable[[str], np.ndarray]

@@ -1,4 +1,4 @@
-"""What a training step leaves of the table as it is."""
+"""Parts of the table that training steps leave unchanged."""
 
 from __future__ import annotations
 

@@ -259,7 +259,7 @@ class Learner:
         self.table_optimizer.n_steps, self.dense_optimizer.n_steps = n_steps
 
     def optimizer_state(self) -> OptimizerState:
-        """What a later run on the same network needs to go on."""
+        """Return the state that a later run on the same network continues from."""
         table, dense = self.table_optimizer, self.dense_optimizer
         return OptimizerState(
             self.settings.optimizer,

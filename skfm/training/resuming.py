@@ -51,7 +51,7 @@ class RunState:
             yield from (rows.target, rows.weight, rows.query, rows.mean_fields)
 
     def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What the epochs so far have made, as JSON and arrays."""
+        """Return the state after the epochs so far, as JSON and arrays."""
         trainer = self._trainer
         history = trainer.history
         document = {

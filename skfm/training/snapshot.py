@@ -32,11 +32,11 @@ class Snapshot:
         self.n_steps = learner.n_steps
 
     def n_bytes(self) -> int:
-        """Memory that remembering takes."""
+        """Return the memory that a snapshot takes, in bytes."""
         return sum(tensor.nbytes for tensor in self._live)
 
     def tensors(self) -> list[Tensor]:
-        """What is remembered; nothing at first."""
+        """Return the remembered tensors; none at first."""
         return self._saved or []
 
     def put(self, tensors: list[Tensor], n_steps: tuple[int, int]) -> None:

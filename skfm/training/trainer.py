@@ -192,7 +192,7 @@ class Trainer:
                 save()
 
     def progress(self) -> list[int]:
-        """How far the run is, beside its history: what `go_on` takes."""
+        """Return the position of the run beside its history, as `go_on` takes it."""
         steps = self._snapshot.n_steps
         return [self._plateau_from, self._schedule.n_divisions, *steps]
 
@@ -231,14 +231,14 @@ class Trainer:
         self.history.validation_scores.extend(scores)
 
     def _is_best(self) -> bool:
-        """Whether the last epoch's weights are the ones to keep."""
+        """Return whether the last epoch's weights are the best so far."""
         scores = self.history.validation_scores
         if not self.settings.early_stopping or len(scores) < 2:
             return True
         return scores[-1] > max(scores[:-1])
 
     def _should_stop(self) -> bool:
-        """Whether the last ``n_iter_no_change`` epochs brought less than ``tol``.
+        """Return whether the last ``n_iter_no_change`` epochs gained less than ``tol``.
 
         An adaptive schedule then first lowers the learning rates.
         """

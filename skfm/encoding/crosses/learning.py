@@ -28,7 +28,7 @@ _NOT_WEIGHED = Evidence(*[float("nan")] * 5)
 
 @dataclass(frozen=True)
 class CrossOptions:
-    """Which crosses to learn.
+    """Options of the search for crosses.
 
     Attributes
     ----------

@@ -32,12 +32,12 @@ class Target:
 
     @property
     def is_logistic(self) -> bool:
-        """Whether values are outcomes, 0 and 1."""
+        """Return whether values are outcomes, 0 and 1."""
         return self.kind != "continuous"
 
     @property
     def is_constant(self) -> bool:
-        """Whether there is nothing to learn."""
+        """Return whether there is nothing to learn."""
         return bool((self.values == self.values[0]).all())
 
     @classmethod
