@@ -71,7 +71,7 @@ def kernel_values(data: np.ndarray) -> np.ndarray:
 def is_canonical(
     indptr: np.ndarray, indices: np.ndarray, n_columns: int, n_threads: int = 1
 ) -> bool:
-    """Whether each row's columns are sorted and distinct.
+    """Return whether each row's columns are sorted and distinct.
 
     Raises
     ------

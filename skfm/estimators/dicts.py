@@ -140,7 +140,7 @@ class DictEncoder:
 
 
 def _cell_reader(block: Any) -> Callable[[list[Any]], Any]:
-    """What encodes a list of cells as ``block`` does."""
+    """Return a function that encodes a list of cells as ``block`` does."""
     if isinstance(block, CategoryBlock) and block.kind in _PYTHON_TYPES:
         return _CategoryReader(block)
     if isinstance(block, ScaleBlock):
@@ -233,7 +233,7 @@ def _as_floats(cells: list[Any]) -> np.ndarray | None:
 
 
 def _is_exact(cell: Any) -> bool:
-    """Whether a cell equals just the categories that it equals in a column of pandas.
+    """Return whether a cell equals the same categories as in a column of pandas.
 
     Not so NaN, nor numbers of which float64 has no neighbours.
     """

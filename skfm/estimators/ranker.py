@@ -70,7 +70,7 @@ class Ranker(FittedTarget, BaseModel):
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
             Maximum number of pairs per row of a query. A query that has more pairs is
-            represented by a random sample of them, drawn anew in each step.
+            represented by a sample of them, drawn anew whenever it is seen.
             ``loss="listwise"`` ignores it.""",
     )
     ndcg_at: int | None = param(
