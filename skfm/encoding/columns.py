@@ -172,8 +172,23 @@ def _objects_to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
             f"Column {name!r} is numeric but holds {cells[row]!r} in row {row}. "
             "Convert the column, or name it in categorical_features before fit."
         )
-    values[held] = cells[held].astype(np.float64)
+    try:
+        values[held] = cells[held].astype(np.float64)
+    except OverflowError:
+        large = next(i for i in np.flatnonzero(held) if _overflows(cells[i]))
+        raise ValueError(
+            f"Column {name!r} holds an integer in row {large} that is too large for a "
+            "float64. Convert it, or name the column in categorical_features."
+        ) from None
     return values
+
+
+def _overflows(number: Any) -> bool:
+    try:
+        float(number)
+    except OverflowError:
+        return True
+    return False
 
 
 def _first_of_another_kind(cells: NDArray[Any], held: NDArray[np.bool_]) -> int:

@@ -17,7 +17,7 @@ from ..encoding.nested import NestedBlock
 from ..encoding.tables import object_array, read_columns
 from .checks import check_finite
 
-__all__ = ["DictEncoder", "NumberDicts", "check_dicts", "number_cells"]
+__all__ = ["DictEncoder", "NumberDicts", "check_dicts"]
 
 #: What cells of a kind of category are, for which a dict of Python's finds them.
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
@@ -90,25 +90,11 @@ class NumberDicts:
         values = np.empty(len(cells))
         for column in np.unique(columns):
             at = np.flatnonzero(columns == column)
-            name = int(column) if self._names is None else self._names[column]
+            name: Any = int(column) if self._names is None else self._names[column]
             held = pd.Series(None, range(int(rows[at].max()) + 1), dtype=object)
             held.iloc[rows[at]] = cells[at]
-            values[at] = number_cells(held, name)[rows[at]]
+            values[at] = to_floats(held, name)[rows[at]]
         return values
-
-
-def number_cells(series: pd.Series, name: Any) -> np.ndarray:
-    """Cells of a column of numbers as floats, missing ones as NaN.
-
-    Raises
-    ------
-    ValueError
-        If one is no real number, or too large for a float.
-    """
-    try:
-        return to_floats(series, name)
-    except (OverflowError, TypeError) as error:
-        raise ValueError(f"Column {name!r} holds no float64 number: {error}.") from None
 
 
 class DictEncoder:

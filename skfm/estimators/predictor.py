@@ -18,12 +18,13 @@ from ..data.bounds import is_canonical, kernel_arrays
 from ..data.csr import canonical_csr
 from ..data.rows import Rows
 from ..encoding.codec import TableCodec
+from ..encoding.columns import to_floats
 from ..encoding.tables import as_table, read_columns
 from ..nn.network import Network
 from ..runtime.memory import memory_errors
 from ..runtime.threads import torch_threads
 from .checks import check_finite, finite_scores
-from .dicts import DictEncoder, NumberDicts, check_dicts, number_cells
+from .dicts import DictEncoder, NumberDicts, check_dicts
 from .tables import is_frame
 
 #: All that exist.
@@ -199,6 +200,6 @@ class Predictor:
             encoded = self._codec.encode(columns)
             return self._codec.matrix(encoded, np.float64, share_ones=True)
         named = zip(columns, self._names or range(len(columns)), strict=True)
-        csr = canonical_csr(np.column_stack([number_cells(c, n) for c, n in named]))
+        csr = canonical_csr(np.column_stack([to_floats(c, n) for c, n in named]))
         check_finite(csr, "rows")
         return csr

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -213,9 +214,16 @@ def test_a_predictor_outlives_a_new_fit():
 @pytest.fixture
 def served(tmp_path, monkeypatch):
     """The application of the documentation on a real socket; its port and model."""
+    model = fitted_on_table()
+    with serving(model, tmp_path, monkeypatch) as port:
+        yield port, model
+
+
+@contextmanager
+def serving(model, tmp_path, monkeypatch):
+    """The application at work on a model; its port."""
     uvicorn = pytest.importorskip("uvicorn")
     pytest.importorskip("fastapi")
-    model = fitted_on_table()
     skfm.save(model, tmp_path / "model.skfm")
     monkeypatch.setenv("MODEL", str(tmp_path / "model.skfm"))
     spec = importlib.util.spec_from_file_location("serving_app", APP)
@@ -226,7 +234,7 @@ def served(tmp_path, monkeypatch):
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    yield listener.getsockname()[1], model
+    yield listener.getsockname()[1]
     server.should_exit = True
     thread.join(30)
     listener.close()
@@ -261,12 +269,37 @@ def test_hundreds_of_requests_in_flight(served):
         assert all(pool.map(client, range(n_clients)))
 
 
-def test_bad_requests(served):
-    port, _ = served
+def post(port, rows):
+    """Status and content of the answer to rows."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    body = json.dumps([{"sight": "1"}])
+    body = json.dumps(rows)
     connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
     response = connection.getresponse()
-    assert response.status == 422
-    assert "'sight'" in json.loads(response.read())["detail"]
+    answer = response.status, json.loads(response.read())
     connection.close()
+    return answer
+
+
+def test_bad_requests(served):
+    port, _ = served
+    status, answer = post(port, [{"sight": "1"}])
+    assert status == 422
+    assert "'sight'" in answer["detail"]
+
+
+def test_cells_are_served_as_they_are(tmp_path, monkeypatch):
+    """Integers beyond the floats, truth values and dates."""
+    days = pd.to_datetime(["2020-01-31", "2021-06-01", "2022-12-24"] * 7)
+    ids = [2**60 + i % 7 for i in range(21)]
+    frame = pd.DataFrame({"id": ids, "new": [True, False, False] * 7, "day": days})
+    model = make(skfm.FMClassifier, max_iter=20, categorical_features=["id", "new"])
+    model.fit(frame, [0, 1, 1, 0, 0, 1, 0] * 3)
+    expected = model.predict_proba(frame)[:, 1].tolist()
+    assert len(set(expected)) == 21
+    monkeypatch.setenv("DATES", "day")
+    rows = frame.assign(day=days.strftime("%Y-%m-%d")).to_dict("records")
+    with serving(model, tmp_path, monkeypatch) as port:
+        assert post(port, rows) == (200, expected)
+        assert post(port, [{"id": float(2**60)}])[0] == 422
+        assert post(port, [{"id": True}])[0] == 422
+        assert post(port, [{"day": "soon"}])[0] == 422
