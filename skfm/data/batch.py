@@ -46,11 +46,11 @@ class AnyBatch(Generic[Array]):
         return len(self.indptr) - 1
 
     def longest(self) -> int:
-        """Entries of the longest row."""
+        """Return the number of entries of the longest row."""
         return int(np.diff(self.indptr).max(initial=0))
 
     def slice(self, start: int, stop: int) -> Self:
-        """Rows ``start`` to ``stop`` of this batch, as views; no query is cut."""
+        """Return rows ``start`` to ``stop`` as views, which cut no query."""
         lo, hi = int(self.indptr[start]), int(self.indptr[stop])
         return replace(
             self,
@@ -68,7 +68,7 @@ class Batch(AnyBatch[np.ndarray]):
     """Rows of X as the kernels read them: int32 ``columns``, floating ``values``."""
 
     def of_unit_length(self, dtype: np.dtype[Any]) -> Batch:
-        """The same rows, each divided by its Euclidean norm; empty rows stay empty."""
+        """Divide each row by its Euclidean norm; empty rows stay empty."""
         lengths = np.diff(self.indptr)
         values = self.values if len(self.values) else np.ones(len(self.columns), dtype)
         rows = np.repeat(np.arange(len(self)), lengths)
@@ -78,7 +78,7 @@ class Batch(AnyBatch[np.ndarray]):
 
 
 def batch_bounds(n_rows: int, batch_size: int) -> Iterator[tuple[int, int]]:
-    """Starts and stops of batches; a last batch of one row joins its neighbour.
+    """Yield starts and stops of batches; a last batch of one row joins the previous.
 
     A single row has no spread, which batch normalisation needs.
     """

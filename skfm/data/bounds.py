@@ -25,7 +25,7 @@ _KERNEL_INDICES = (np.dtype(np.int32).str, np.dtype(np.int64).str)
 
 
 def kernel_arrays(X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, indices and indptr of a CSR matrix, of types that the kernels read.
+    """Return values, indices and indptr of a CSR matrix, as the kernels read them.
 
     Those of ``X`` itself where their types allow.
 
@@ -88,9 +88,9 @@ def is_canonical(
         if found[0]:
             return bool(found[1])
     raise ValueError(
-        "X is no valid CSR matrix: its indices must be in "
+        "X is not a valid CSR matrix: its indices must be in "
         f"[0, {n_columns}) and its indptr must ascend from 0 to at most their number. "
-        "X.check_format() of scipy tells more."
+        "Call X.check_format() of scipy for details."
     )
 
 
@@ -161,7 +161,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
 
 
 def _pointers(X: Any, n_values: int, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and indptr of a compressed matrix, of lengths that fit."""
+    """Return the indices and indptr of a compressed matrix, of lengths that fit."""
     indices, indptr = X.indices, X.indptr
     _require(_are_vectors(indices, indptr), "its indices are no vectors")
     lengths = f"it has {n_values} values but {len(indices)} indices"
@@ -198,7 +198,7 @@ def _kernel_indices(indices: np.ndarray) -> np.ndarray:
 def _require(holds: Any, trouble: str) -> None:
     if not holds:
         raise ValueError(
-            f"X is no valid sparse matrix: {trouble}. Make it anew from its entries, "
+            f"X is not a valid sparse matrix: {trouble}. Rebuild it from its entries, "
             "or look at it by X.check_format() of scipy."
         )
 

@@ -54,7 +54,7 @@ class Feed:
         self._resident = reader.keep_rows(rows, prepare, reserved)
 
     def take(self, rows: np.ndarray, n_threads: int = 1) -> Batch | DeviceBatch:
-        """Any rows, as the reader takes them."""
+        """Gather any rows, as the reader takes them."""
         if self._resident is not None:
             return self._resident.take(rows)
         return self._reader.place(self._prepare(self._rows.take(rows, n_threads)))
@@ -62,7 +62,7 @@ class Feed:
     def batches(
         self, draws: list[Draw], n_threads: int
     ) -> Iterator[tuple[Batch | DeviceBatch, Any]]:
-        """The batches, and their entries grouped as the reader wants them.
+        """Yield the batches, with their entries grouped as the reader wants them.
 
         With several threads, the next is gathered early.
         """

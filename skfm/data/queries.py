@@ -27,11 +27,11 @@ class Queries:
         return len(self.starts) - 1
 
     def lengths(self) -> np.ndarray:
-        """Rows of each query."""
+        """Return the number of rows of each query."""
         return np.diff(self.starts)
 
     def slice(self, start: int, stop: int) -> Queries:
-        """The queries of the rows ``start`` to ``stop``, which cut none."""
+        """Return the queries of the rows ``start`` to ``stop``, which cut none."""
         first, last = np.searchsorted(self.starts, [start, stop])
         return Queries(self.starts[first : last + 1] - start, self.seed + start)
 
@@ -56,7 +56,7 @@ def mean_ndcg(
     weight: np.ndarray,
     at: int | None,
 ) -> float:
-    """Mean normalised discounted cumulative gain of the queries that have one.
+    """Compute the mean normalised discounted cumulative gain of the queries.
 
     The gain is the relevance, the discount of rank r is 1 / log2(r + 1), equal scores
     share the gains of their ranks: as `sklearn.metrics.ndcg_score`. A query without

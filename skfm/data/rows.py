@@ -74,7 +74,7 @@ class Rows:
         )
 
     def take(self, rows: np.ndarray, n_threads: int = 1) -> Batch:
-        """Any rows, gathered."""
+        """Gather any rows."""
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(self.indptr[rows + 1] - self.indptr[rows], out=indptr[1:])
         columns = np.empty(indptr[-1], np.int32)
@@ -108,7 +108,7 @@ class Rows:
         values: np.ndarray,
         n_threads: int = 1,
     ) -> np.ndarray:
-        """Values of a batch, averaged over each row's entries of a field if asked."""
+        """Return a batch's values, averaged over a row's entries of a field if set."""
         if self.mean_fields is None:
             return values
         pooled = np.empty(len(columns), self.dtype)
@@ -127,7 +127,7 @@ class Rows:
         return pooled
 
     def longest(self) -> int:
-        """Entries of the longest row."""
+        """Return the number of entries of the longest row."""
         return int(np.diff(self.indptr).max(initial=0))
 
     def mean_length(self) -> float:

@@ -23,7 +23,7 @@ class Shuffle(Protocol):
     rows: np.ndarray
 
     def epoch(self, rng: np.random.Generator) -> list[Draw]:
-        """The batches of an epoch."""
+        """Return the batches of an epoch."""
 
 
 class RowShuffle:
@@ -104,7 +104,7 @@ class QueryShuffle:
         return draws
 
     def _pieces(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Rows by query, those too long cut to pieces, and the lengths of all."""
+        """Group rows by query, cut queries that are too long, and return lengths."""
         too_long = np.flatnonzero(self.lengths > self.longest)
         if len(too_long) == 0:
             return self.rows, self.lengths

@@ -52,7 +52,7 @@ class ColumnStatistics:
         return self.counts > 0
 
     def __add__(self, other: ColumnStatistics) -> ColumnStatistics:
-        """The statistics of both sets of rows."""
+        """Return the statistics of both sets of rows."""
         known = self.n_rows > 0 and other.n_rows > 0
         unit = self.sums is None and other.sums is None
         (sums, squares), (more, more_squares) = self.moments(), other.moments()
@@ -64,7 +64,7 @@ class ColumnStatistics:
         )
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sums of the columns' entries and of their squares, (n_columns,) each."""
+        """Sum the columns' entries and their squares, (n_columns,) each."""
         if self.sums is None or self.squares is None:
             return self.counts, self.counts
         return self.sums, self.squares

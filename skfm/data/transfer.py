@@ -42,7 +42,7 @@ class DeviceBatch(AnyBatch[Tensor]):
 
 
 def place(batch: Batch, device: torch.device) -> DeviceBatch:
-    """A copy of a batch on a device."""
+    """Return a copy of a batch on a device."""
     return DeviceBatch(
         batch.indptr,
         move(batch.columns, device).long(),
@@ -55,7 +55,7 @@ def place(batch: Batch, device: torch.device) -> DeviceBatch:
 
 
 def move(array: np.ndarray, device: torch.device) -> Tensor:
-    """A copy of an array on a device.
+    """Return a copy of an array on a device.
 
     To a GPU by way of pinned memory, which it reads while the host goes on; torch
     keeps that memory until it has been read.
@@ -74,7 +74,7 @@ def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that a device can still hand out; None where torch cannot tell."""
+    """Return the bytes that a device can still allocate; None if torch cannot tell."""
     module: Any = getattr(torch, device.type, None)
     if not hasattr(module, "mem_get_info"):
         return None
@@ -143,7 +143,7 @@ class ResidentRows:
         return needed <= RESIDENT_SHARE * (free - reserved)
 
     def take(self, rows: np.ndarray) -> DeviceBatch:
-        """Any rows, gathered on the device."""
+        """Gather any rows on the device."""
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(self._bounds[rows + 1] - self._bounds[rows], out=indptr[1:])
         n_entries = int(indptr[-1])

@@ -172,7 +172,7 @@ class CategoryBlock(CategoricalBlock):
         return Encoded(table[cells.codes])
 
     def _index_for(self, n_wanted: int) -> pd.Index:
-        """The index to look values up in.
+        """Return the index to look values up in.
 
         An index keeps its hash table, which takes as much memory as the vocabulary.
         That pays for a few rows at a time; many rows build one of their own for little

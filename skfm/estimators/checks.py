@@ -35,7 +35,7 @@ def check_finite(X: Any, name: str = "X") -> None:
 
 
 def finite_scores(scores: np.ndarray) -> np.ndarray:
-    """The scores of rows, (n_rows, n_outputs), none of which may have overflowed.
+    """Return scores (n_rows, n_outputs), and refuse those that have overflowed.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def check_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> An
 
 
 def check_layer_sizes(name: str, sizes: Any) -> tuple[int, ...]:
-    """Sizes of layers, from an int or a sequence of them.
+    """Return the sizes of layers, from an int or a sequence of them.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def _naming(name: str, message: str) -> str:
 
 
 def check_columns(name: str, chosen: Any, n_columns: int, names: Any) -> np.ndarray:
-    """Mask of the columns that a parameter chooses.
+    """Return the mask of the columns that a parameter chooses.
 
     Parameters
     ----------

@@ -181,7 +181,7 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         return None if self._multilabel else target
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Raw scores: that of ``classes_[1]``, or one for each class or label.
+        """Compute raw scores: that of ``classes_[1]``, or one per class or label.
 
         With ``loss="log_loss"``, the log odds of ``classes_[1]`` or of the labels.
 
@@ -231,7 +231,7 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         return log_proba
 
     def predict(self, X: Any) -> Any:
-        """The class of the highest score in each row, or the labels above zero.
+        """Predict the class of the highest score in each row, or the labels above zero.
 
         Parameters
         ----------

@@ -31,7 +31,7 @@ def dtype(asked: str, X: Any) -> str:
 
 
 def batch_size(asked: int | str, n_rows: int) -> int:
-    """Rows per step, at most ``n_rows``."""
+    """Return the number of rows per step, at most ``n_rows``."""
     if isinstance(asked, str):
         if n_rows <= FULL_BATCH:
             return n_rows
@@ -103,7 +103,7 @@ def hold_out(
 
 
 def device(asked: str) -> str:
-    """A device that exists and has what training needs.
+    """Return a device that exists and has what training needs.
 
     Raises
     ------

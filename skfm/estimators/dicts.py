@@ -86,7 +86,7 @@ class NumberDicts:
     def _read(
         self, cells: np.ndarray, rows: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """Cells as floats, column by column, as the estimator reads those of tables."""
+        """Convert cells to floats by column, as the estimator reads those of tables."""
         values = np.empty(len(cells))
         for column in np.unique(columns):
             at = np.flatnonzero(columns == column)
@@ -208,7 +208,7 @@ class _NestedReader(_SeriesReader):
 
 
 def _as_floats(cells: list[Any]) -> np.ndarray | None:
-    """Cells as floats, missing ones as NaN; None where one is no finite number."""
+    """Convert cells to floats, missing ones to NaN; None if one is not finite."""
     if any(cell is not None and type(cell) not in (int, float) for cell in cells):
         return None
     try:

@@ -89,7 +89,7 @@ class Fitted(SavedEstimator):
             saved("estimator")(cls)
 
     def _n_outputs(self) -> int:
-        """Number of raw scores per row; defined by each task."""
+        """Return the number of raw scores per row; defined by each task."""
         raise NotImplementedError
 
     def _parameters_to_save(self) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class Fitted(SavedEstimator):
         return np.ones(n_outputs), np.zeros(n_outputs)
 
     def _attribute(self, values: Any) -> np.ndarray:
-        """A float array of its own, without the axis of a single output."""
+        """Copy to a float array, without the axis of a single output."""
         array = np.array(values.detach().cpu().numpy())
         return array[..., 0] if self.network_.shape.n_outputs == 1 else array
 

@@ -14,7 +14,7 @@ from .fitted import Fitted
 
 
 def check_pretrained(model: Any, n_columns: int) -> Any:
-    """The fitted model that ``model.init_from`` stands for, or None.
+    """Return the fitted model that ``model.init_from`` stands for, or None.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def check_pretrained(model: Any, n_columns: int) -> Any:
 
 
 def _read(path: str | os.PathLike[str]) -> Any:
-    """The estimator in a file; of a Pipeline, its last step."""
+    """Return the estimator in a file; of a Pipeline, its last step."""
     try:
         given = load(path)
     except OSError as error:
@@ -88,7 +88,7 @@ def _check_columns(model: Any, given: Any, n_columns: int) -> None:
 
 
 def _column_names(model: Any) -> Any:
-    """Names of the columns of the matrix that a model's network sees, if it has any."""
+    """Return the names of the columns that a model's network reads, if it has any."""
     if model._codec is not None:
         return model._codec.column_names()
     return getattr(model, "feature_names_in_", None)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import column_or_1d
 
 
 def read_labels(y: Any) -> Any:
-    """Labels of shape (n,), or an indicator matrix (n, n_labels), dense or sparse.
+    """Check labels of shape (n,), or an indicator matrix (n, n_labels).
 
     Raises
     ------
@@ -37,7 +37,7 @@ def read_labels(y: Any) -> Any:
 
 
 def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Numbers of the classes in ``classes`` (sorted).
+    """Return the numbers of the classes in ``classes`` (sorted).
 
     Raises
     ------
@@ -76,7 +76,7 @@ def encode_indicator(y: Any, n_labels: int) -> np.ndarray:
 def weigh_classes(
     class_weight: Any, classes: np.ndarray, y: np.ndarray, weight: np.ndarray
 ) -> np.ndarray | None:
-    """The weight of each class, or None where all weigh the same.
+    """Return the weight of each class, or None if all weigh the same.
 
     Raises
     ------

@@ -53,13 +53,13 @@ def _fill(doc: str, marker: str, text: str) -> str:
 
 
 def _attributes(cls: type) -> str:
-    """The ``_attributes_doc`` of a class and its bases, the most basic last."""
+    """Return the ``_attributes_doc`` of a class and its bases, the most basic last."""
     docs = [vars(base).get("_attributes_doc", "") for base in cls.__mro__]
     return "\n".join(textwrap.dedent(doc).strip() for doc in docs if doc)
 
 
 def _text(cls: type, name: str) -> str:
-    """A text that a class or one of its bases gives, without its indentation."""
+    """Return a text of a class or of one of its bases, without its indentation."""
     return textwrap.dedent(getattr(cls, name, "")).strip()
 
 

@@ -190,7 +190,7 @@ class Ranker(FittedTarget, BaseModel):
         return 1
 
     def predict(self, X: Any) -> np.ndarray:
-        """Scores to rank rows by: the higher, the more relevant.
+        """Predict scores to rank rows by: the higher, the more relevant.
 
         Only differences between rows of one query mean something.
 
@@ -207,7 +207,7 @@ class Ranker(FittedTarget, BaseModel):
     def score(
         self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None
     ) -> float:
-        """Mean NDCG of the queries, up to rank ``ndcg_at``.
+        """Compute the mean NDCG of the queries, up to rank ``ndcg_at``.
 
         Equal scores share their ranks. Queries without relevance above zero have no
         NDCG and do not count.

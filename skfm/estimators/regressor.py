@@ -189,7 +189,7 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
 
 
 def _columns(y: Any) -> np.ndarray:
-    """Targets as float64 of shape (n, n_outputs)."""
+    """Return the targets as float64 of shape (n, n_outputs)."""
     if sp.issparse(y):
         raise ValueError("y is sparse: pass the targets of a regressor as an array.")
     columns: np.ndarray = y.reshape(len(y), -1).astype(np.float64, copy=False)

@@ -68,11 +68,11 @@ class Inputs(Fitted, OptimizationParameters):
         return CrossTarget.of_numbers(y)
 
     def _weigh(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Weights of the loss, from those of the user."""
+        """Compute the weights of the loss from those of the user."""
         return weight
 
     def _check_queries(self, qid: Any, n_rows: int, name: str) -> np.ndarray | None:
-        """Number of the query of each row, where the task ranks."""
+        """Return the number of the query of each row, if the task ranks."""
         return None
 
     def _share_input(self, other: Inputs) -> None:
@@ -258,7 +258,7 @@ def _is_plain_csr(X: Any) -> bool:
 
 
 def _about(message: str, name: str) -> str:
-    """An error message about X or y, said of another input."""
+    """Reword an error message about X or y for another input."""
     if message.startswith(("X ", "y ")):
         return name + message[1:]
     return message if name in message else f"{name}: {message}"

@@ -16,10 +16,11 @@ _MAX_BYTES = 2**31 - 2**20
 
 
 def model_bytes(estimator: Any, *, dense: bool) -> bytes:
-    """A serialised ONNX model of an estimator of this package."""
+    """Build a serialised ONNX model of an estimator of this package."""
     if not isinstance(estimator, Fitted):
         raise TypeError(
-            f"{type(estimator).__name__} is no estimator of skfm nor a Pipeline of one."
+            "ONNX export needs an estimator of skfm or a Pipeline that ends in one; "
+            f"got {type(estimator).__name__}."
         )
     check_is_fitted(estimator, "network_")
     if getattr(estimator, "intra_field_pairs", False):

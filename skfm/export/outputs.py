@@ -78,7 +78,7 @@ def _add_classes(nodes: _Nodes, estimator: Any, n_outputs: int) -> None:
 
 
 def _label_array(classes: np.ndarray) -> np.ndarray:
-    """Labels of a type that every runtime has: strings, int64 or float32."""
+    """Convert labels to a type that every runtime has: strings, int64 or float32."""
     if classes.dtype.kind in "bi":
         return classes.astype(np.int64)
     if classes.dtype.kind == "u":

@@ -12,7 +12,7 @@ from .tracing import OPSET
 
 
 def pipeline_model(pipeline: Pipeline, X: Any) -> bytes:
-    """A serialised ONNX model of a Pipeline that ends in an estimator of skfm."""
+    """Build a serialised ONNX model of a Pipeline that ends in an skfm estimator."""
     try:
         import skl2onnx
     except ImportError as error:

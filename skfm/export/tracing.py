@@ -100,14 +100,14 @@ class DenseScores(nn.Module):
 
 
 def _gathered(columns: Tensor, values: Tensor, present: Tensor) -> tuple[Tensor, ...]:
-    """The same entries in their order, padding last."""
+    """Move padding last, and keep the order of the entries."""
     m = columns.shape[1]
     _, order = (present * (m - torch.arange(m))).topk(m, dim=1)
     return tuple(part.gather(1, order) for part in (columns, values, present))
 
 
 def _in_float32(network: Network) -> Network:
-    """A twin on the CPU, its table left empty."""
+    """Copy the network to the CPU, with an empty table."""
     config = dict(network.config)
     config["shape"] = replace(network.shape, dtype="float32", device="cpu")
     if "precision" in config:
@@ -133,7 +133,7 @@ class _Exportable(TorchFunctionMode):
 
 
 def trace(network: Network, mean_fields: np.ndarray | None, *, dense: bool) -> bytes:
-    """A serialised ONNX model from rows to raw scores.
+    """Build a serialised ONNX model from rows to raw scores.
 
     Its inputs are ``X`` if ``dense``, else ``columns`` and ``values``; its output is
     ``scores``. The number of rows, and that of entries of a padded row, may vary.

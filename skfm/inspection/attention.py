@@ -27,14 +27,14 @@ from .reading import Model, batches, to_float64
     prefer_skip_nested_validation=True,
 )
 def attention_weights(estimator: Any, X: Any, *, by: str = "feature") -> pd.DataFrame:
-    """Attention that an AFM or an AutoInt pays in each row.
+    """Compute the attention weights of an AFM or an AutoInt in each row.
 
     Parameters
     ----------
     estimator : AFM or AutoInt estimator
         Fitted; or a pipeline or search with one at its end.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-        What ``estimator`` takes.
+        Rows, as the ``predict`` method of ``estimator`` accepts them.
     by : {"feature", "field"}, default="feature"
         Whether the pairs of an AFM go by the names of their columns, or by those of
         their fields, where the weights of pairs of the same two fields are added. The
@@ -48,15 +48,15 @@ def attention_weights(estimator: Any, X: Any, *, by: str = "feature") -> pd.Data
         fewer than two entries has none.
 
         Of an AutoInt, ``row``, ``layer``, ``head``, ``field``, ``attends_to`` and
-        ``weight``: how much ``field`` takes from ``attends_to``. The weights of a
-        field sum to one in each layer and head.
+        ``weight``, the attention of ``field`` to ``attends_to``. The weights of a field
+        sum to one in each layer and head.
 
     Raises
     ------
     TypeError
         If the model has no attention.
     FieldInferenceError
-        If nothing tells the fields that ``by="field"`` asks for.
+        If ``by="field"`` and the fields are not known.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def attention_weights(estimator: Any, X: Any, *, by: str = "feature") -> pd.Data
     if not isinstance(network, AFMNetwork | AutoIntNetwork):
         raise TypeError(
             f"{type(model.estimator).__name__} has no attention: fit an AFM or AutoInt "
-            "estimator. skfm.inspection.explain takes all."
+            "estimator, or use skfm.inspection.explain, which accepts all models."
         )
     rows = model.rows(X)
     with torch_threads(1), torch.no_grad():

@@ -51,17 +51,17 @@ def explain(
     """Decompose the raw score of each row into a sum of terms.
 
     The contributions of a row add up to ``decision_function``, or to ``predict`` of a
-    regressor or ranker, to within the rounding of the model's dtype; to the logarithm
-    of ``predict`` where the loss has a log link, as "poisson" and "gamma" have.
+    regressor or ranker, up to rounding in the model's dtype. If the loss has a log
+    link, as "poisson" and "gamma" have, they add up to the logarithm of ``predict``.
 
     - FM, FwFM, FFM and AFM: the bias, a term of each entry of the row, and one of each
       pair of entries, exactly. A pair of an AFM counts with its attention, which
       depends on the other pairs of the row.
-    - All others: the linear terms exactly, where the model has some; what remains, the
-      interaction, is shared out among the entries by integrated gradients along the
+    - All others: the linear terms exactly, if the model has them. The remaining
+      interaction is distributed over the entries by integrated gradients along the
       line from embeddings of zero (Sundararajan et al., ICML 2017). These terms have
-      the kind "embedding"; what the interaction is at zero belongs to the bias, and
-      the error of the quadrature is the term "residual".
+      the kind "embedding"; the interaction at zero is part of the bias, and the error
+      of the quadrature is the term "residual".
 
     A number of a table enters by its value and by bins (see `FieldEncoder`). Together
     they are one entry here, with the name of the table's column; what they add in pairs
@@ -72,12 +72,13 @@ def explain(
     estimator : estimator
         Fitted; or a pipeline or search with one at its end.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-        What ``estimator`` takes.
+        Rows, as the ``predict`` method of ``estimator`` accepts them.
     max_pairs : int or None, default=20
-        The largest pairs of each row, over all outputs; the sum of the others is the
-        term "other pairs". None: all.
+        Number of the largest pairs of each row to return, over all outputs. The sum of
+        the others is the term "other pairs". None means all pairs.
     n_points : int, default=100
-        Points of the quadrature behind integrated gradients; its time grows with them.
+        Number of points of the quadrature of integrated gradients. The time is
+        proportional to it.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def explain(
     Raises
     ------
     TypeError
-        If ``estimator`` is none of skfm.
+        If ``estimator`` is not an estimator of skfm.
     NotFittedError
         If it is not fitted.
 
@@ -154,7 +155,7 @@ def _terms(
             yield part._replace(rows=start + part.rows, contributions=scaled)
     if n_incomplete:
         warn(
-            f"The terms of {n_incomplete} rows miss more than {TOLERANCE:.0%} of the "
+            f"The terms of {n_incomplete} rows lack more than {TOLERANCE:.0%} of the "
             'interaction: see the terms "residual", or raise '
             f"n_points (={n_points}).",
             ConvergenceWarning,
@@ -186,7 +187,7 @@ def _shares(
 def _pairs(
     network: PairwiseNetwork, batch: Batch, units: np.ndarray, max_pairs: int | None
 ) -> tuple[_Terms, list[_Terms]]:
-    """Pairs within units; the largest pairs of each row, and the sum of the others."""
+    """Compute the pairs within units, and the largest pairs and others of each row."""
     entries = network.entries(batch)
     with torch.no_grad():
         terms = to_float64(network.pair_terms(entries))  # (B, P, C)
@@ -201,7 +202,7 @@ def _pairs(
 
 
 def _largest(pairs: _Terms, max_pairs: int | None) -> list[_Terms]:
-    """The largest pairs of each row, and the sums of the others, if there are any."""
+    """Return the largest pairs of each row, and the sums of the others, if any."""
     if max_pairs is None or not len(pairs.rows):
         return [pairs]
     size = np.abs(pairs.contributions).max(axis=1)
@@ -216,7 +217,7 @@ def _largest(pairs: _Terms, max_pairs: int | None) -> list[_Terms]:
 
 
 def _add(one: _Terms, other: _Terms) -> _Terms:
-    """The terms of two sets of entries of the same kind, those of one entry added."""
+    """Add the terms of two sets of entries of the same kind, entry by entry."""
     pairs = zip(one[1:4], other[1:4], strict=True)
     return _sums(one.kind, *(np.concatenate([*map(np.asarray, two)]) for two in pairs))
 
@@ -228,7 +229,7 @@ def _sums(
     first: np.ndarray | None = None,
     second: np.ndarray | None = None,
 ) -> _Terms:
-    """Terms of a kind, those of the same row and units added up."""
+    """Add up the terms of a kind that have the same row and units."""
     units = [unit for unit in (first, second) if unit is not None]
     if len(units) == 2:
         units = [np.minimum(*units), np.maximum(*units)]
@@ -243,7 +244,7 @@ def _sums(
 
 
 def _to_frame(terms: list[_Terms], model: Model) -> pd.DataFrame:
-    """All terms, a row of the frame for each, in order."""
+    """Build a frame with a row for each term, in order."""
     rows = np.concatenate([part.rows for part in terms])
     kinds = np.repeat([part.kind for part in terms], [len(p.rows) for p in terms])
     contributions = np.concatenate([part.contributions for part in terms])

@@ -25,9 +25,9 @@ class Attributions(NamedTuple):
     constant : ndarray of shape (B, C)
         The interaction when all embeddings are zero.
     entries : ndarray of shape (nnz, C)
-        What each entry's embedding adds.
+        Contribution of each entry's embedding.
     residual : ndarray of shape (B, C)
-        What is missing to the interaction: the error of the quadrature.
+        Remainder of the interaction: the error of the quadrature.
     complete : ndarray of bool of shape (B,)
         Whether the residual is within `TOLERANCE`.
     """
@@ -80,12 +80,12 @@ class _Line:
         return self.network.interaction(lookup), scaled
 
     def scores(self, share: float) -> np.ndarray:
-        """(B, C)."""
+        """Compute the interaction at a point of the line, (B, C)."""
         with torch.no_grad():
             return to_float64(self._at(share)[0])
 
     def integrate(self, n_points: int) -> np.ndarray:
-        """(nnz, C)."""
+        """Integrate the gradients along the line, (nnz, C)."""
         nodes, weights = np.polynomial.legendre.leggauss(n_points)
         n_outputs = self.network.shape.n_outputs
         total = np.zeros((len(self.embeddings), n_outputs))

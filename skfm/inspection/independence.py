@@ -92,7 +92,7 @@ class IndependentFields:
         ]
 
     def of_fields(self) -> np.ndarray:
-        """Variance of the pair term of each two fields, (F, F, C)."""
+        """Return the variance of the pair term of each two fields, (F, F, C)."""
         n_fields = len(self._fields)
         variance = np.zeros((n_fields, n_fields, self._network.shape.n_outputs))
         for first, second in combinations_with_replacement(range(n_fields), 2):
@@ -105,7 +105,7 @@ class IndependentFields:
         return variance
 
     def of_columns(self, wanted: np.ndarray) -> np.ndarray:
-        """Variance of the pair term of each two of some columns, (n, n, C)."""
+        """Compute the variance of the pair terms of some columns, (n, n, C)."""
         n_outputs = self._network.shape.n_outputs
         variance = np.zeros((len(wanted), len(wanted), n_outputs))
         places = np.full(len(self._statistics.counts), -1)
@@ -125,7 +125,7 @@ class IndependentFields:
         return variance
 
     def _read(self, columns: np.ndarray) -> _Field:
-        """One field, without the columns that no training row had."""
+        """Read a field, without the columns that no training row had."""
         columns = columns[self._statistics.seen[columns]]
         values, squares = self._values(columns)
         n_entries = self._statistics.counts[columns].sum()
@@ -153,7 +153,7 @@ class IndependentFields:
         return _Spread(mean, np.maximum(square - mean**2, 0)), square
 
     def _vectors(self, columns: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """The columns' embeddings, (n, V, k), some at a time."""
+        """Yield the columns' embeddings, (n, V, k), some at a time."""
         factors = self._network.factors
         step = max(1, _NUMBERS_PER_READ // max(1, factors[:1].numel()))
         for start in range(0, len(columns), step):
@@ -171,7 +171,7 @@ class IndependentFields:
         return 0 if self._network.factors.dim() == 2 else towards
 
     def _between(self, first: int, second: int, weights: np.ndarray) -> np.ndarray:
-        """Variance of the pair term of two fields, (C,)."""
+        """Return the variance of the pair term of two fields, (C,)."""
         one, other = self._fields[first], self._fields[second]
         mean, cov = (x[self._view(second)] for x in (one.mean, one.covariance))
         mean_, cov_ = (x[self._view(first)] for x in (other.mean, other.covariance))
@@ -180,7 +180,7 @@ class IndependentFields:
         return np.maximum(found, 0)
 
     def _within(self, number: int, weights: np.ndarray) -> np.ndarray:
-        """Variance of the sum of the pairs in a field, (C,)."""
+        """Return the variance of the sum of the pairs in a field, (C,)."""
         field, view = self._fields[number], self._view(number)
         if field.exclusive or not weights.any():
             return np.zeros(weights.shape[1])
@@ -198,7 +198,7 @@ class IndependentFields:
     def _of_block(
         self, first: int, second: int, rows: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """Variance of the pair terms of some columns of two fields, (n, n', C)."""
+        """Compute the variance of pair terms of columns of two fields, (n, n', C)."""
         (m, v), (m_, v_) = self._values(rows)[0], self._values(columns)[0]
         scale = np.outer(v, v_) + np.outer(v, m_**2) + np.outer(m**2, v_)
         one = self._all_vectors(rows)[:, self._view(second)]

@@ -79,13 +79,13 @@ class Model:
         return np.atleast_1d(self.estimator.intercept_).astype(np.float64)
 
     def rows(self, X: Any) -> Rows:
-        """The rows of X as the network reads them."""
+        """Return the rows of X as the network reads them."""
         encoded = X if self.encoder is None else self.encoder.transform(X)
         rows: Rows = self.estimator._read_rows(encoded)
         return rows
 
     def output_names(self) -> list[Any]:
-        """Class labels, or numbers of the outputs."""
+        """Return the class labels, or numbers of the outputs."""
         n_outputs = self.network.shape.n_outputs
         classes = getattr(self.estimator, "classes_", None)
         if classes is not None and len(classes) == n_outputs:
@@ -93,7 +93,7 @@ class Model:
         return list(range(n_outputs))
 
     def column_names(self) -> np.ndarray:
-        """Names of the network's columns, from the encoder where it knows better."""
+        """Return the columns' names, from the encoder if it knows better ones."""
         names: np.ndarray = self.estimator.column_names_
         if self.encoder is None or hasattr(self.estimator, "feature_names_in_"):
             return names
@@ -104,7 +104,7 @@ class Model:
         return np.asarray(told, dtype=object) if len(told) == len(names) else names
 
     def fields(self, rows: Rows | None = None) -> tuple[np.ndarray, list[str]]:
-        """Field of each column, and the fields' names.
+        """Return the field of each column, and the fields' names.
 
         Those of the fit; for a model that needs none, those of the encoder, or what the
         structure of ``rows`` shows.
@@ -123,9 +123,9 @@ class Model:
             return known, told[1] if same and told is not None else names
         if rows is None:
             raise FieldInferenceError(
-                f"{type(self.estimator).__name__} was fitted without fields, and its "
-                "columns do not tell them: pass fields= to the estimator, or put the "
-                "encoder and the estimator in a pipeline."
+                f"{type(self.estimator).__name__} was fitted without fields, and they "
+                "cannot be inferred from its columns: pass fields= to the estimator, "
+                "or put the encoder and the estimator in a pipeline."
             )
         names = list(self.column_names())
         return resolve_fields("auto", _as_csr(rows), names=names)
@@ -150,7 +150,7 @@ class Model:
         return codec.variables
 
     def terms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Number of the term that each column is part of, and the terms' names.
+        """Return the number of each column's term, and the names of the terms.
 
         All columns that a number of a table enters by make one term.
         """
@@ -183,7 +183,7 @@ class Model:
 def batches(
     network: Network, rows: Rows, numbers_per_row: int
 ) -> Iterator[tuple[int, Batch]]:
-    """Batches of at most as many rows as memory allows, and the first row of each.
+    """Yield batches of as many rows as memory allows, and the first row of each.
 
     Parameters
     ----------
@@ -202,18 +202,18 @@ def batches(
 
 
 def rows_of_entries(batch: Batch) -> np.ndarray:
-    """The row of each entry of a batch, (nnz,)."""
+    """Return the row of each entry of a batch, (nnz,)."""
     return np.repeat(np.arange(len(batch)), np.diff(batch.indptr))
 
 
 def to_float64(tensor: Tensor) -> np.ndarray:
-    """A tensor without its graph and device."""
+    """Convert a tensor, without its graph and device."""
     array: np.ndarray = tensor.detach().cpu().double().numpy()
     return array
 
 
 def category_names(names: np.ndarray, field: str) -> np.ndarray:
-    """Names of a field's columns without the name of the field in front."""
+    """Strip the name of the field in front of the names of its columns."""
     for prefix in (f"{field}_", f"__{field}_"):
         cut = [str(name).partition(prefix) for name in names]
         if all(found and (prefix[0] == "_" or not head) for head, found, _ in cut):

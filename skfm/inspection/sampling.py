@@ -16,7 +16,7 @@ _NUMBERS_PER_DRAW = 1 << 22
 def draw_rows(
     statistics: ColumnStatistics, fields: np.ndarray, n_rows: int, seed: int
 ) -> sp.csr_array:
-    """Rows whose columns have the frequencies of training, (n_rows, n_columns).
+    """Draw rows whose columns have the frequencies of training, (n_rows, n_columns).
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def _places(
     n_rows: int,
     rng: np.random.Generator,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Row and column of the entries, field by field."""
+    """Yield the row and the column of the entries, field by field."""
     order = np.argsort(fields, kind="stable")
     bounds = np.searchsorted(fields[order], np.arange(1, int(fields.max()) + 1))
     for field in np.split(order, bounds):

@@ -44,10 +44,10 @@ def interaction_strength(
     features: Any = None,
     kind: str = "auto",
 ) -> pd.DataFrame:
-    """Strength of the interaction of each pair of fields, or of features.
+    """Compute the strength of the interaction of each pair of fields or features.
 
-    Of an FM, FwFM, FFM or AFM: the variance of what a pair adds to the raw score; for
-    regressors in squared units of y, for several outputs the mean over them.
+    For an FM, FwFM, FFM or AFM, the strength is the variance of the pair's term in the
+    raw score, in squared units of y for regressors, averaged over several outputs.
 
     - With X, over the rows of X: categories occur together as often as they do there.
     - Without X, over rows in which the fields are independent of each other: a fitted
@@ -65,11 +65,11 @@ def interaction_strength(
     by (value, bins, ids) are taken as independent too, although they are not, which
     understates its interactions beside those of categories: pass X to compare them.
 
-    What the weights alone say is the strength of a DCN with ``cross="matrix"``, the
+    For a DCN with ``cross="matrix"``, the strength is a property of the weights: the
     Frobenius norm of each pair's block in the matrix of the first cross layer (Wang et
-    al., WWW 2021, section 7), and with ``kind="weights"`` of an FwFM, the absolute
-    value of the weight r of each pair of fields. Both leave out how long the embeddings
-    are and how often they occur.
+    al., WWW 2021, section 7). With ``kind="weights"``, that of an FwFM is the absolute
+    value of the weight r of each pair of fields. Both ignore the length of the
+    embeddings and the frequency of the columns.
 
     Parameters
     ----------
@@ -82,9 +82,10 @@ def interaction_strength(
         Whether rows and columns of the result are fields or columns of the model.
         Without X, a model that was fitted without fields is shown by feature.
     features : array-like of str, default=None
-        With ``by="feature"``, names of the columns to take. None: all, up to 2,000.
+        With ``by="feature"``, names of the columns to use. None means all, up to 2,000.
     kind : {"auto", "variance", "weights"}, default="auto"
-        What the strength is. "auto": "weights" for DCN, "variance" for all others.
+        Measure of the strength. "auto" is "weights" for DCN and "variance" for all
+        other models.
 
     Returns
     -------
@@ -120,12 +121,12 @@ def interaction_strength(
         return _of_weights(model, by)
     network = model.network
     if kind == "weights":
-        raise ValueError('kind="weights" takes no X: it is told by the weights alone.')
+        raise ValueError('kind="weights" reads the weights alone: call it without X.')
     if not isinstance(network, PairwiseNetwork):
         raise TypeError(
-            f"{type(model.estimator).__name__} is no sum over pairs: "
-            "interaction_strength takes the variances of FM, FwFM, FFM and AFM "
-            "estimators, and the weights of a DCN without X."
+            f"{type(model.estimator).__name__} has no pair terms: "
+            "interaction_strength needs an FM, FwFM, FFM or AFM estimator, or a DCN "
+            "without X."
         )
     with torch_threads(1), torch.no_grad():
         if X is None:
@@ -218,7 +219,7 @@ def _add_up(variance: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _known_fields(model: Model, network: PairwiseNetwork) -> Any:
-    """Field of each column, or None where they are not known nor needed."""
+    """Return the field of each column, or None where they are not known nor needed."""
     try:
         fields, _ = model.fields()
     except FieldInferenceError:
@@ -229,7 +230,7 @@ def _known_fields(model: Model, network: PairwiseNetwork) -> Any:
 
 
 def _variance(network: PairwiseNetwork, rows: Rows, groups: _Groups) -> np.ndarray:
-    """Variance over the rows of each two groups' pair terms, (G, G, C)."""
+    """Return the variance over the rows of each two groups' pair terms, (G, G, C)."""
     size, n_outputs = len(groups.names), network.shape.n_outputs
     total = np.zeros((n_outputs, size * size))
     squares = np.zeros((n_outputs, size * size))
@@ -259,7 +260,9 @@ def _variance(network: PairwiseNetwork, rows: Rows, groups: _Groups) -> np.ndarr
 def _of_weights(model: Model, by: str) -> pd.DataFrame:
     network = model.network
     if by == "feature":
-        raise ValueError('by="feature" needs variances: weights are of fields.')
+        raise ValueError(
+            'by="feature" needs kind="variance": weights are per pair of fields.'
+        )
     if isinstance(network, FwFMNetwork):
         matrix = np.abs(to_float64(network.pairs.matrix())).mean(axis=2)
     elif isinstance(network, DCNNetwork) and isinstance(
@@ -270,8 +273,8 @@ def _of_weights(model: Model, by: str) -> pd.DataFrame:
         matrix = np.sqrt(np.square(blocks).sum(axis=(1, 3)))
     else:
         raise TypeError(
-            f"the weights of this {type(model.estimator).__name__} alone do not tell "
-            "how strong interactions are: fit an FwFM, or a DCN with "
+            f"the weights of this {type(model.estimator).__name__} alone do not show "
+            "the strength of interactions: fit an FwFM, or a DCN with "
             'cross="matrix" and without experts; or take the variances of an FM, FwFM, '
             "FFM or AFM."
         )

@@ -17,7 +17,7 @@ from .reading import Model, category_names
     prefer_skip_nested_validation=True,
 )
 def embeddings(estimator: Any, field: str | int) -> pd.DataFrame:
-    """Learned vectors of a field's categories.
+    """Return the learned vectors of a field's categories.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def embeddings(estimator: Any, field: str | int) -> pd.DataFrame:
 def most_similar(
     estimator: Any, field: str | int, category: Any, n: int = 10
 ) -> pd.Series:
-    """Categories of a field whose vectors point the same way.
+    """Find the categories of a field whose vectors have a similar direction.
 
     Parameters
     ----------

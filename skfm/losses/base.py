@@ -51,19 +51,19 @@ class Loss:
         """
 
     def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
-        """Loss of each row, shape (B,)."""
+        """Compute the loss of each row, shape (B,)."""
         raise AssertionError("defined by each loss")
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """The best constant scores, shape (C,): where the bias starts."""
+        """Compute the best constant scores, shape (C,), from which the bias starts."""
         raise AssertionError("defined by each loss")
 
 
 class ElementwiseLoss(Loss):
-    """A loss of each output by itself, averaged over the outputs."""
+    """Base class of losses of each output by itself, averaged over the outputs."""
 
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
-        """Loss of each row and output, from scores and targets of shape (B, C)."""
+        """Compute the loss of each row and output; scores and targets are (B, C)."""
         raise AssertionError("defined by each loss")
 
     def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class CallableLoss(Loss):
         return values
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Found by BFGS from zero; zero where that leads nowhere."""
+        """Find the best constant scores by BFGS from zero; zero if that fails."""
         encoded = as_target(self, target, torch.float64)
         share = torch.from_numpy(weight / weight.sum())
 
@@ -130,7 +130,7 @@ class CallableLoss(Loss):
 def weighted_quantile(
     values: np.ndarray, weight: np.ndarray, quantile: float
 ) -> np.ndarray:
-    """The smallest value of each column of (n, C) with this share of weight up to it.
+    """Find the smallest value of each column (n, C) with this share of weight up to it.
 
     A row that weighs twice counts as two rows.
     """

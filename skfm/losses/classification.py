@@ -41,14 +41,14 @@ class MultilabelLogLoss(ElementwiseLoss):
 
 @register("log_loss", "binary")
 class BinaryLogLoss(MultilabelLogLoss):
-    """log(1 + exp(s)) - y s, for y in {0, 1}; the link gives both classes' columns."""
+    """Log loss log(1 + exp(s)) - y s of y in {0, 1}; the link gives two columns."""
 
     link: ClassVar[Link] = BINARY_LOGIT
 
 
 @register("log_loss", "multiclass")
 class MultinomialLogLoss(Loss):
-    """-log softmax(s)_y, for y in 0..C-1.
+    """Softmax loss -log softmax(s)_y of y in 0..C-1.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class MultinomialLogLoss(Loss):
 @register("hinge", "binary")
 @register("hinge", "multilabel")
 class Hinge(ElementwiseLoss):
-    """max(0, 1 - t s), t = 2 y - 1, for y in {0, 1}; averaged over several labels."""
+    """Hinge loss max(0, 1 - t s), t = 2 y - 1, of y in {0, 1}; averaged over labels."""
 
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
         return F.relu(1 - (2 * target - 1) * scores)

@@ -1,4 +1,4 @@
-"""Links: from raw scores to predictions, in NumPy, in torch and in ONNX.
+"""Links from raw scores to predictions, in NumPy, torch and ONNX.
 
 The NumPy form serves predictions in float64, the torch form computations on a device,
 the ONNX form exported graphs. Tests hold the three together.
@@ -39,15 +39,15 @@ class Link:
     gives_probabilities: ClassVar[bool] = False
 
     def n_columns(self, n_outputs: int) -> int:
-        """Columns of the predictions from ``n_outputs`` columns of scores."""
+        """Return the number of predictions per row, from that of scores."""
         return n_outputs
 
     def numpy(self, scores: np.ndarray) -> np.ndarray:
-        """Predictions of float64 scores (n, C)."""
+        """Turn float64 scores (n, C) into predictions."""
         return scores
 
     def torch(self, scores: Tensor) -> Tensor:
-        """Predictions of scores (n, C), differentiable."""
+        """Turn scores (n, C) into predictions, differentiably."""
         return scores
 
     def onnx(self, graph: Graph, scores: str) -> str:
@@ -56,7 +56,7 @@ class Link:
 
 
 class LogLink(Link):
-    """exp(s): the prediction's logarithm is the raw score."""
+    """Log link exp(s): the raw score is the logarithm of the prediction."""
 
     name: ClassVar[str] = "log"
 
@@ -72,7 +72,7 @@ class LogLink(Link):
 
 
 class LogitLink(Link):
-    """1 / (1 + exp(-s)) of each label by itself."""
+    """Logistic link 1 / (1 + exp(-s)) of each label by itself."""
 
     name: ClassVar[str] = "logit"
     gives_probabilities: ClassVar[bool] = True
@@ -88,7 +88,7 @@ class LogitLink(Link):
 
 
 class BinaryLogitLink(LogitLink):
-    """The probabilities of both classes, from the one score of the second."""
+    """Link from the score of the second of two classes to both probabilities."""
 
     name: ClassVar[str] = "binary_logit"
 
@@ -114,7 +114,7 @@ class BinaryLogitLink(LogitLink):
 
 
 class SoftmaxLink(Link):
-    """exp(s_c) / sum_d exp(s_d), of classes that exclude each other."""
+    """Softmax link exp(s_c) / sum_d exp(s_d) of classes that exclude each other."""
 
     name: ClassVar[str] = "softmax"
     gives_probabilities: ClassVar[bool] = True

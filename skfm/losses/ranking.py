@@ -75,7 +75,7 @@ class RankingLoss(Loss):
         queries: Queries | None = None,
         weight: Tensor | None = None,
     ) -> Tensor:
-        """The loss of each row's query, shape (B,).
+        """Compute the loss of each row's query, shape (B,).
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class RankingLoss(Loss):
     def per_query(
         self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
     ) -> Tensor:
-        """The loss of each query, shape (Q,), all arguments but ``queries`` (B,)."""
+        """Compute the loss of each query, (Q,); arguments but ``queries`` are (B,)."""
         raise AssertionError("defined by each loss")
 
     def validation_score(
@@ -102,7 +102,7 @@ class RankingLoss(Loss):
         query: np.ndarray,
         weight: np.ndarray,
     ) -> float:
-        """Mean NDCG."""
+        """Compute the mean NDCG."""
         return mean_ndcg(scores[:, 0], target, query, weight, self.ndcg_at)
 
 
@@ -196,7 +196,7 @@ class ListwiseLoss(RankingLoss):
 
 
 def draw_pairs(relevance: np.ndarray, queries: Queries, n_pairs: int) -> Pairs:
-    """All pairs of rows of different relevance in each query, or a sample of them.
+    """Form all pairs of rows of different relevance in each query, or a sample.
 
     The pairs of a query, by the better row and then the worse, are numbered without
     listing them: as rows are sorted by relevance, those worse than a row are the first
@@ -232,7 +232,7 @@ def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
 
 
 def _by_row(per_query: Tensor, lengths: Tensor, n_rows: int) -> Tensor:
-    """Each query's number for all of its rows."""
+    """Return the number of the query of each row."""
     queries = torch.arange(len(lengths), device=lengths.device)
     # `repeat_interleave` of the numbers would have a backward pass whose sums run in
     # no fixed order on a GPU.
@@ -247,7 +247,7 @@ def _sum_by_run(values: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _mean_by_run(weighted: Tensor, weight: Tensor, lengths: Tensor) -> Tensor:
-    """Sums of ``weighted`` over those of ``weight``; zero where these are."""
+    """Divide sums of ``weighted`` by those of ``weight``; zero where these are zero."""
     total = _sum_by_run(weight, lengths)
     share = torch.where(total > 0, 1 / total.clamp(min=1e-30), 0)
     return _sum_by_run(weighted, lengths) * share

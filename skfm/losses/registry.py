@@ -35,7 +35,7 @@ def register(name: str, target: str) -> Callable[[_LossClass], _LossClass]:
 def loss_names(
     target: str, where: Callable[[type[Loss]], bool] = lambda cls: True
 ) -> list[str]:
-    """Names of the losses for a kind of targets, of those classes that pass ``where``.
+    """List the losses for a kind of targets whose classes pass ``where``.
 
     They come in the order of their definition.
     """
@@ -45,7 +45,7 @@ def loss_names(
 
 
 def loss_class(loss: str | Callable[..., Any], target: str) -> type[Loss]:
-    """Class of the loss that an estimator's ``loss`` asks for."""
+    """Return the class of the loss that an estimator's ``loss`` asks for."""
     return _REGISTRY[loss, target] if isinstance(loss, str) else CallableLoss
 
 

@@ -1,4 +1,4 @@
-"""Comparisons of models and of what they are given."""
+"""Comparison of models on sets of features."""
 
 from .comparing import compare
 from .comparison import Comparison

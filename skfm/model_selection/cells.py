@@ -17,7 +17,7 @@ from .._sklearn import safe_indexing
 
 @dataclass(frozen=True)
 class Cell:
-    """A model, what makes its features, and a fold.
+    """One fit of a comparison: a model, its featurization and a fold.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class Cell:
 
     @property
     def columns(self) -> Any:
-        """The columns of X that go in; None: all."""
+        """Columns of X that the cell uses; None means all."""
         return self.featurization if isinstance(self.featurization, list) else None
 
     def pipeline(self) -> Any:
-        """A fresh estimator, behind its transformer if it has one."""
+        """Return a fresh estimator, behind its transformer if it has one."""
         estimator = clone(self.estimator)
         if self.columns is not None or isinstance(self.featurization, str):
             return estimator
@@ -74,9 +74,9 @@ def run_cell(
         All rows.
     scoring : str, callable or None
     context : sklearn.callback.CallbackContext or None
-        Of this cell.
+        Callback context of this cell.
     owner : estimator or None
-        Whose the context is.
+        Estimator to which the context belongs.
     """
     if context is not None:
         context.call_on_fit_task_begin(estimator=owner)
@@ -112,7 +112,7 @@ def _fit_and_score(
 
 
 def _size(pipeline: Any) -> dict[str, int | None]:
-    """Numbers that the last estimator has learnt, and columns that it reads."""
+    """Count the weights of the last estimator, and the columns that it reads."""
     model = pipeline
     while hasattr(model, "steps"):
         model = model[-1]

@@ -46,21 +46,22 @@ def compare(
     Parameters
     ----------
     estimators : dict of str to estimator
-        Never fitted themselves, but cloned.
+        Estimators by name. They are cloned and not fitted themselves.
     featurizations : dict of str to list, transformer or "passthrough"
-        What the estimators are given: columns of X (names, or numbers for an array);
-        what a transformer makes of X, fitted in each fold; or X as it is.
+        Input of the estimators, by name: columns of X (names, or numbers for an array);
+        the output of a transformer, fitted in each fold; or X unchanged.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     cv : int, cross-validation splitter or iterable, default=None
         As in `sklearn.model_selection.cross_validate`; split once, for all. For the
         test of `Comparison.test`, repeated folds tell more than five.
     scoring : str or callable, default=None
-        One metric, greater is better; None: each estimator's ``score``.
+        One metric, of which greater values are better. None means each estimator's
+        ``score``.
     groups : array-like of shape (n_samples,), default=None
-        For the splitter.
+        Groups of the rows, for the splitter.
     n_jobs : int, default=None
-        Processes, each with one fit at a time.
+        Number of processes, each of which runs one fit at a time.
     journal : path-like, default=None
         File to which each result is added as soon as it is there. Results in it are not
         computed again: after an interruption, call again with the same arguments. They
@@ -192,19 +193,23 @@ def _check(
     """Refuse, before anything is fitted, what no cell could use."""
     for name, given in (("estimators", estimators), ("featurizations", featurizations)):
         if not isinstance(given, Mapping) or not given:
-            raise ValueError(f"{name} must be a dict by name, and not empty.")
+            raise ValueError(f"{name} must be a dict with at least one name as key.")
         for key in given:
             if not isinstance(key, str):
-                raise ValueError(f"{name} has the name {key!r}, which is no string.")
+                raise ValueError(f"{name} has the key {key!r}, which is not a string.")
     for name, estimator in estimators.items():
         if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
-            raise ValueError(f"estimators[{name!r}] is no estimator: {estimator!r}.")
+            raise ValueError(
+                f"estimators[{name!r}] must be an estimator; got {estimator!r}."
+            )
     for name, featurization in featurizations.items():
         _check_featurization(name, _as_list(featurization), X)
     if isinstance(scoring, str):
         get_scorer(scoring)
     elif not (scoring is None or callable(scoring)):
-        raise ValueError(f"scoring must be one metric, a str or callable: {scoring!r}.")
+        raise ValueError(
+            f"scoring must be one metric, a str or a callable; got {scoring!r}."
+        )
 
 
 def _check_featurization(name: str, featurization: Any, X: Any) -> None:
@@ -230,13 +235,13 @@ def _check_column(name: str, column: Any, X: Any) -> None:
             raise ValueError(f"featurizations[{name!r}]: X has no column {column!r}.")
     elif not isinstance(column, Integral) or not 0 <= int(column) < X.shape[1]:
         raise ValueError(
-            f"featurizations[{name!r}]: {column!r} is no column of X, which has "
-            f"{X.shape[1]}."
+            f"featurizations[{name!r}]: {column!r} is not a column of X, which has "
+            f"{X.shape[1]} columns."
         )
 
 
 def _as_list(featurization: Any) -> Any:
-    """Columns given as any sequence become a list; all else stays."""
+    """Turn columns given as any sequence into a list; return all else unchanged."""
     if isinstance(featurization, str) or hasattr(featurization, "fit"):
         return featurization
     return list(featurization) if isinstance(featurization, Iterable) else featurization

@@ -72,7 +72,7 @@ class Comparison:
         baseline : (str, str), default=None
             Names of the features and of the model. None: those given first.
         confidence : float, default=0.95
-            Of the intervals.
+            Confidence level of the intervals.
 
         Returns
         -------
@@ -97,8 +97,8 @@ class Comparison:
         base = cells[0] if baseline is None else tuple(baseline)
         if base not in cells:
             raise ValueError(
-                f"baseline={baseline!r} is none of the cells (features, model): "
-                f"{', '.join(map(str, cells))}."
+                f"baseline={baseline!r} is not one of the cells (features, model), "
+                f"which are {', '.join(map(str, cells))}."
             )
         ratio = float((self.folds["n_test"] / self.folds["n_train"]).mean())
         others = [cell for cell in cells if cell != base]
@@ -123,7 +123,7 @@ class Comparison:
 def _corrected_t_test(
     differences: pd.Series, ratio: float, confidence: float
 ) -> tuple[float, ...]:
-    """Mean, its interval, t and p of paired differences of folds."""
+    """Compute the mean, its interval, t and p of paired differences of folds."""
     known = differences.dropna().to_numpy()
     n = len(known)
     if n < 2:

@@ -1,4 +1,4 @@
-"""A file of results that survives an interruption."""
+"""Journal: a file of results that survives an interruption."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Journal:
     Parameters
     ----------
     path : path-like
-        Made if it does not exist.
+        Path of the file, which is created if it does not exist.
 
     Raises
     ------
     ValueError
-        If the file is none of this kind.
+        If the file is not a journal.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

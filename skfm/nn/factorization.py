@@ -1,4 +1,4 @@
-"""The factorization machine's network: a model of its own, and FNN's first stage."""
+"""Network of the factorization machine, which is also FNN's first stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .pairwise import Entries, PairwiseNetwork
 
 
 class FMNetwork(PairwiseNetwork[PooledLookup]):
-    """w0 + sum w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j, the pairs in linear time."""
+    """Network of FM: w0 + sum w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j."""
 
     def __init__(self, shape: Shape) -> None:
         # One output needs the squares' total only, which halves the gradient's cost.

@@ -25,12 +25,12 @@ LookupT = TypeVar("LookupT", bound=Lookup)
 @saved("record")
 @dataclass(frozen=True)
 class Shape:
-    """The sizes a network is built from.
+    """Sizes from which a network is built.
 
     Attributes
     ----------
     n_columns : int
-        Columns of the matrix the model sees.
+        Number of columns of the matrix that the network reads.
     n_factors : int
     n_outputs : int
         C, raw scores per row.
@@ -82,7 +82,7 @@ def check_fields(fields: Any, n_columns: int) -> None:
 
 
 class Network(nn.Module, Generic[LookupT]):
-    """score = bias + linear part + `interaction`.
+    """Base class of networks: score = bias + linear part + `interaction`.
 
     A subclass names the lookup it reads, builds its layers in ``__init__`` and gives
     `interaction`. All its options are keywords, so that `build` can remember them and
@@ -121,7 +121,7 @@ class Network(nn.Module, Generic[LookupT]):
 
     @classmethod
     def embedding_width(cls, shape: Shape) -> int:
-        """Numbers that the table holds of a column, beside its linear weights."""
+        """Return the numbers per column of the table, beside its linear weights."""
         return shape.n_factors
 
     @classmethod
@@ -152,7 +152,7 @@ class Network(nn.Module, Generic[LookupT]):
 
     @classmethod
     def build(cls, shape: Shape, **options: Any) -> Network:
-        """A network with zero weights on ``shape.device``."""
+        """Build a network with zero weights on ``shape.device``."""
         network = cls(shape, **options)
         network.config = {"shape": shape, **options}
         network.to(device=shape.device, dtype=DTYPES[shape.dtype])
@@ -223,8 +223,8 @@ class Network(nn.Module, Generic[LookupT]):
             given = given[:, None].expand_as(own)
         if given.shape != own.shape:
             raise ValueError(
-                "init_from has embeddings of another shape: "
-                f"{tuple(given.shape[1:])} a column, but {tuple(own.shape[1:])} here."
+                "init_from must have embeddings of shape "
+                f"{tuple(own.shape[1:])} per column; got {tuple(given.shape[1:])}."
             )
         mask = self._mask(columns, self.without_factors)
         own[mask] = given[mask]
@@ -261,11 +261,11 @@ class Network(nn.Module, Generic[LookupT]):
         """
 
     def numbers_per_row(self, n_slots: int) -> int:
-        """Numbers that a row of ``n_slots`` entries grows to on its way, if many."""
+        """Return the intermediate numbers of a row of ``n_slots`` entries, if many."""
         return 0
 
     def chunk_rows(self, n_slots: int) -> int | None:
-        """Rows of ``n_slots`` entries that fit the memory budget; None: any."""
+        """Return how many rows of ``n_slots`` entries fit in memory; None means any."""
         needed = self.numbers_per_row(n_slots) * self.bias.element_size()
         budget = self.table.backend.chunk_bytes
         return max(1, budget // needed) if needed else None
@@ -275,18 +275,18 @@ class Network(nn.Module, Generic[LookupT]):
         return float(sum(p.numel() for p in self.parameters()))
 
     def interaction(self, lookup: LookupT) -> Tensor:
-        """Scores beyond the linear part, of shape (B, n_outputs)."""
+        """Compute the scores beyond the linear part, of shape (B, n_outputs)."""
         raise AssertionError("defined by each architecture")
 
     def forward(self, lookup: LookupT) -> Tensor:
-        """Raw scores of shape (B, n_outputs)."""
+        """Compute raw scores of shape (B, n_outputs)."""
         scores = self.interaction(lookup)
         if self.has_linear:
             scores = scores + lookup.linear
         return scores + self.bias
 
     def parts(self, batch: Batch | DeviceBatch, n: int) -> list[tuple[int, int]]:
-        """Rows of a batch in ``n`` equal parts, or more where memory asks for it."""
+        """Split a batch's rows into ``n`` equal parts, or more if memory needs it."""
         rows = -(-len(batch) // n)
         budget = self.chunk_rows(self.table.n_slots(batch))
         if budget is not None:
@@ -295,11 +295,11 @@ class Network(nn.Module, Generic[LookupT]):
         return [(start, min(start + rows, len(batch))) for start in bounds]
 
     def score(self, batch: Batch, n_threads: int = 1) -> Tensor:
-        """Raw scores of a batch, without a graph; call `eval` first."""
+        """Compute the raw scores of a batch, without a graph; call `eval` first."""
         return self.score_prepared(self.prepare(batch), n_threads)
 
     def score_prepared(self, batch: Batch | DeviceBatch, n_threads: int = 1) -> Tensor:
-        """The same of a batch that `prepare` has returned."""
+        """Compute the raw scores of a batch that `prepare` has returned."""
         batch = self.table.place(batch)
         n_threads = self.table.threads_for(batch, n_threads)
         parts = self.parts(batch, n_threads)
@@ -315,7 +315,7 @@ class Network(nn.Module, Generic[LookupT]):
         return scores.detach()
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights, by name."""
+        """Return all weights, by name."""
         return {**self._table_parts(), **self.state_dict()}
 
     def _table_parts(self) -> dict[str, Tensor]:
@@ -324,23 +324,23 @@ class Network(nn.Module, Generic[LookupT]):
         return {"factors": weight.factors, **linear}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All weights, by name, as NumPy arrays of their own."""
+        """Return all weights, by name, as NumPy arrays of their own."""
         return {name: _own_array(tensor) for name, tensor in self.tensors().items()}
 
     def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        """The inverse of `arrays`."""
+        """Load all weights from the result of `arrays`."""
         arrays = dict(arrays)
         for name, part in self._table_parts().items():
             part.copy_(torch.from_numpy(np.array(arrays.pop(name))))
         self.load_dense(arrays)
 
     def load_dense(self, arrays: dict[str, np.ndarray]) -> None:
-        """All weights but the table's, from what `arrays` gave of them."""
+        """Load all weights but the table's from the result of `arrays`."""
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         self.load_state_dict(tensors)
 
     def on(self, device: str, n_tables: int) -> Network:
-        """This network, or a copy of it, on a device, to be trained there.
+        """Return this network, or a copy of it, on a device, to be trained there.
 
         Raises
         ------

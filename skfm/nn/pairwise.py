@@ -14,7 +14,7 @@ from .network import LookupT, Network
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """The entries of some rows one by one, m of the longest row.
+    """Entries of some rows one by one, m being the number of the longest row.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Entries:
     lengths: Tensor
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """First and second entry of each pair, P = m (m - 1) / 2 of them."""
+        """Return the first and second entry of each of the P = m (m - 1) / 2 pairs."""
         first, second = np.triu_indices(self.columns.shape[1], 1)
         return first, second
 
@@ -41,7 +41,7 @@ class Entries:
         return self.embeddings[:, first] * self.embeddings[:, second]
 
     def fields_of_pairs(self, fields: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Field of the first and of the second entry of each pair, (B, P) each."""
+        """Return the fields of both entries of each pair, (B, P) each."""
         first, second = self.pairs()
         owners = torch.from_numpy(fields[self.columns].astype(np.int64))
         owners = owners.to(self.embeddings.device)
@@ -49,10 +49,10 @@ class Entries:
 
 
 class PairwiseNetwork(Network[LookupT]):
-    """A network whose interaction can be told pair by pair."""
+    """Network whose interaction is a sum over pairs of entries."""
 
     def entries(self, batch: Batch) -> Entries:
-        """The entries of a batch that `prepare` has returned."""
+        """Return the entries of a batch that `prepare` has returned."""
         lengths = np.diff(batch.indptr)
         present = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (B, m)
         columns = np.zeros(present.shape, np.int32)

@@ -1,4 +1,4 @@
-"""Networks as their configuration and their arrays."""
+"""Serialization of networks as their configuration and arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .network import Network, Shape
 
 
 def pack_network(network: Network, packer: Packer) -> dict[str, Any]:
-    """JSON of a network."""
+    """Pack a network as JSON."""
     config = dict(network.config)
     # A file may travel to a machine without the device: it lands on the CPU.
     config["shape"] = replace(config["shape"], device="cpu")
@@ -30,7 +30,7 @@ def pack_network(network: Network, packer: Packer) -> dict[str, Any]:
 def unpack_network(
     network_class: type[Network], content: Any, unpacker: Unpacker
 ) -> Network:
-    """The network of an estimator whose file holds ``content``.
+    """Build the network of an estimator whose file holds ``content``.
 
     Nothing is allocated before the sizes in the configuration are found to be those of
     the arrays, which are no larger than the file.
@@ -72,7 +72,7 @@ def _read_table(
 def _table_sizes(
     network_class: type[Network], shape: Shape
 ) -> dict[str, tuple[int, int]]:
-    """Shapes of the parts of the table that a configuration asks for."""
+    """Return the shapes of the parts of the table that a configuration asks for."""
     sizes = {"factors": (shape.n_columns, network_class.embedding_width(shape))}
     if network_class.has_linear:
         sizes["linear"] = shape.n_columns, shape.n_outputs
@@ -86,7 +86,7 @@ def _of_dtype(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 class _Bounded(TorchFunctionMode):
-    """Stops a network of countless layers from being built."""
+    """Guard that stops the construction of a network with too many layers."""
 
     def __init__(self, sizes: dict[str, Any]) -> None:
         super().__init__()

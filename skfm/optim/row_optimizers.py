@@ -70,7 +70,7 @@ class RowOptimizer:
         return self.table.zeros(place=place, device=self.table.weight.device)
 
     def of_linear_part(self, table: EmbeddingTable) -> RowOptimizer:
-        """This optimizer, to step on the table's `linear_part` alone."""
+        """Return this optimizer for steps on the table's `linear_part` alone."""
         part = copy.copy(self)
         part.table = table
         part.state = [rows.linear_part() for rows in self.state]
@@ -144,7 +144,7 @@ def _cast(setting: Any, scalar: Any) -> Any:
 
 
 def soften(weight: Tensor, threshold: Tensor) -> Tensor:
-    """The soft threshold, the proximal operator of L1: exactly zero up to it."""
+    """Apply the soft threshold, the proximal operator of L1: exactly zero up to it."""
     return weight.sign() * (weight.abs() - threshold).clamp(min=0)
 
 
@@ -294,7 +294,7 @@ OPTIMIZERS: dict[str, type[RowOptimizer]] = {
 
 
 def n_tables(optimizer: str, max_iter: int) -> int:
-    """Arrays of a table's size that training holds.
+    """Return how many arrays of the table's size training holds.
 
     They are the weights, the optimizer's state, and, where there are several epochs to
     choose from, the weights of the best one.

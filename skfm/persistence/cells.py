@@ -71,7 +71,7 @@ def _read_timedelta(content: Any) -> pd.Timedelta:
 
 
 def _count(value: pd.Timestamp | pd.Timedelta) -> int:
-    """Units since 1970 in UTC, or of the duration."""
+    """Return the units since 1970 in UTC, or those of the duration."""
     return int(value.asm8.astype(np.int64))
 
 

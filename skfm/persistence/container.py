@@ -189,15 +189,15 @@ class Reader:
         return name in self._entries
 
     def names(self) -> list[str]:
-        """Names of the arrays."""
+        """Return the names of the arrays."""
         return list(self._entries)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of an array."""
+        """Return the shape of an array."""
         return self._entries[name].shape
 
     def n_bytes(self, name: str) -> int:
-        """Size of an array."""
+        """Return the size of an array."""
         entry = self._entries[name]
         return entry.stop - entry.start
 
@@ -275,7 +275,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def _check_entries(header: Mapping[str, Any], n_bytes: int) -> dict[str, _Entry]:
-    """The arrays' places, which must fill the file without overlap."""
+    """Return the places of the arrays, which must fill the file without overlap."""
     entries = {}
     for name, given in header.items():
         try:
@@ -321,7 +321,7 @@ def _dumps(value: Any) -> str:
 
 
 def _loads(text: Any) -> Any:
-    """JSON without duplicate keys, NaN, or more than `MAX_DEPTH` brackets."""
+    """Parse JSON without duplicate keys, NaN, or more than `MAX_DEPTH` brackets."""
     if not isinstance(text, str):
         raise FileFormatError("its header is corrupted")
     try:
@@ -347,7 +347,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _depth(value: Any) -> int:
-    """Levels of nesting, counted level by level."""
+    """Count the levels of nesting, level by level."""
     depth, level = 0, [value]
     while level:
         level = [

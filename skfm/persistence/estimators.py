@@ -44,7 +44,7 @@ class SavedEstimator:
         return parameters
 
     def _pack_parts(self, packer: Packer) -> dict[str, Any]:
-        """JSON of what is saved beside parameters and fitted attributes, by name."""
+        """Pack what is saved beside parameters and fitted attributes, by name."""
         return {}
 
     def _unpack_parts(self, parts: dict[str, Any], unpacker: Unpacker) -> None:
@@ -52,7 +52,7 @@ class SavedEstimator:
 
 
 def pack_estimator(estimator: Any, packer: Packer) -> dict[str, Any]:
-    """JSON of an estimator of this package, a pipeline, or one of scikit-learn."""
+    """Pack an estimator of this package, a pipeline, or one of scikit-learn as JSON."""
     cls = type(estimator)
     if is_registered("pipeline", cls):
         return {"pipeline": _pack_pipeline(estimator, packer)}
@@ -135,7 +135,7 @@ class EstimatorReader:
         )
 
     def read(self, content: Any) -> Any:
-        """The estimator that a document describes."""
+        """Build the estimator that a document describes."""
         estimator = self._unpacker.unpack(content)
         if not isinstance(estimator, BaseEstimator):
             raise FileFormatError("it holds no estimator")

@@ -49,7 +49,7 @@ def _unsupported(name: str) -> UnsupportedValueError:
 
 
 def unpack_foreign(data: np.ndarray, trusted: Sequence[str], budget: Budget) -> Any:
-    """The estimator in bytes that skops made.
+    """Load the estimator from bytes written by skops.
 
     Raises
     ------

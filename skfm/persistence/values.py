@@ -42,7 +42,7 @@ class Packer:
         self._names: dict[int, tuple[np.ndarray, str]] = {}
 
     def store(self, array: np.ndarray) -> str:
-        """Name of an array in the file."""
+        """Return the name of an array in the file."""
         if id(array) not in self._names:
             name = str(len(self.arrays))
             self.arrays[name] = array
@@ -50,7 +50,7 @@ class Packer:
         return self._names[id(array)][1]
 
     def pack(self, value: Any, where: str) -> Any:
-        """JSON of a value; ``where`` names it in errors.
+        """Pack a value as JSON; ``where`` names it in errors.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class Unpacker:
         }
 
     def unpack(self, value: Any) -> Any:
-        """The value that a piece of JSON stands for.
+        """Build the value that a piece of JSON describes.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class Unpacker:
         return self._tags[tag](content)
 
     def stored(self, name: str) -> np.ndarray:
-        """An array of the file; all who ask for it share it."""
+        """Return an array of the file; all callers share it."""
         self.budget.spend(self.reader.n_bytes(name))
         if name not in self._read:
             self._read[name] = self.reader.array(name)

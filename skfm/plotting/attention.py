@@ -91,8 +91,8 @@ class AttentionDisplay:
         n_rows = self.weights["row"].nunique()
         if n_rows != 1:
             raise ValueError(
-                f"attention is drawn of one row with a pair, but X has {n_rows} such "
-                "rows: pass X[:1], say."
+                "attention is drawn for one row with at least one pair, but X has "
+                f"{n_rows} such rows: pass one row, such as X[:1]."
             )
         draw = self._map if "layer" in self.weights else self._bars
         self.ax_ = draw(ax)
@@ -100,7 +100,7 @@ class AttentionDisplay:
         return self
 
     def _bars(self, ax: Any) -> Any:
-        """The largest weights beside what each pair would have if all were alike."""
+        """Draw the largest weights, and the weight of each pair if all were equal."""
         ranked = self.weights.sort_values("weight", ascending=False, kind="stable")
         top, rest = ranked[: self.max_pairs], ranked[self.max_pairs :]
         pairs = zip(top["first"], top["second"], strict=True)
@@ -119,7 +119,7 @@ class AttentionDisplay:
         return ax
 
     def _map(self, ax: Any) -> Any:
-        """Mean over the heads of the last layer."""
+        """Draw the mean over the heads of the last layer."""
         last = self.weights[self.weights["layer"] == self.weights["layer"].max()]
         keys = ["field", "attends_to"]
         mean = last.groupby(keys, sort=False)["weight"].mean().unstack()

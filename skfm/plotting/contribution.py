@@ -83,8 +83,8 @@ class ContributionDisplay:
             known = list(dict.fromkeys(terms["output"]))
             if output not in known:
                 raise ValueError(
-                    f"output={output!r} is none of the outputs, which are "
-                    f"{', '.join(map(repr, known))}: name one."
+                    f"output={output!r} is not one of the outputs, which are "
+                    f"{', '.join(map(repr, known))}: pass one of them."
                 )
             terms = terms[terms["output"] == output]
         return cls(terms, max_terms, name).plot(ax)
@@ -100,7 +100,8 @@ class ContributionDisplay:
         n_rows = self.terms["row"].nunique()
         if n_rows != 1:
             raise ValueError(
-                f"a waterfall is drawn of one row, but X has {n_rows}: pass X[:1], say."
+                f"a waterfall is drawn for one row, but X has {n_rows} rows: pass one "
+                "row, such as X[:1]."
             )
         names, values = self._steps()
         ends = np.cumsum(values)
@@ -127,7 +128,7 @@ class ContributionDisplay:
         return self
 
     def _steps(self) -> tuple[list[str], np.ndarray]:
-        """Names and values: the bias, the largest terms, the others."""
+        """Return names and values: the bias, the largest terms, the others."""
         bias = self.terms["kind"] == "bias"
         terms = self.terms[~bias].sort_values(
             "contribution", key=np.abs, ascending=False, kind="stable"
@@ -143,7 +144,7 @@ class ContributionDisplay:
     def _write(
         self, ax: Any, values: np.ndarray, starts: np.ndarray, ends: np.ndarray
     ) -> None:
-        """Each term's number right of its bar, and the score at the end."""
+        """Write each term's number right of its bar, and the score at the end."""
         last = len(values)
         texts = [f"{values[0]:.3g}", *(f"{v:+.3g}" for v in values[1:])]
         rights = [*np.maximum(starts, ends), ends[-1]]

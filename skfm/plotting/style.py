@@ -38,13 +38,13 @@ def pyplot() -> Any:
 
 
 def axes(ax: Any, size: tuple[float, float]) -> Any:
-    """The given axes, or those of a new figure of ``size`` inches."""
+    """Return the given axes, or those of a new figure of ``size`` inches."""
     plt = pyplot()
     return ax if ax is not None else plt.subplots(figsize=size, layout="constrained")[1]
 
 
 def shorten(name: Any, longest: int = _LONGEST) -> str:
-    """A name with its middle cut out where it is long: both ends tell."""
+    """Shorten a long name by cutting out its middle, as both ends are informative."""
     # matplotlib would take a dollar sign for the start of a formula.
     text = str(name)
     if len(text) > longest:
@@ -59,7 +59,7 @@ def pair_name(first: Any, second: Any) -> str:
 
 
 def font_size(n_labels: int, room: float = 30.0) -> float:
-    """Points for labels of which many stand side by side."""
+    """Return the font size, in points, for ``n_labels`` labels side by side."""
     return float(np.clip(10 * room / max(n_labels, 1), 6, 10))
 
 

@@ -35,7 +35,7 @@ _VERSION_2 = _Files("memory.max", "memory.current", "inactive_file")
 
 
 def machine_room(proc: Path = _PROC) -> int:
-    """Bytes that the machine can hand out without swapping."""
+    """Return the bytes that the machine can allocate without swapping."""
     with suppress(OSError, ValueError):
         for line in (proc / "meminfo").read_text().splitlines():
             if line.startswith("MemAvailable"):
@@ -44,7 +44,7 @@ def machine_room(proc: Path = _PROC) -> int:
 
 
 def cgroup_room(proc: Path = _PROC, mounted: Path = _CGROUPS) -> int:
-    """Bytes that the cgroup of this process, and those above it, still allow.
+    """Return the bytes that the cgroups of this process still allow.
 
     Both versions of cgroups are read. Pages of files that the kernel can drop do not
     count as used.
@@ -60,7 +60,7 @@ def cgroup_room(proc: Path = _PROC, mounted: Path = _CGROUPS) -> int:
 
 
 def process_room(proc: Path = _PROC) -> int:
-    """Bytes that RLIMIT_AS, the limit of the address space, still allows."""
+    """Return the bytes that the address-space limit RLIMIT_AS still allows."""
     if resource is None or not hasattr(resource, "RLIMIT_AS"):
         return UNLIMITED
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -85,7 +85,7 @@ def _memberships(proc: Path, mounted: Path) -> Iterator[tuple[Path, str, _Files]
 
 
 def _upwards(root: Path, path: str) -> Iterator[Path]:
-    """Directories from that of a cgroup to the root.
+    """Yield the directories from that of a cgroup to the root.
 
     In a container the path may be that of the host, and only the root be there.
     """

@@ -26,7 +26,7 @@ _SIGNS = ("DefaultCPUAllocator", "can't start new thread", "out of memory")
 def zeros(
     shape: tuple[int, int], dtype: np.dtype[Any], *, place: int = 0
 ) -> np.ndarray:
-    """Zeros that the system commits when touched, in huge pages where it has them.
+    """Allocate zeros, committed when touched, in huge pages if the system has them.
 
     Rows of a large table are read at random; with pages of 4 KiB most reads would miss
     the address translation cache too. NumPy asks for huge pages in `empty`, which
@@ -48,13 +48,13 @@ def zeros(
 
 
 def available_memory() -> int:
-    """Bytes that the machine, the cgroup and RLIMIT_AS all can still hand out."""
+    """Return the bytes that the machine, the cgroup and RLIMIT_AS all still allow."""
     return min(machine_room(), cgroup_room(), process_room())
 
 
 @contextmanager
 def memory_errors(what: str, advice: str) -> Iterator[None]:
-    """Raise a MemoryError that says what to do, whatever an allocation fails by.
+    """Raise a MemoryError with a remedy for any failure of an allocation.
 
     torch raises a RuntimeError, the system an OSError, NumPy a MemoryError that tells
     a shape only.
@@ -80,7 +80,7 @@ def memory_errors(what: str, advice: str) -> Iterator[None]:
 
 
 def _is_unforeseen(error: Exception) -> bool:
-    """Whether an error tells of memory, and is not one of `check_memory`."""
+    """Return whether an error is about memory, and not from `check_memory`."""
     if isinstance(error, MemoryError):
         return type(error) is not MemoryError or not error.args
     if isinstance(error, OSError):
@@ -92,7 +92,7 @@ def _is_unforeseen(error: Exception) -> bool:
 def check_memory(
     needed: float, what: str, advice: str, available: int | None = None
 ) -> None:
-    """Refuse what takes more bytes than ``available``, by default on the host.
+    """Refuse what needs more bytes than ``available``, by default on the host.
 
     Raises
     ------

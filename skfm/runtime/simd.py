@@ -98,7 +98,7 @@ def _adding(out, array, of_term):
 
 @intrinsic
 def sum_of_squares(typingctx, array, row, n):
-    """Sum of array[row, j]^2 over j < n, in vectors."""
+    """Sum array[row, j]^2 over j < n, in vectors."""
 
     def codegen(context, builder, signature, args):
         start = Rows(context, builder, signature.args[0], args[0]).place(args[1])
@@ -147,7 +147,7 @@ def by_vectors(builder, starts, n, body):
 
 
 def places_of(context, builder, signature, wanted):
-    """Starts of rows for `by_vectors`: (argument's number, array, row, column)."""
+    """Return places for `by_vectors`, from (argument's number, array, row, column)."""
     return [
         Rows(context, builder, signature.args[number], array).place(row, column)
         for number, array, row, column in wanted
@@ -163,7 +163,7 @@ def _lanes(number):
 
 
 def _spread(builder, kind, value):
-    """A number in every lane of a vector; itself where numbers are asked for."""
+    """Copy a number to every lane of a vector; leave it where no vector is used."""
     if not isinstance(kind, ir.VectorType):
         return value
     empty = ir.Constant(kind, ir.Undefined)
@@ -218,7 +218,7 @@ class Rows:
         return Place(self.place(row, column).pointer, self._vector)
 
     def number(self, row, column):
-        """A number, in every lane."""
+        """Load a number, and copy it to every lane."""
         value = load(self._builder, self.place(row, column))
         return _spread(self._builder, self._vector, value)
 
@@ -236,7 +236,7 @@ class Rows:
         self.put(row, column, total)
 
     def register(self, start=None):
-        """A variable that holds a vector, zeros unless told."""
+        """Allocate a variable that holds a vector, zeros by default."""
         place = cgutils.alloca_once(self._builder, self._vector)
         none = ir.Constant(self._vector, None)
         self._builder.store(none if start is None else start, place)

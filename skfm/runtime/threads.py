@@ -50,7 +50,7 @@ def resolve_n_jobs(n_jobs: int | None) -> int:
 
 @functools.cache
 def _cpu_count() -> int:
-    """Cores that this process may use; asking takes as long as scoring some rows."""
+    """Count the cores that this process may use; as slow as scoring some rows."""
     return int(joblib.cpu_count())
 
 
@@ -92,7 +92,7 @@ def run_in_background(task: Callable[..., Any], *args: Any) -> Future[Any]:
 def ahead_of_time(
     task: Callable[[Item], Result], items: Sequence[Item]
 ) -> Iterator[Result]:
-    """``task(item)`` of each item in order, the next begun before it is asked for."""
+    """Yield ``task(item)`` in order; the next starts before it is requested."""
     ahead = run_in_background(task, items[0])
     for item in items[1:]:
         ready = ahead.result()
@@ -149,7 +149,7 @@ class _TorchThreads:
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
-        """Let the lock go."""
+        """Release the lock."""
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
@@ -161,7 +161,7 @@ class _TorchThreads:
         self._borrowers = depth
 
     def unborrowed(self) -> int:
-        """The count there is when nobody borrows."""
+        """Return the thread count while nobody borrows it."""
         with self._lock:
             return self._original if self._borrowers else torch.get_num_threads()
 

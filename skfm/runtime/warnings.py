@@ -18,7 +18,7 @@ _LIBRARIES = tuple(
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn of something in the call that came from outside these libraries."""
+    """Warn at the call that came from outside these libraries."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_code.co_filename.startswith(_LIBRARIES):
         frame, level = frame.f_back, level + 1

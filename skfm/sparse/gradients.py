@@ -65,18 +65,18 @@ class RowGradient:
         return cls(table, batch, upstream, slots, n_threads, groups)
 
     def columns(self) -> Tensor:
-        """The distinct columns (U,), sorted."""
+        """Return the distinct columns (U,), sorted."""
         return self.table.backend.columns(self)
 
     def by_column(self) -> Groups:
-        """The batch's entries by column."""
+        """Return the batch's entries by column."""
         if self.groups is None:
             self.groups = self.table.group(self.batch)
         assert self.groups is not None
         return self.groups
 
     def absolute_shares(self) -> Tensor:
-        """Sum of ``share * abs(x)`` over each distinct column's entries, (U,).
+        """Sum ``share * abs(x)`` over each distinct column's entries, (U,).
 
         ``share`` (B,) is how much each row counts in the batch's loss.
         """
@@ -84,7 +84,7 @@ class RowGradient:
         return self.table.backend.absolute_shares(self, self.share)
 
     def parts(self) -> tuple[Any, ...]:
-        """The arrays as the kernels take them."""
+        """Return the arrays as the kernels take them."""
         groups = self.by_column()
         upstream = self.upstream.numpy()
         slots, n_slots = np.empty((0, 0), upstream.dtype), 0

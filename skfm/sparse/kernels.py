@@ -29,7 +29,7 @@ _RADIX_BITS = 11
 
 
 def rounded(width: int) -> int:
-    """Columns of sums over entries: more are added faster than an odd few."""
+    """Return the number of sums over entries: more are added faster than an odd few."""
     return -(-width // 4) * 4
 
 
@@ -190,7 +190,7 @@ def group(indptr, columns, n_columns, ordered):
 
 @njit(**JIT)
 def _sort_digit(keys, place, shift):
-    """One pass of the radix sort; ``place`` is where the next key of a digit goes."""
+    """Make a pass of the radix sort; ``place`` is the next place of each digit."""
     mask = (1 << _RADIX_BITS) - 1
     out = np.empty_like(keys)
     for i in range(keys.shape[0]):
@@ -281,7 +281,7 @@ def column_gradient(weights, gradient, u, acc, at):
 
 @njit(forceinline=True, **JIT)
 def _set_slot_gradient(gradient, u, acc):
-    """Sum of x dL/dslots over a column's entries, into the factors' part of ``acc``."""
+    """Sum x dL/dslots over a column's entries into the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
     slots, n_slots, fields = gradient[9:]
     by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0

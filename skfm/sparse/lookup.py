@@ -25,7 +25,7 @@ class Lookup:
     lengths: Tensor
 
     def leaves(self) -> list[Tensor]:
-        """The tensors that gradients arrive at."""
+        """Return the tensors that gradients arrive at."""
         return [self.linear]
 
     def collect_gradients(self, *, frozen: bool = False) -> Self:
@@ -54,7 +54,7 @@ class PooledLookup(Lookup):
         return [self.linear, self.sum, self.sum_squares]
 
     def rows(self, start: int, stop: int) -> PooledLookup:
-        """Some rows, as views."""
+        """Return some rows, as views."""
         part = slice(start, stop)
         return PooledLookup(
             self.linear[part],
@@ -110,5 +110,5 @@ class Groups:
     bounds: np.ndarray
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """The arrays as the kernels take them."""
+        """Return the arrays as the kernels take them."""
         return self.distinct, self.bounds, self.order, self.rows

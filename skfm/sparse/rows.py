@@ -64,7 +64,7 @@ class ColumnRows:
         return [self.factors, self.linear]
 
     def linear_part(self) -> ColumnRows:
-        """The linear weights with no factors, in the same memory."""
+        """Return the linear weights with no factors, in the same memory."""
         return ColumnRows(self.factors[:, :0], self.linear)
 
     def host(self) -> tuple[np.ndarray, np.ndarray]:

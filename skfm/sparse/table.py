@@ -110,7 +110,7 @@ class EmbeddingTable:
         self.weight.factors[mask] = torch.from_numpy(draws).to(self.weight.device)
 
     def zeros(self, *, place: int, device: torch.device | str) -> ColumnRows:
-        """Rows like the table's: see `ColumnRows.zeros`."""
+        """Allocate rows like the table's: see `ColumnRows.zeros`."""
         return ColumnRows.zeros(
             (self.n_columns, self.width),
             self.n_linear,
@@ -148,14 +148,14 @@ class EmbeddingTable:
         return self.backend.group(self, batch)
 
     def place(self, batch: Batch | DeviceBatch) -> Batch | DeviceBatch:
-        """A batch where the table's backend reads it, moved there if it is not."""
+        """Return a batch where the table's backend reads it, moved there if needed."""
         placed: Batch | DeviceBatch = self.backend.place(batch)
         return placed
 
     def keep_rows(
         self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
     ) -> ResidentRows | None:
-        """All rows of a matrix on the table's device: see `Backend.keep_rows`."""
+        """Keep all rows of a matrix on the table's device: see `Backend.keep_rows`."""
         return self.backend.keep_rows(rows, prepare, reserved)
 
     def n_slots(self, batch: Batch | DeviceBatch) -> int:

@@ -42,12 +42,12 @@ def sum_by_column(columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def scale(rows: Tensor, values: Tensor) -> Tensor:
-    """Rows (nnz, d) times ``values`` (nnz,), which are all one where there are none."""
+    """Multiply rows (nnz, d) by ``values`` (nnz,), which are all one if absent."""
     return rows * values[:, None] if len(values) else rows
 
 
 def row_of_entries(batch: DeviceBatch) -> Tensor:
-    """Each entry's row, (nnz,)."""
+    """Return each entry's row, (nnz,)."""
     rows = torch.arange(len(batch), device=batch.lengths.device)
     return _by_entry(rows, batch)
 
@@ -59,7 +59,7 @@ def _by_entry(per_row: Tensor, batch: DeviceBatch) -> Tensor:
 
 
 def slot_of_entries(batch: DeviceBatch, fields: Tensor | None) -> Tensor:
-    """Each entry's slot: its column's field, or its position in the row."""
+    """Return each entry's slot: its column's field, or its position in the row."""
     columns = batch.columns
     if fields is not None:
         return fields[columns].long()
@@ -130,6 +130,6 @@ def reduce(
 
 
 def absolute_shares(batch: DeviceBatch, share: Tensor) -> Tensor:
-    """Sum of ``share * abs(x)`` by distinct column: see `RowGradient`."""
+    """Sum ``share * abs(x)`` by distinct column: see `RowGradient`."""
     entries = scale(_by_entry(share, batch)[:, None], batch.values.abs())
     return sum_by_column(batch.columns, entries)[1][:, 0]

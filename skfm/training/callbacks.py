@@ -51,7 +51,7 @@ class CallbackMonitor:
         self._iteration.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def end_iteration(self, progress: Progress) -> bool:
-        """Close it; True where a callback wants the run to stop."""
+        """Close the context; return True if a callback wants the run to stop."""
         if self.estimator.verbose:
             print(self._line(progress), flush=True)
         stop: bool = self._iteration.call_on_fit_task_end(

@@ -25,7 +25,7 @@ class Run(Protocol):
     """A run whose state can be kept: see `skfm.training.resuming.RunState`."""
 
     def origins(self) -> Iterator[Any]:
-        """All that decides what the run will make."""
+        """Yield all that determines the result of the run."""
 
     def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the state after the epochs so far."""
@@ -33,7 +33,7 @@ class Run(Protocol):
     def restore(
         self, document: dict[str, Any], array: Callable[[str], np.ndarray]
     ) -> None:
-        """Go on from what another run has dumped; raise for anything else."""
+        """Continue from the dump of another run; raise for anything else."""
 
 
 class Checkpoint:

@@ -188,7 +188,7 @@ class Learner:
     def _backward(
         self, batch: Batch | DeviceBatch, groups: Groups | None, share: Tensor
     ) -> tuple[float, list[Lookup]]:
-        """Gradients of the weighted loss: replica i takes every n-th part from i on."""
+        """Compute the loss's gradients; replica i takes every n-th part from i on."""
         settings, n = self.settings, len(self.replicas)
         table = self.network.table
         pooled = table.pool_whole(batch, groups, n_threads=settings.n_threads)
@@ -224,7 +224,7 @@ class Learner:
         lookup: Lookup,
         weight: Tensor,
     ) -> float:
-        """Weighted loss of some rows; its gradients arrive where they belong."""
+        """Compute the weighted loss of some rows, and add its gradients in place."""
         assert rows.target is not None
         with torch.enable_grad():
             scores = network(lookup)
@@ -242,7 +242,7 @@ class Learner:
             replica.network.train()
 
     def state_tensors(self) -> list[Tensor]:
-        """The optimizers' tensors, which steps change in place."""
+        """Return the optimizers' tensors, which steps change in place."""
         dense = self.dense_optimizer
         return [*self._table_state(), dense.mean, dense.variance]
 
@@ -271,7 +271,7 @@ class Learner:
         )
 
     def load_optimizers(self, state: OptimizerState) -> None:
-        """Go on from an earlier run's `optimizer_state`."""
+        """Continue from an earlier run's `optimizer_state`."""
         device = self.network.table.weight.device
         same = state.optimizer == self.settings.optimizer
         if same and len(state.table_arrays) == len(self._table_state()):
@@ -285,7 +285,7 @@ class Learner:
 
 
 def _writable(array: np.ndarray) -> Tensor:
-    """A tensor on the array's memory, or on a copy where that is read-only."""
+    """Return a tensor on the array's memory, or on a copy if that is read-only."""
     return torch.from_numpy(np.require(array, requirements="W"))
 
 

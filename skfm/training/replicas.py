@@ -84,7 +84,7 @@ def _norms(module: nn.Module) -> list[BatchNorm]:
 
 
 def _twin(module: Module) -> Module:
-    """A copy of the module tree whose parameters share storage with the original's."""
+    """Copy the module tree; parameters share storage with the original's."""
     twin = module.__new__(type(module))
     twin.__dict__ = dict(module.__dict__)
     twin._parameters = {

@@ -27,7 +27,7 @@ class RunState:
         self._trainer = trainer
 
     def origins(self) -> Iterator[Any]:
-        """All that decides what the run will make, but for the number of threads."""
+        """Yield all that determines the run's result, except the number of threads."""
         trainer = self._trainer
         yield torch.__version__, np.__version__
         settings = dict(vars(trainer.settings))
@@ -122,7 +122,7 @@ class RunState:
         require(best, "its best epoch is none")
 
     def _tensors(self) -> list[Tensor]:
-        """Tensors that training changes in place."""
+        """Return the tensors that training changes in place."""
         trainer, learner = self._trainer, self._trainer.learner
         twins = [replica.network for replica in learner.replicas]
         return [
@@ -134,7 +134,7 @@ class RunState:
         ]
 
     def _generators(self) -> list[torch.Generator]:
-        """The streams of dropout, each once."""
+        """Return the streams of dropout, each once."""
         replicas = self._trainer.learner.replicas
         modules = [m for r in replicas for m in r.network.modules()]
         streams = [m.generator for m in modules if isinstance(m, Dropout)]

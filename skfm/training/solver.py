@@ -77,7 +77,7 @@ class Unwatched:
         """Do nothing."""
 
     def end_iteration(self, progress: Progress) -> bool:
-        """Go on."""
+        """Return False, so that the run continues."""
         return False
 
     def rescue(self, state: Any) -> None:

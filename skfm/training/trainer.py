@@ -197,11 +197,11 @@ class Trainer:
         return [self._plateau_from, self._schedule.n_divisions, *steps]
 
     def kept(self) -> list[Tensor]:
-        """The best epoch's tensors, where they are not those that training changes."""
+        """Return the best epoch's tensors, if kept apart from the live ones."""
         return [] if self._best_is_live else self._snapshot.tensors()
 
     def go_on(self, history: History, progress: list[int], kept: list[Tensor]) -> None:
-        """Be where another run was, whose tensors and steps this one has already."""
+        """Take the position of another run whose tensors are loaded already."""
         self.history = history
         self._plateau_from, self._schedule.n_divisions, *steps = progress
         self._best_is_live = bool(history.best_epoch) and not kept
@@ -257,7 +257,7 @@ class Trainer:
         return not self._schedule.goes_on()
 
     def _epoch(self, number: int) -> float:
-        """One pass over the training rows; their mean loss."""
+        """Make a pass over the training rows, and return their mean loss."""
         self.learner.train()
         total, n_rows = 0.0, 0
         draws = self._shuffle.epoch(self.rng)
@@ -272,7 +272,7 @@ class Trainer:
         return total / n_rows
 
     def evaluate(self) -> float:
-        """Mean weighted loss on the validation rows; if ranked, minus their NDCG."""
+        """Return the mean weighted loss on the validation rows, or minus their NDCG."""
         assert self.validation is not None
         rows, chosen = self.validation
         self.network.eval()
@@ -344,7 +344,7 @@ class Trainer:
 
 
 def _total(weight: Tensor) -> float:
-    """Sum of weights: finite unless one of them is not."""
+    """Sum weights; the sum is finite unless one of them is not."""
     total = float(weight.sum())
     # Summing in float64 takes ten times as long.
     return total if math.isfinite(total) else float(weight.sum(dtype=torch.float64))

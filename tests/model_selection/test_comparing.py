@@ -154,9 +154,9 @@ def test_metrics(metric):
     [
         ({"estimators": [FM]}, "estimators must be a dict"),
         ({"estimators": {1: FM}}, "estimators has the name 1"),
-        ({"estimators": {"x": "FM"}}, r"estimators\['x'\] is no estimator"),
+        ({"estimators": {"x": "FM"}}, r"estimators\['x'\] must be an estimator"),
         ({"featurizations": {"x": ["a", "z"]}}, "X has no column 'z'"),
-        ({"featurizations": {"x": [7]}}, "7 is no column of X, which has 3"),
+        ({"featurizations": {"x": [7]}}, "7 is not a column of X, which has 3"),
         ({"featurizations": {"x": "all"}}, "give a list of columns"),
         ({"featurizations": {"x": 3}}, "neither a list of columns"),
         ({"scoring": ["accuracy"]}, "scoring must be one metric"),
@@ -242,7 +242,7 @@ def test_no_difference_and_no_folds():
     one = made({"base": [0.7, np.nan], "other": [0.8, 0.9]}).test().iloc[0]
     assert one["difference"] == pytest.approx(0.1)
     assert np.isnan(one["p_value"])
-    with pytest.raises(ValueError, match="none of the cells"):
+    with pytest.raises(ValueError, match="not one of the cells"):
         made({"base": [0.7]}).test(("all", "best"))
 
 

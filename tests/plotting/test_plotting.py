@@ -169,7 +169,7 @@ def test_a_waterfall_of_one_class():
     display = ContributionDisplay.from_estimator(model, X[:1], output=2)
     score = model.decision_function(X[:1])[0, 2]
     assert display.terms["contribution"].sum() == pytest.approx(score)
-    with pytest.raises(ValueError, match="output=None is none of the outputs"):
+    with pytest.raises(ValueError, match="output=None is not one of the outputs"):
         ContributionDisplay.from_estimator(model, X[:1])
 
 
