@@ -256,7 +256,7 @@ class TestRefused:
 
     def test_field_aware_embeddings_for_others(self):
         given = make("FFM").fit(X, Y)
-        with pytest.raises(ValueError, match="another shape"):
+        with pytest.raises(ValueError, match="must have embeddings of shape"):
             make("FM", init_from=given).fit(X, Y)
 
     @pytest.mark.parametrize("source", ["PNN", "FM"])

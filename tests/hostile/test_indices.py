@@ -186,7 +186,7 @@ def test_a_fit_on_arrays_that_were_set_by_hand(form):
 def test_other_formats(form, name, value):
     matrix = X[: SHAPE[0]].asformat(form)
     setattr(matrix, name, value)
-    with pytest.raises(ValueError, match="no valid sparse matrix"):
+    with pytest.raises(ValueError, match="not a valid sparse matrix"):
         model(skfm.FMClassifier).predict(matrix)
 
 

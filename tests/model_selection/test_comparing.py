@@ -153,7 +153,7 @@ def test_metrics(metric):
     ("change", "message"),
     [
         ({"estimators": [FM]}, "estimators must be a dict"),
-        ({"estimators": {1: FM}}, "estimators has the name 1"),
+        ({"estimators": {1: FM}}, "estimators has the key 1"),
         ({"estimators": {"x": "FM"}}, r"estimators\['x'\] must be an estimator"),
         ({"featurizations": {"x": ["a", "z"]}}, "X has no column 'z'"),
         ({"featurizations": {"x": [7]}}, "7 is not a column of X, which has 3"),
