@@ -25,7 +25,7 @@ ORDER = [
     {"sparse", "losses"},
     {"data", "datasets", "encoding"},
     {"fields"},
-    {"persistence", "runtime", "_sklearn"},
+    {"persistence", "runtime", "exceptions", "_sklearn"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 

@@ -23,7 +23,7 @@ from ..training.solver import History
 from . import checks
 from .init_from import check_pretrained
 from .predictor import Predictor
-from .run import Run
+from .run import Fit, Run
 from .stochastic import StochasticFit
 from .validation import Data, Inputs
 
@@ -110,11 +110,11 @@ class BaseModel(CallbackSupportMixin, Inputs):
     ) -> Self:
         """Check everything, solve, and set the fitted attributes, or change nothing."""
         resume = run.warm and self._is_fitted()
-        context = self._init_callback_context(max_subtasks=run.max_iter)
         metadata = {"sample_weight": sample_weight}
         if run.qid is not None:
             metadata["qid"] = run.qid
         hook_data = {"X": X, "y": y, "metadata": metadata}
+        context = self._init_callback_context(max_subtasks=run.max_iter)
         context.call_on_fit_task_begin(estimator=self, **hook_data)
         self._check_optimization()
         with (
@@ -166,7 +166,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
 
     def _make_fit(
         self, data: Data, held_out: Data | None, run: Run, *, resume: bool, seed: int
-    ) -> StochasticFit:
+    ) -> Fit:
         """Prepare a fit of checked data; nothing is learnt yet."""
         source = None if resume else check_pretrained(self, data.X.shape[1])
         return StochasticFit(
@@ -191,7 +191,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
                 "warm_start=True goes on from: set it back, or warm_start=False."
             )
 
-    def _keep(self, fit: StochasticFit, state: Any, resume: bool) -> None:
+    def _keep(self, fit: Fit, state: Any, resume: bool) -> None:
         """Set the fitted attributes from what a solver has returned."""
         found = {**self._history(state.history, resume), **fit.attributes(state)}
         for name, value in found.items():

@@ -42,6 +42,10 @@ class Fitted(SavedEstimator):
     #: Of the rows of this fit, of those that it went on from, and of ``init_from``.
     _column_statistics: ColumnStatistics
     _optimizer_state: OptimizerState | None
+    solver_: str
+    diagnostics_: dict[str, Any]
+    #: Chains of the Bayesian solver, for a warm start to go on from.
+    _chains: dict[str, np.ndarray] | None
 
     _attributes_doc: ClassVar[str] = """
         intercept_ : float or ndarray of shape (n_outputs,)
@@ -57,7 +61,7 @@ class Fitted(SavedEstimator):
         network_ : torch.nn.Module
             The trained network, on the device of the fit; pickled as NumPy arrays.
         n_iter_ : int
-            Epochs run.
+            Epochs run, or iterations of each chain.
         best_iter_ : int
             The epoch whose weights were kept.
         loss_curve_ : list of float
@@ -88,6 +92,15 @@ class Fitted(SavedEstimator):
         if public and cls.__module__.startswith("skfm.models."):
             saved("estimator")(cls)
 
+    @property
+    def _fitted_network_class(self) -> type[Network]:
+        """Class of ``network_``."""
+        return self._network_class
+
+    def _single_network(self) -> Network:
+        """The network that a warm start, or ``init_from``, goes on from."""
+        return self.network_
+
     def _n_outputs(self) -> int:
         """Return the number of raw scores per row; defined by each task."""
         raise NotImplementedError
@@ -111,7 +124,7 @@ class Fitted(SavedEstimator):
             codec.check_fits(self.n_features_in_)
         if "network" in parts:
             self.network_ = unpack_network(
-                self._network_class, parts["network"], unpacker
+                self._fitted_network_class, parts["network"], unpacker
             )
             self._check_fits()
 

@@ -6,7 +6,7 @@ from numbers import Real
 
 from .._sklearn import Interval, StrOptions
 from .hyperparameters import SharedParameters
-from .params import param
+from .params import given_or_default, param
 
 
 class OptimizationParameters(SharedParameters):
@@ -71,14 +71,16 @@ class OptimizationParameters(SharedParameters):
         ------
         ValueError
         """
-        if self.momentum and self.optimizer != "sgd":
+        optimizer = given_or_default(self, OptimizationParameters, "optimizer")
+        if self.momentum and optimizer != "sgd":
             raise ValueError(
                 f"momentum={self.momentum} is for optimizer='sgd' only, but optimizer="
-                f"{self.optimizer!r}: set momentum=0 or optimizer='sgd'."
+                f"{optimizer!r}: set momentum=0 or optimizer='sgd'."
             )
         for part in ("linear", "factors"):
             ratio = getattr(self, f"l1_ratio_{part}")
-            if ratio and not getattr(self, f"alpha_{part}"):
+            name = f"alpha_{part}"
+            if ratio and not given_or_default(self, OptimizationParameters, name):
                 raise ValueError(
                     f"l1_ratio_{part}={ratio} is a share of alpha_{part}, which is 0: "
                     f"set alpha_{part} above 0, or l1_ratio_{part}=0."

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 from sklearn.base import BaseEstimator
 
-__all__ = ["Parametrized", "param", "redeclare"]
+__all__ = ["Parametrized", "given_or_default", "param", "redeclare", "unset"]
 
 
 def param(*, default: Any, valid: list[Any], doc: str) -> Any:
@@ -37,6 +37,29 @@ def redeclare(base: type, name: str, *, default: Any) -> Any:
     """Declare a parameter of ``base`` again, with another default."""
     known = base.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
     return param(default=default, valid=known["valid"], doc=known["doc"])
+
+
+def unset(base: type, name: str) -> Any:
+    """Declare a parameter of ``base`` again, so that it shows whether it was given.
+
+    The default is None, which stands for that of ``base``: see `given_or_default`.
+    """
+    known = base.__dataclass_fields__[name]  # type: ignore[attr-defined]
+    kind, _, text = textwrap.dedent(known.metadata["doc"]).strip().partition("\n")
+    note = f"None: {known.default!r}, by the stochastic solver."
+    return param(
+        default=None,
+        valid=[*known.metadata["valid"], None],
+        doc=f"{kind} or None\n{text.rstrip()} {note}",
+    )
+
+
+def given_or_default(model: Any, base: type, name: str) -> Any:
+    """Value of a parameter; where it is `unset`, the default of ``base``."""
+    value = getattr(model, name)
+    if value is not None:
+        return value
+    return base.__dataclass_fields__[name].default  # type: ignore[attr-defined]
 
 
 def _document(field: dataclasses.Field[Any]) -> str:
@@ -86,7 +109,7 @@ def _follow_mro(cls: type) -> None:
 
 
 @dataclass_transform(
-    kw_only_default=True, eq_default=False, field_specifiers=(param, redeclare)
+    kw_only_default=True, eq_default=False, field_specifiers=(param, redeclare, unset)
 )
 class Parametrized(BaseEstimator):
     """A scikit-learn estimator whose parameters are declared with `param`."""

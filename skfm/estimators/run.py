@@ -1,8 +1,10 @@
-"""One call of fit or partial_fit, as the tasks describe it."""
+"""One call of fit or partial_fit, and what a solver makes of it."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+from ..training.solver import Monitor
 
 
 class Run(NamedTuple):
@@ -12,8 +14,9 @@ class Run(NamedTuple):
     ----------
     warm : bool
         Whether to go on from the fitted weights, if there are any.
-    max_iter : int
-    early_stopping : bool or "auto"
+    max_iter : int or None
+        None: the solver's own default.
+    early_stopping : bool, "auto" or None
     keep_optimizer : bool
         Whether a later run may go on from the optimizers' state.
     classes : array-like or None
@@ -25,8 +28,8 @@ class Run(NamedTuple):
     """
 
     warm: bool
-    max_iter: int
-    early_stopping: bool | str
+    max_iter: int | None
+    early_stopping: bool | str | None
     keep_optimizer: bool
     classes: Any = None
     qid: Any = None
@@ -37,3 +40,26 @@ class Run(NamedTuple):
 ONE_PASS = Run(
     warm=True, max_iter=1, early_stopping=False, keep_optimizer=True, one_pass=True
 )
+
+
+class Fit(Protocol):
+    """A fit of checked data that is about to begin.
+
+    Attributes
+    ----------
+    name : str
+        Name of its solver.
+    iteration : str
+        Name of an iteration.
+    max_iter : int
+    """
+
+    name: str
+    iteration: str
+    max_iter: int
+
+    def solve(self, monitor: Monitor) -> Any:
+        """Run, and return the state at the end."""
+
+    def attributes(self, state: Any) -> dict[str, Any]:
+        """Fitted attributes that a state comes to, beside those of its history."""

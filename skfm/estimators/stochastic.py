@@ -21,6 +21,8 @@ from ..training.stochastic import StochasticSolver
 from ..training.trainer import Problem, State
 from . import defaults
 from .init_from import same_target
+from .optimization import OptimizationParameters
+from .params import given_or_default
 from .predictor import is_served
 from .run import Run
 from .validation import Data
@@ -76,6 +78,9 @@ class StochasticFit:
         source: Any = None,
     ) -> None:
         self._model, self._run, self._source = model, run, source
+        assert run.max_iter is not None
+        assert run.early_stopping is not None
+        self.max_iter = run.max_iter
         rng = np.random.default_rng(seed)
         n_rows = data.X.shape[0]
         stop = defaults.early_stopping(
@@ -85,7 +90,7 @@ class StochasticFit:
         if stop and held_out is None:
             train, rest = defaults.hold_out(
                 data.weight,
-                model.validation_fraction,
+                self._given("validation_fraction"),
                 model._labels(data.target),
                 rng,
                 data.query,
@@ -110,6 +115,9 @@ class StochasticFit:
         self._statistics = ColumnStatistics(0, np.zeros(rows.n_columns, np.int64))
         self._state = self._go_on() if resume else self._start(data, dtype)
 
+    def _given(self, name: str) -> Any:
+        return given_or_default(self._model, OptimizationParameters, name)
+
     def solve(self, monitor: Monitor) -> State:
         """Train."""
         return self._solver.solve(self._problem, self._state, monitor)
@@ -124,21 +132,21 @@ class StochasticFit:
 
     def _settings(self, data: Data, n_train: int, stop: bool) -> Settings:
         model, scheduled = self._model, not self._run.one_pass
-        schedule = model.learning_rate_schedule if scheduled else "constant"
+        schedule = self._given("learning_rate_schedule") if scheduled else "constant"
         return Settings(
-            max_iter=self._run.max_iter,
-            batch_size=defaults.batch_size(model.batch_size, n_train),
+            max_iter=self.max_iter,
+            batch_size=defaults.batch_size(self._given("batch_size"), n_train),
             early_stopping=stop,
             learning_rate=defaults.learning_rate(
-                model.learning_rate,
-                model.optimizer,
+                self._given("learning_rate"),
+                self._given("optimizer"),
                 data.X.shape[0],
                 ranked=data.query is not None,
             ),
             n_threads=resolve_n_jobs(model.n_jobs),
             learning_rate_schedule=schedule,
-            warmup_epochs=model.warmup_epochs if scheduled else 0.0,
-            **{name: getattr(model, name) for name in _SETTINGS},
+            warmup_epochs=self._given("warmup_epochs") if scheduled else 0.0,
+            **{name: self._given(name) for name in _SETTINGS},
         )
 
     def _rows(self, data: Data, loss: Loss, dtype: str) -> Rows:
@@ -153,13 +161,13 @@ class StochasticFit:
         )
 
     def _n_tables(self) -> int:
-        return n_tables(self._model.optimizer, self._run.max_iter)
+        return n_tables(self._given("optimizer"), self.max_iter)
 
     def _go_on(self) -> State:
         """State of the estimator's network, which has been trained before."""
         model, rows, train = self._model, self._problem.rows, self._problem.train
         device = defaults.device(model.device)
-        network = model.network_.on(device, self._n_tables())
+        network = model._single_network().on(device, self._n_tables())
         if is_served(network):
             network = copy.deepcopy(network)
         network.check_memory(rows.longest())
@@ -189,7 +197,7 @@ class StochasticFit:
         # Frozen at random, columns that a pretrained model does not know are noise.
         unknown = model.freeze and model.init_from is not None
         drawn = self._statistics.seen & (not unknown)
-        network.initialize(drawn, self._solver.rng, model.init_scale)
+        network.initialize(drawn, self._solver.rng, self._given("init_scale"))
         network.set_bias(
             self._problem.loss.baseline(data.target[train], data.weight[train])
         )
@@ -202,5 +210,5 @@ class StochasticFit:
         if source is None:
             return
         known, same = source._column_statistics, same_target(self._model, source)
-        network.inherit(source.network_, known.seen, same_target=same)
+        network.inherit(source._single_network(), known.seen, same_target=same)
         self._statistics = self._statistics + known

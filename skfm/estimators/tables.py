@@ -35,7 +35,7 @@ def wants_encoding(X: Any, categorical_features: Any) -> bool:
         isinstance(categorical_features, str) and categorical_features == "from_dtype"
     )
     if by_dtype:
-        return is_frame(X) and not _is_all_sparse(X)
+        return is_frame(X) and not (_is_all_sparse(X) or _is_array_like(X))
     if hasattr(X, "tocsr"):
         raise ValueError(
             f"categorical_features={categorical_features!r} needs a table, but X is a "
@@ -60,6 +60,12 @@ def _is_all_sparse(frame: Any) -> bool:
         return False
     dtypes = set(frame.dtypes)
     return bool(dtypes) and all(isinstance(d, pd.SparseDtype) for d in dtypes)
+
+
+def _is_array_like(frame: Any) -> bool:
+    """Whether a DataFrame holds numbers under no names, as an array does."""
+    unnamed = not any(isinstance(name, str) for name in frame.columns)
+    return unnamed and not _holds_more_than_numbers(frame)
 
 
 def _holds_more_than_numbers(frame: Any) -> bool:

@@ -40,12 +40,16 @@ _INPUT_ATTRIBUTES = (
 
 
 class Data(NamedTuple):
-    """Checked input: canonical X, encoded target, weights of the loss, queries."""
+    """Checked input: canonical X, encoded target, weights of the loss, queries.
+
+    ``dense`` tells whether X was given as a dense array or a table of numbers.
+    """
 
     X: Any
     target: np.ndarray
     weight: np.ndarray
     query: np.ndarray | None = None
+    dense: bool = False
 
 
 class Inputs(Fitted, OptimizationParameters):
@@ -98,7 +102,7 @@ class Inputs(Fitted, OptimizationParameters):
             self._learn_target(y, weight, classes)
             self._learn_fields(X, dense)
         target = self._encode_target(y)
-        return Data(X, target, self._weigh(target, weight), query)
+        return Data(X, target, self._weigh(target, weight), query, dense)
 
     def _check_validation(
         self, X: Any, y: Any, sample_weight: Any, qid: Any = None

@@ -47,7 +47,9 @@ def embeddings(estimator: Any, field: str | int) -> pd.DataFrame:
     >>> from skfm import FMClassifier
     >>> from skfm.inspection import embeddings
     >>> df = pd.DataFrame({"plane": ["N1", "N2"] * 50, "day": ["Mon", "Sun"] * 50})
-    >>> model = FMClassifier(n_factors=2, random_state=0).fit(df, [0, 1] * 50)
+    >>> model = FMClassifier(n_factors=2, solver="sgd", random_state=0).fit(
+    ...     df, [0, 1] * 50
+    ... )
     >>> vectors = embeddings(model, "plane")
     >>> vectors.index.tolist(), vectors.shape
     (['N1', 'N2'], (2, 2))
@@ -65,7 +67,8 @@ def embeddings(estimator: Any, field: str | int) -> pd.DataFrame:
         pd.Index(labels, name=names[fields[own[0]]]),
         columns,
     )
-    return frame[(frame != 0).any(axis=1)]
+    seen = model.estimator._column_statistics.seen[own]
+    return frame[seen & (frame != 0).any(axis=1).to_numpy()]
 
 
 @validate_params(
@@ -112,7 +115,7 @@ def most_similar(
     >>> from skfm.inspection import most_similar
     >>> df = pd.DataFrame({"a": list("pqr") * 40, "b": list("xyzz") * 30})
     >>> y = [(a != "r") == (b == "x") for a, b in zip(df["a"], df["b"])]
-    >>> model = FMClassifier(n_factors=2, random_state=0).fit(df, y)
+    >>> model = FMClassifier(n_factors=2, solver="sgd", random_state=0).fit(df, y)
     >>> most_similar(model, "a", "p").index[0]
     'q'
     """

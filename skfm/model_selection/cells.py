@@ -120,7 +120,8 @@ def _size(pipeline: Any) -> dict[str, int | None]:
     if hasattr(model, "network_"):
         network = model.network_
         dense = sum(parameter.numel() for parameter in network.parameters())
-        n_parameters = int(np.prod(network.table.weight.shape)) + dense
+        table = int(np.prod(network.table.weight.shape))
+        n_parameters = table // network.shape.n_samples + dense
         return {"n_parameters": n_parameters, "n_columns": network.shape.n_columns}
     if hasattr(model, "coef_"):
         n_parameters = np.size(model.coef_) + np.size(getattr(model, "intercept_", []))

@@ -8,18 +8,25 @@ from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
+from ..estimators.sampled import SampledModel, SampledRegressor
 from ..nn.factorization import FMNetwork
 
 
 class _FM(BaseModel):
     _references_doc: ClassVar[str] = """
         S. Rendle, "Factorization Machines", ICDM 2010.
+
+        C. Freudenthaler, L. Schmidt-Thieme and S. Rendle, "Bayesian Factorization
+        Machines", NIPS Workshop on Sparse Representation, 2011.
+
+        N. G. Polson, J. G. Scott and J. Windle, "Bayesian Inference for Logistic Models
+        Using Polya-Gamma Latent Variables", JASA 2013.
         """
 
     _network_class = FMNetwork
 
 
-class FMClassifier(Classifier, _FM):
+class FMClassifier(Classifier, SampledModel, _FM):
     """Factorization machine classifier.
 
     Scores are the sum of a linear part and of all pairwise interactions. The weight of
@@ -28,8 +35,18 @@ class FMClassifier(Classifier, _FM):
 
         f(x) = w0 + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j
 
-    Scores are computed in O(non-zeros x k). With more than two classes, the classes
-    share the embeddings, and each class has a weight for each factor: <v_i, v_j>
+    Scores are computed in O(non-zeros x k).
+
+    By default the model is Bayesian: samples of its posterior are drawn by blocked
+    Gibbs sampling, with nothing to tune, and their predicted probabilities are
+    averaged. ``decision_function`` is the log odds of the averaged probabilities.
+    ``coef_`` and ``intercept_`` are posterior means. ``factors_`` holds the factors of
+    all samples side by side, divided by the root of their number: samples do not
+    average in rotation, but the inner product of two columns' rows is the posterior
+    mean of their interaction. Each class has factors of its own.
+
+    With ``solver="sgd"`` one model is trained by stochastic gradients. With more than
+    two classes its embeddings are shared and each class weighs the factors: <v_i, v_j>
     becomes sum_f h_cf v_if v_jf.
 
     Parameters
@@ -64,12 +81,13 @@ class FMClassifier(Classifier, _FM):
     """
 
 
-class FMRegressor(Regressor, _FM):
+class FMRegressor(SampledRegressor, Regressor, _FM):
     """Factorization machine regressor.
 
-    See `FMClassifier` for the model. ``predict(X)`` is ``intercept_ + X @ coef_`` plus
-    ``y_scale_`` times the pairwise terms of ``factors_``; several outputs share the
-    embeddings.
+    See `FMClassifier` for the model and its solvers. ``predict(X)`` is ``intercept_ + X
+    @ coef_`` plus ``y_scale_`` times the pairwise terms of ``factors_``. Fitted by the
+    Bayesian solver, ``predict(X, return_std=True)`` and `predict_quantiles` tell how
+    certain that is. Several outputs share the embeddings with ``solver="sgd"`` only.
 
     {sections}
     """

@@ -14,7 +14,7 @@ from ..estimators.hyperparameters import MLPParameters
 from ..estimators.init_from import check_pretrained
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
-from ..estimators.run import Run
+from ..estimators.run import Fit, Run
 from ..estimators.stochastic import StochasticFit
 from ..estimators.validation import Data
 from ..nn.factorization import FMNetwork
@@ -109,7 +109,7 @@ class _FNN(MLPParameters, BaseModel):
 
     def _make_fit(
         self, data: Data, held_out: Data | None, run: Run, *, resume: bool, seed: int
-    ) -> StochasticFit:
+    ) -> Fit:
         if not resume:
             given = check_pretrained(self, data.X.shape[1])
             self.fm_ = given or self._fit_fm(data, held_out, run, seed)

@@ -39,6 +39,8 @@ class Shape:
         Average number of pairs of entries in a training row.
     dtype : {"float32", "float64"}
     device : str
+    n_samples : int
+        Models that the network holds side by side: see `skfm.nn.posterior`.
     """
 
     n_columns: int
@@ -48,10 +50,11 @@ class Shape:
     mean_pairs: float = 1.0
     dtype: str = "float32"
     device: str = "cpu"
+    n_samples: int = 1
 
     def check(self) -> None:
         """Raise a ValueError unless a network can be built from these sizes."""
-        sizes = (self.n_columns, self.n_factors, self.n_outputs)
+        sizes = (self.n_columns, self.n_factors, self.n_outputs, self.n_samples)
         require(all(is_integer(n, 1) for n in sizes), "a size is not a positive number")
         require(self.dtype in DTYPES, f"dtype is {self.dtype!r}")
         number = isinstance(self.mean_pairs, int | float)
@@ -110,7 +113,7 @@ class Network(nn.Module, Generic[LookupT]):
         self.without_factors: np.ndarray | None = None
         self.table = EmbeddingTable(
             shape.n_columns,
-            shape.n_outputs if self.has_linear else 0,
+            self.linear_width(shape),
             self.embedding_width(shape),
             lookup=self.lookup,
             fields=shape.fields,
@@ -118,6 +121,11 @@ class Network(nn.Module, Generic[LookupT]):
             device=shape.device,
         )
         self.bias = nn.Parameter(torch.zeros(shape.n_outputs))
+
+    @classmethod
+    def linear_width(cls, shape: Shape) -> int:
+        """Linear weights that the table holds of a column."""
+        return shape.n_samples * shape.n_outputs * cls.has_linear
 
     @classmethod
     def embedding_width(cls, shape: Shape) -> int:
@@ -140,7 +148,7 @@ class Network(nn.Module, Generic[LookupT]):
         MemoryError
             With the bytes that they take.
         """
-        width = cls.embedding_width(shape) + shape.n_outputs * cls.has_linear
+        width = cls.embedding_width(shape) + cls.linear_width(shape)
         check_memory(
             n_tables * shape.n_columns * width * np.dtype(shape.dtype).itemsize,
             f"{n_tables} tables (weights, optimizer, best epoch) of {shape.n_columns} "

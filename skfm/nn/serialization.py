@@ -75,7 +75,7 @@ def _table_sizes(
     """Return the shapes of the parts of the table that a configuration asks for."""
     sizes = {"factors": (shape.n_columns, network_class.embedding_width(shape))}
     if network_class.has_linear:
-        sizes["linear"] = shape.n_columns, shape.n_outputs
+        sizes["linear"] = shape.n_columns, network_class.linear_width(shape)
     return sizes
 
 

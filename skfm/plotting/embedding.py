@@ -44,7 +44,7 @@ class EmbeddingDisplay:
     >>> from skfm.plotting import EmbeddingDisplay
     >>> df = pd.DataFrame({"a": list("pqr") * 40, "b": list("xyzz") * 30})
     >>> y = [(a != "r") == (b == "x") for a, b in zip(df["a"], df["b"])]
-    >>> model = FMClassifier(random_state=0).fit(df, y)
+    >>> model = FMClassifier(solver="sgd", random_state=0).fit(df, y)
     >>> EmbeddingDisplay.from_estimator(model, "a").positions.index.tolist()
     ['p', 'q', 'r']
     """

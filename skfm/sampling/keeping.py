@@ -69,7 +69,8 @@ class Keeper:
 
     def put(self, index: int, slot: int, chain: Chain) -> None:
         """Write the state of chain ``index`` to one of its slots."""
-        self.iterations[index, slot] = chain.iteration
+        # An interrupted write leaves an empty slot.
+        at, self.iterations[index, slot] = slot, 0
         slot += index * self.iterations.shape[1]
         columns = self.data.layout.columns
         for j, machine in enumerate(chain.machines):
@@ -78,6 +79,7 @@ class Keeper:
             self.means[:, slot, j] = machine.hyper[:, 0]
             self.deviations[:, slot, j] = machine.hyper[:, 2]
             self.noise[slot, j] = chain.likelihood.alpha[j] ** -0.5
+        self.iterations[index, at] = chain.iteration
 
     def chosen(self, iteration: int) -> np.ndarray:
         """Slots that count at a run's given length, by chain and iteration."""

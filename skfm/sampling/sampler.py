@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from ..runtime.threads import parallel_for
 from .chain import Chain
@@ -40,6 +41,10 @@ class Diagnostics:
         The value below which nine tenths of the watched scores' split R-hats are.
     rhat_path : ndarray of shape (n_judgements, 2)
         Iteration and R-hat of each judgement.
+    gap : float
+        Root mean square, over the watched rows, of the standard error of the mean
+        prediction (a probability, or a target in standard deviations), estimated from
+        the spread of the means of the chains' halves.
     ess : float
         Median bulk effective sample size of the watched scores over the second half of
         all chains.
@@ -53,6 +58,7 @@ class Diagnostics:
     converged: bool
     rhat: float
     rhat_path: np.ndarray
+    gap: float
     ess: float
     noise: np.ndarray
     scales: np.ndarray
@@ -108,6 +114,12 @@ class State:
         """
         return float(np.mean([chain.likelihood.loss() for chain in self.chains]))
 
+    def step(self) -> None:
+        """One iteration, and a judgement where one is due."""
+        self.advance()
+        if _is_due(self) and self.settings.tol is not None:
+            self.converged = self.judge() < self.settings.tol
+
     def judge(self) -> float:
         """R-hat of the watched scores over the second half of the chains."""
         draws = self._second_half()
@@ -145,10 +157,27 @@ class State:
             converged=self.converged,
             rhat=float(np.quantile(split_rhat(draws), _SHARE)),
             rhat_path=path,
+            gap=self._gap(draws),
             ess=float(np.median(bulk_ess(draws))),
             noise=posterior.noise.mean(axis=0, dtype=np.float64),
             scales=posterior.deviations.mean(axis=1, dtype=np.float64),
         )
+
+    def _gap(self, draws: np.ndarray) -> float:
+        """Root mean square of the standard error of mean predictions."""
+        family, n_outputs = self.data.problem.family, self.data.problem.n_outputs
+        if len(draws) < 2:
+            return float("nan")
+        scores = draws.reshape(*draws.shape[:2], -1, n_outputs).astype(np.float64)
+        if family == "logistic":
+            scores = expit(scores)
+        elif family == "multinomial":
+            scores = softmax(scores, axis=3)
+        half = len(scores) // 2
+        means = [part.mean(axis=0) for part in (scores[:half], scores[-half:])]
+        halves = np.concatenate(means)
+        variance = halves.var(axis=0, ddof=1) / len(halves)
+        return float(np.sqrt(np.mean(variance)))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays from which `resume` goes on; without the data."""
@@ -237,9 +266,7 @@ def sample(
     last = run.iteration + settings.max_iter
     try:
         while run.iteration < last and not run.converged:
-            run.advance()
-            if _is_due(run) and settings.tol is not None:
-                run.converged = run.judge() < settings.tol
+            run.step()
             if monitor is not None and monitor(run):
                 break
     except KeyboardInterrupt:

@@ -41,6 +41,11 @@ ARCHITECTURES = [
 ]
 
 
+def stochastic(cls):
+    """Parameters by which an estimator trains by stochastic gradients."""
+    return {"solver": "sgd"} if "solver" in cls().get_params() else {}
+
+
 def one_hot(n_rows, sizes, seed=0, dtype=np.float64):
     """A one-hot CSR matrix of len(sizes) fields, and the category of each cell."""
     rng = np.random.default_rng(seed)

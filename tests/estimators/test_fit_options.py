@@ -145,7 +145,8 @@ def test_early_stopping_keeps_the_best_epoch(cls):
     history = model.validation_scores_
     assert len(history) == len(model.loss_curve_) == model.n_iter_ < 200
     assert model.best_iter_ == 1 + np.argmax(history)
-    assert model.n_iter_ == model.best_iter_ + model.n_iter_no_change
+    patience = model.n_iter_no_change or skfm.NFMClassifier().n_iter_no_change
+    assert model.n_iter_ == model.best_iter_ + patience
     again = make(cls, early_stopping=True, max_iter=model.best_iter_, learning_rate=0.5)
     assert same(again.fit(X, target(cls)), model)
 

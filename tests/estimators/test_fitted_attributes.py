@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from common_cases import stochastic
 from model_references import NETWORKS, bi_interaction, naive_interactions
 from numpy.testing import assert_allclose
 from sklearn.preprocessing import PolynomialFeatures
@@ -10,6 +11,11 @@ import skfm
 
 FAMILIES = list(NETWORKS)
 TIGHT = {"rtol": 1e-9, "atol": 1e-9}
+
+
+def make(name):
+    cls = getattr(skfm, name)
+    return cls(max_iter=20, random_state=0, **stochastic(cls))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +31,7 @@ def numbers():
 def test_binary(family, numbers):
     X, _, classes = numbers
     labels = np.array(["no", "yes"])[(classes > 0).astype(int)]
-    model = getattr(skfm, f"{family}Classifier")(max_iter=20, random_state=0)
+    model = make(f"{family}Classifier")
     model.fit(X, labels)
     assert np.ndim(model.intercept_) == 0
     assert model.coef_.shape == (6,)
@@ -39,7 +45,7 @@ def test_binary(family, numbers):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_multiclass(family, numbers):
     X, _, classes = numbers
-    model = getattr(skfm, f"{family}Classifier")(max_iter=20, random_state=0)
+    model = make(f"{family}Classifier")
     model.fit(X, classes)
     assert model.intercept_.shape == (3,)
     assert model.coef_.shape == (3, 6)
@@ -57,7 +63,7 @@ def test_multiclass(family, numbers):
 def test_regression_is_in_units_of_y(family, numbers):
     X, y, _ = numbers
     weight = np.random.default_rng(6).integers(1, 4, size=len(y))
-    model = getattr(skfm, f"{family}Regressor")(max_iter=20, random_state=0)
+    model = make(f"{family}Regressor")
     model.fit(X, y, sample_weight=weight)
     repeated = np.repeat(y, weight)
     assert_allclose(model.y_mean_, [repeated.mean()])
@@ -71,7 +77,7 @@ def test_regression_is_in_units_of_y(family, numbers):
 def test_several_outputs_each_have_units(family, numbers):
     X, y, _ = numbers
     Y = np.column_stack([y, 1e3 - 100 * y, X[:, 3]])
-    model = getattr(skfm, f"{family}Regressor")(max_iter=20, random_state=0)
+    model = make(f"{family}Regressor")
     model.fit(X, Y)
     assert_allclose(model.y_mean_, Y.mean(axis=0))
     assert_allclose(model.y_scale_, Y.std(axis=0))
@@ -82,7 +88,7 @@ def test_several_outputs_each_have_units(family, numbers):
 
 def test_multiclass_fm_weighs_shared_factors(numbers):
     X, _, classes = numbers
-    model = skfm.FMClassifier(max_iter=20, random_state=0).fit(X, classes)
+    model = make("FMClassifier").fit(X, classes)
     H = model.network_.head.weight.detach().numpy()
     pooled = np.array([bi_interaction(x, model.factors_) for x in X])
     expected = model.intercept_ + X @ model.coef_.T + pooled @ H
@@ -91,7 +97,7 @@ def test_multiclass_fm_weighs_shared_factors(numbers):
 
 def test_fm_is_a_polynomial_of_degree_two(numbers):
     X, y, _ = numbers
-    model = skfm.FMRegressor(max_iter=20, random_state=0).fit(X, y)
+    model = make("FMRegressor").fit(X, y)
     polynomial = PolynomialFeatures(2, interaction_only=True).fit(X)
     gram = model.y_scale_ * (model.factors_ @ model.factors_.T)
     weights = [model.intercept_, *model.coef_, *gram[np.triu_indices(6, 1)]]

@@ -151,7 +151,8 @@ def test_names_of_a_table():
 def test_names_of_an_encoder_in_a_pipeline_and_a_search():
     df = pd.DataFrame({"a": list("xyzx") * 10, "b": list("ppqq") * 10})
     y = [0, 1, 1, 0] * 10
-    pipe = make_pipeline(OneHotEncoder(), skfm.FMClassifier(max_iter=2))
+    fm = skfm.FMClassifier(max_iter=2, solver="sgd")
+    pipe = make_pipeline(OneHotEncoder(), fm)
     search = GridSearchCV(pipe, {"fmclassifier__n_factors": [2]}, cv=2).fit(df, y)
     terms = explain(search, df[:1])
     assert terms["first"].tolist() == ["", "a_x", "b_p", "a_x"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from common_cases import CLASSIFIERS, ESTIMATORS, REGRESSORS, one_hot
+from common_cases import CLASSIFIERS, ESTIMATORS, REGRESSORS, one_hot, stochastic
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, mean_squared_error, r2_score
 
@@ -126,7 +126,7 @@ class TestTraining:
         X, y = click_data
 
         def arrays(**parameters):
-            model = E(random_state=0, **parameters, **options)
+            model = E(random_state=0, **parameters, **options, **stochastic(E))
             return model.fit(X, y).network_.arrays()
 
         start = arrays(max_iter=1, learning_rate=1e-9, network_learning_rate=1e-9)
@@ -246,6 +246,6 @@ class TestEarlyStopping:
     @pytest.mark.parametrize(("n_rows", "stops"), [(9_999, False), (10_000, True)])
     def test_auto_is_on_from_ten_thousand_rows(self, n_rows, stops):
         X, cells = one_hot(n_rows, (3, 3))
-        model = skfm.FMClassifier(max_iter=1, random_state=0)
+        model = skfm.FMClassifier(max_iter=1, solver="sgd", random_state=0)
         model.fit(X, cells[:, 0] == cells[:, 1])
         assert bool(model.validation_scores_) == stops

@@ -149,7 +149,8 @@ def test_verbose_prints_a_line_per_epoch(capsys):
     fitted(skfm.FMClassifier)
     assert capsys.readouterr().out == ""
     model = fitted(skfm.FMClassifier, verbose=1)
-    lines = capsys.readouterr().out.splitlines()
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == 'solver=sgd: "bayes" does not read batch_size'
     assert len(lines) == 3
     for n, (line, loss) in enumerate(zip(lines, model.loss_curve_, strict=True), 1):
         assert line.startswith(f"epoch {n}/3  loss {loss:.5f}")
@@ -157,6 +158,6 @@ def test_verbose_prints_a_line_per_epoch(capsys):
 
 def test_verbose_shows_the_validation_score(capsys):
     model = fitted(skfm.FMClassifier, verbose=1, early_stopping=True)
-    lines = capsys.readouterr().out.splitlines()
+    _, *lines = capsys.readouterr().out.splitlines()
     for line, score in zip(lines, model.validation_scores_, strict=True):
         assert f"validation score {score:.5f}" in line

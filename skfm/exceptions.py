@@ -1,0 +1,15 @@
+"""Warnings of skfm, by which they can be told from others and filtered."""
+
+from __future__ import annotations
+
+from sklearn.exceptions import ConvergenceWarning as _ConvergenceWarning
+
+__all__ = ["ConvergenceWarning", "IgnoredParameterWarning"]
+
+
+class ConvergenceWarning(_ConvergenceWarning):
+    """Chains of the Bayesian solver still disagree at the end of a fit."""
+
+
+class IgnoredParameterWarning(UserWarning):
+    """A parameter was given that the chosen solver does not read."""

@@ -1,0 +1,117 @@
+"""Samples of factorization machines as one network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..sparse import PooledLookup
+from .network import Shape
+from .pairwise import Entries, PairwiseNetwork
+
+
+class PosteriorNetwork(PairwiseNetwork[PooledLookup]):
+    """The mean prediction of S factorization machines, as a raw score.
+
+    The score of sample s is f_s = w0_s + sum w_is x_i + sum_{i<j} <v_is, v_js> x_i x_j.
+    Raw scores are what the link of the loss turns into the mean of the samples'
+    predictions: the mean of f_s, the log odds of the mean of sigmoid(f_s), or the
+    logarithm of the mean of softmax(f_s).
+
+    A column holds the numbers of all samples side by side: of sample s and output c the
+    linear weight is number s C + c, and factor a is number (s C + c) k + a. Factors are
+    divided by sqrt(S): then the inner product of two columns' factors is the posterior
+    mean of their interaction, though factors of two samples, which may be rotated, mean
+    nothing beside each other.
+
+    Parameters
+    ----------
+    shape : Shape
+        ``n_samples`` is S; ``n_factors`` is that of all samples and outputs together,
+        S C k.
+    link : {"identity", "logit", "softmax"}
+    """
+
+    lookup = "pooled"
+
+    def __init__(self, shape: Shape, *, link: str) -> None:
+        self.link = link
+        super().__init__(shape)
+        size = shape.n_samples, shape.n_outputs
+        #: Intercepts of the samples less their mean, and the noise's deviations.
+        self.register_buffer("offsets", torch.zeros(size))
+        self.register_buffer("noise", torch.ones(size))
+
+    offsets: Tensor
+    noise: Tensor
+
+    @property
+    def linear_weights(self) -> Tensor:
+        """Posterior means of the linear weights, (n_columns, n_outputs)."""
+        weights = self.table.weight.linear
+        return weights.view(len(weights), *self.offsets.shape).mean(dim=1)
+
+    def last_factors(self) -> Tensor:
+        """Factors of the last sample of a single output, (n_columns, k)."""
+        k = self.shape.n_factors // self.shape.n_samples
+        factors: Tensor = self.table.weight.factors[:, -k:] * self.shape.n_samples**0.5
+        return factors
+
+    def numbers_per_row(self, n_slots: int) -> int:
+        return 2 * self.table.n_factors + self.table.n_linear
+
+    def sample_scores(self, lookup: PooledLookup) -> Tensor:
+        """Scores of the samples, (B, S, n_outputs)."""
+        size = len(lookup.linear), *self.offsets.shape
+        pairs = lookup.sum.square() - lookup.sum_squares
+        pairs = 0.5 * self.shape.n_samples * pairs.view(*size, -1).sum(dim=3)
+        return lookup.linear.view(size) + pairs + self.offsets + self.bias
+
+    def forward(self, lookup: PooledLookup) -> Tensor:
+        """Raw scores of shape (B, n_outputs)."""
+        scores = self.sample_scores(lookup)
+        if self.link == "identity":
+            return scores.mean(dim=1)
+        log_count = float(np.log(self.shape.n_samples))
+        if self.link == "logit":
+            positive = torch.logsumexp(-F.softplus(-scores), dim=1)
+            return positive - torch.logsumexp(-F.softplus(scores), dim=1)
+        return torch.logsumexp(scores.log_softmax(dim=2), dim=1) - log_count
+
+    def pair_terms(self, entries: Entries) -> Tensor:
+        """Posterior mean of what each pair adds to the scores, (B, P, C)."""
+        products = entries.products()
+        size = *products.shape[:2], *self.offsets.shape, -1
+        return products.view(size).sum(dim=(2, 4))
+
+    def pair_weights(self, first: int, second: int) -> Tensor:
+        """Weights of the products of two columns' factors in the scores, (S C k, C)."""
+        n_samples, n_outputs = self.offsets.shape
+        k = self.shape.n_factors // (n_samples * n_outputs)
+        each = torch.eye(n_outputs).repeat_interleave(k, dim=0)
+        return each.repeat(n_samples, 1).to(self.bias)
+
+    def set_samples(self, arrays: dict[str, Any]) -> None:
+        """Take samples.
+
+        Parameters
+        ----------
+        arrays : dict
+            "factors" (n_columns, S, C, k), "linear" (n_columns, S, C), "intercept" and
+            "noise" (S, C).
+        """
+        n_columns = self.shape.n_columns
+        intercept = torch.from_numpy(np.asarray(arrays["intercept"], np.float64))
+        factors = arrays["factors"].reshape(n_columns, -1) / self.shape.n_samples**0.5
+        self.table.weight.factors.copy_(torch.from_numpy(factors))
+        self.table.weight.linear.copy_(
+            torch.from_numpy(arrays["linear"].reshape(n_columns, -1))
+        )
+        with torch.no_grad():
+            self.bias.copy_(intercept.mean(dim=0))
+            self.offsets.copy_(intercept - intercept.mean(dim=0))
+            self.noise.copy_(torch.from_numpy(arrays["noise"]))
