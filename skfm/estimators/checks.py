@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from .._sklearn import check_sample_weight
+
+Check = TypeVar("Check", bound=Callable[..., Any])
+
+
+def refuse_overflow(check: Check) -> Check:
+    """Make a check raise a ValueError where Python has no float for an integer."""
+
+    @functools.wraps(check)
+    def checked(*args: Any, **keywords: Any) -> Any:
+        try:
+            return check(*args, **keywords)
+        except OverflowError as error:
+            raise ValueError(
+                "X, y or sample_weight holds an integer that is too large for a "
+                "float64. Scale the numbers, or pass them as strings."
+            ) from error
+
+    return cast(Check, checked)
 
 
 def check_finite(X: Any, name: str = "X") -> None:
@@ -51,6 +71,7 @@ def finite_scores(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
+@refuse_overflow
 def check_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> Any:
     """Sample weights as float64, or ones.
 

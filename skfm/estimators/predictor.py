@@ -164,10 +164,10 @@ class Predictor:
             raise ValueError(
                 "The estimator was fitted on a table: pass dicts or a DataFrame."
             )
-        if matrix.format != "csr" or matrix.shape[1] != self._n_columns:
+        if matrix.format != "csr" or matrix.shape[1:] != (self._n_columns,):
             raise ValueError(
                 f"Pass a CSR matrix of {self._n_columns} columns; got a "
-                f"{matrix.format} matrix of {matrix.shape[1]}."
+                f"{matrix.format} matrix of shape {matrix.shape}."
             )
         arrays = kernel_arrays(matrix)
         data, indices, indptr = arrays

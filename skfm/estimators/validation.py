@@ -16,7 +16,7 @@ from ..encoding.tables import as_table, check_frame, is_frame, read_columns
 from ..fields import resolve_fields
 from ..nn.network import Network
 from ..runtime.threads import resolve_n_jobs
-from .checks import check_finite, check_weights
+from .checks import check_finite, check_weights, refuse_overflow
 from .fitted import Fitted
 from .optimization import OptimizationParameters
 from .tables import check_numbers, new_codec, table_fields, wants_encoding
@@ -126,6 +126,7 @@ class Inputs(Fitted, OptimizationParameters):
             raise ValueError(_about(str(error), "y_val")) from error
         return Data(X, target, self._weigh(target, weight), query)
 
+    @refuse_overflow
     def _check_X(
         self, X: Any, y: Any = "no_validation", *, reset: bool, name: str = "X"
     ) -> Any:

@@ -20,6 +20,8 @@ from .parameters import flatten
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 LookupT = TypeVar("LookupT", bound=Lookup)
+#: Parts that a batch is scored in, where it is large enough.
+SCORED_PARTS = 16
 
 
 @saved("record")
@@ -309,8 +311,11 @@ class Network(nn.Module, Generic[LookupT]):
     def score_prepared(self, batch: Batch | DeviceBatch, n_threads: int = 1) -> Tensor:
         """Compute the raw scores of a batch that `prepare` has returned."""
         batch = self.table.place(batch)
-        n_threads = self.table.threads_for(batch, n_threads)
-        parts = self.parts(batch, n_threads)
+        # Matrix products of other rows round differently: with dense weights, the cuts
+        # are the same for any number of threads.
+        dense = len(list(self.parameters())) > 1
+        n_parts = self.table.threads_for(batch, SCORED_PARTS if dense else n_threads)
+        parts = self.parts(batch, n_parts)
         scores = self.bias.new_empty(len(batch), self.shape.n_outputs)
 
         def work(first: int, last: int) -> None:
@@ -319,6 +324,7 @@ class Network(nn.Module, Generic[LookupT]):
                     lookup = self.table.look_up(batch.slice(start, stop))
                     scores[start:stop] = self(lookup)
 
+        n_threads = self.table.threads_for(batch, n_threads)
         parallel_for(work, len(parts), n_threads)
         return scores.detach()
 

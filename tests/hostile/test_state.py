@@ -5,6 +5,7 @@ import gc
 import numpy as np
 import pytest
 import torch
+from common_cases import ARCHITECTURES
 from estimator_cases import LABELS, X, fitted, make, partial_fit, scores, target
 from numpy.testing import assert_array_equal
 
@@ -21,7 +22,7 @@ MODELS = [skfm.FMClassifier, skfm.DeepFMRegressor]
         {"learning_rate": -1.0},
         {"loss": "nosuch"},
         {"n_jobs": "all"},
-        {"tol": None},
+        {"n_factors": 0},
     ],
     ids=str,
 )
@@ -93,3 +94,32 @@ def test_weights_that_float32_rounds_to_zero(weight):
     weights = np.full(len(LABELS), weight)
     with pytest.raises(ValueError, match=r"sample_weight.*row 0.*rounds to zero"):
         make(skfm.FMClassifier).fit(X, LABELS, sample_weight=weights)
+
+
+TOO_LARGE = [10**400, 1]
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda model: model.fit([[10**400], [1]], [0, 1]),
+        lambda model: model.fit(X[:2], TOO_LARGE),
+        lambda model: model.fit(X[:2], [0, 1], sample_weight=TOO_LARGE),
+        lambda model: fitted(type(model)).predict([TOO_LARGE * 6]),
+    ],
+    ids=["X", "y", "sample_weight", "predict"],
+)
+def test_integers_beyond_float64(fit):
+    with pytest.raises((TypeError, ValueError), match=r"too large|real numbers"):
+        fit(make(skfm.FMRegressor))
+
+
+@pytest.mark.parametrize("cls", ARCHITECTURES)
+def test_predictions_have_the_same_bits_for_any_number_of_threads(cls, monkeypatch):
+    monkeypatch.setattr("skfm.sparse.kernel_backend._ENTRIES_PER_THREAD", 100)
+    rng = np.random.default_rng(0)
+    many = X[rng.integers(X.shape[0], size=1001)]
+    model = fitted(cls, dtype="float32", max_iter=1)
+    one, *others = (scores(model.set_params(n_jobs=n), many) for n in (1, 2, 3))
+    for found in others:
+        assert_array_equal(found, one)
