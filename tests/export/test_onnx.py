@@ -223,7 +223,7 @@ def test_the_columns_of_an_encoded_table(tmp_path):
 class TestRefused:
     def test_invalid_models_are_refused(self, tmp_path):
         path = tmp_path / "model.onnx"
-        with pytest.raises(TypeError, match="LogisticRegression is no"):
+        with pytest.raises(TypeError, match="got LogisticRegression"):
             skfm.to_onnx(LogisticRegression(), path)
         with pytest.raises(ValueError, match="not fitted"):
             skfm.to_onnx(skfm.FMClassifier(), path)
