@@ -175,7 +175,7 @@ def test_a_waterfall_of_one_class():
 
 @pytest.mark.parametrize("cls", [ContributionDisplay, AttentionDisplay])
 def test_only_one_row_is_drawn(cls):
-    with pytest.raises(ValueError, match=r"pass X\[:1\]"):
+    with pytest.raises(ValueError, match=r"such as X\[:1\]"):
         cls.from_estimator(fitted(skfm.AFMClassifier), X[:2])
 
 
