@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-#: Rows from which early stopping pays, as in HistGradientBoosting.
-MANY_ROWS = 10_000
 #: Rows from which float32 is enough. What double precision is for, that weights are
 #: repetitions and such, holds for single batches; beyond them it only costs time.
 _SINGLE_PRECISION_ROWS = 1_000
-#: At most this many rows make one full batch.
+#: At most this many rows make one full batch. Without rows held out, a row of weight
+#: two is then exactly two rows, as scikit-learn checks.
 FULL_BATCH = 256
 MAX_AUTO_BATCH = 8192
+#: Rows up to which, and from which, penalty and learning rate are constant.
+FEW_ROWS, MANY_ROWS = 3_000, 30_000
 #: An epoch has about this many batches, until they reach the maximal size.
 _BATCHES_PER_EPOCH = 256
 
@@ -35,29 +36,64 @@ def batch_size(asked: int | str, n_rows: int) -> int:
     if isinstance(asked, str):
         if n_rows <= FULL_BATCH:
             return n_rows
-        wanted = 1 << (n_rows // _BATCHES_PER_EPOCH).bit_length()
+        wanted = n_rows // _BATCHES_PER_EPOCH
         asked = int(np.clip(wanted, FULL_BATCH, MAX_AUTO_BATCH))
     return min(asked, n_rows)
 
 
 def learning_rate(
-    asked: float | str, optimizer: str, n_rows: int, *, ranked: bool = False
+    asked: float | str,
+    optimizer: str,
+    n_rows: int,
+    *,
+    ranked: bool = False,
+    auto: float = 0.1,
 ) -> float:
     """Step size of the table's optimizer.
 
     ``ranked``: batches hold whole queries, so that what only one query has, such as the
     weights of a user, is touched once an epoch.
+    ``auto``: the architecture's own rate for all optimizers but Adam.
     """
     if not isinstance(asked, str):
         return float(asked)
-    rate = 0.1 if n_rows < MANY_ROWS or ranked else 0.03
-    return rate / 10 if optimizer == "adam" else rate
+    if optimizer != "adam":
+        return auto
+    # Moments of rare columns are young, whatever the data; of many rows there are
+    # more steps to take.
+    return 0.01 if ranked else between(n_rows, (FEW_ROWS, 0.01), (MANY_ROWS, 0.003))
+
+
+def alpha_factors(asked: float | str, n_rows: int, *, ranked: bool = False) -> float:
+    """L2 strength on the embeddings: the fewer rows, the more of it.
+
+    ``ranked``: the loss of a row is shared with the others of its query, and a weaker
+    penalty matches it.
+    """
+    if not isinstance(asked, str):
+        return float(asked)
+    if ranked:
+        return 0.003
+    return between(n_rows, (FEW_ROWS, 0.03), (MANY_ROWS, 0.01))
+
+
+def between(n_rows: int, few: tuple[int, float], many: tuple[int, float]) -> float:
+    """Value at a number of rows, by a power law between two points; constant outside.
+
+    Parameters
+    ----------
+    n_rows : int
+    few, many : (int, float)
+        Numbers of rows, ascending, and the positive values there.
+    """
+    rows, values = zip(few, many, strict=True)
+    return float(np.exp(np.interp(np.log(n_rows), np.log(rows), np.log(values))))
 
 
 def early_stopping(asked: bool | str, n_rows: int, *, given: bool) -> bool:
     """Return whether to stop early; ``given`` if validation rows were passed."""
     if isinstance(asked, str):
-        return given or n_rows >= MANY_ROWS
+        return given or n_rows > FULL_BATCH
     return bool(asked)
 
 

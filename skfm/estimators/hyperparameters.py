@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
 
@@ -57,13 +57,15 @@ class SharedParameters(Parametrized):
             penalty ``alpha_linear / 2 * sum((x_i w_i)**2)`` over the entries of the row
             is added to its loss.""",
     )
-    alpha_factors: float = param(
-        default=0.003,
-        valid=[Interval(Real, 0, None, closed="left")],
-        doc="""float
+    alpha_factors: float | str = param(
+        default="auto",
+        valid=[StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        doc="""float or "auto"
             Strength of the L2 penalty on the embeddings that a row looks up: the
             penalty ``alpha_factors / 2 * sum(norm(x_i v_i)**2)`` over the entries of
-            the row is added to its loss.""",
+            the row is added to its loss. "auto" is 0.03 up to 3,000 rows and falls as a
+            power of their number to 0.01 from 30,000 rows on, which `partial_fit`
+            takes in any case; for rankers it is 0.003.""",
     )
     alpha: float = param(
         default=0.0001,
@@ -83,9 +85,12 @@ class SharedParameters(Parametrized):
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         doc="""float or "auto"
-            Learning rate of ``optimizer``. "auto" is 0.1 below 10,000 rows and for
-            rankers, and 0.03 otherwise; for Adam it is a tenth of that.""",
+            Learning rate of ``optimizer``. "auto" is 0.1, and 0.03 for NFM. For Adam it
+            is 0.01 up to 3,000 rows and for rankers, and falls as a power of the number
+            of rows to 0.003 from 30,000 rows on, which `partial_fit` takes in any
+            case.""",
     )
+    _auto_learning_rate: ClassVar[float] = 0.1
     network_learning_rate: float = param(
         default=0.003,
         valid=[Interval(Real, 0, None, closed="neither")],
@@ -96,8 +101,8 @@ class SharedParameters(Parametrized):
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         doc="""int or "auto"
-            Number of rows per step. "auto" takes all rows up to 256; above that it
-            grows with the number of rows, from 256 to 8192.""",
+            Number of rows per step. "auto" takes all rows up to 256; above that a 256th
+            of the rows, but at least 256 and at most 8192.""",
     )
     max_iter: int = param(
         default=100,
@@ -110,8 +115,8 @@ class SharedParameters(Parametrized):
         valid=[StrOptions({"auto"}), "boolean"],
         doc="""bool or "auto"
             Whether to stop training when the loss on held-out rows no longer improves,
-            and to keep the weights of the best epoch. "auto" means True from 10,000
-            rows on and whenever ``X_val`` is given.""",
+            and to keep the weights of the best epoch. "auto" means True, unless there
+            are at most 256 rows, which make one batch, and no ``X_val`` is given.""",
     )
     validation_fraction: float = param(
         default=0.1,
@@ -121,7 +126,7 @@ class SharedParameters(Parametrized):
             The split is stratified for classifiers.""",
     )
     n_iter_no_change: int = param(
-        default=3,
+        default=5,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
             Number of epochs without improvement after which training stops.""",

@@ -32,7 +32,6 @@ _SETTINGS = (
     "optimizer",
     "network_learning_rate",
     "alpha_linear",
-    "alpha_factors",
     "alpha",
     "n_iter_no_change",
     "tol",
@@ -133,15 +132,27 @@ class StochasticFit:
     def _settings(self, data: Data, n_train: int, stop: bool) -> Settings:
         model, scheduled = self._model, not self._run.one_pass
         schedule = self._given("learning_rate_schedule") if scheduled else "constant"
+        ranked = data.query is not None
+        # A chunk does not tell how long its stream is.
+        n_rows = data.X.shape[0] if scheduled else defaults.MANY_ROWS
+        batch_size = defaults.batch_size(self._given("batch_size"), n_train)
+        # Rows of a single batch are not counted, lest two rows of equal content be
+        # other than one of twice the weight.
+        single = scheduled and batch_size >= n_train
         return Settings(
             max_iter=self.max_iter,
-            batch_size=defaults.batch_size(self._given("batch_size"), n_train),
+            batch_size=batch_size,
+            rows_per_step=defaults.FULL_BATCH if single else None,
             early_stopping=stop,
             learning_rate=defaults.learning_rate(
                 self._given("learning_rate"),
                 self._given("optimizer"),
-                data.X.shape[0],
-                ranked=data.query is not None,
+                n_rows,
+                ranked=ranked,
+                auto=model._auto_learning_rate,
+            ),
+            alpha_factors=defaults.alpha_factors(
+                self._given("alpha_factors"), n_rows, ranked=ranked
             ),
             n_threads=resolve_n_jobs(model.n_jobs),
             learning_rate_schedule=schedule,

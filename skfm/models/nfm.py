@@ -67,6 +67,9 @@ class _NFM(MLPParameters, BaseModel):
         """
 
     _network_class = NFMNetwork
+    # Its perceptron reads nothing but products of embeddings, and follows long steps of
+    # theirs too slowly.
+    _auto_learning_rate = 0.03
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
         rate = auto_dropout(self.interaction_dropout, 0.2, full_batch)

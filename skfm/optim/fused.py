@@ -34,11 +34,13 @@ def sgd(weights, gradient, learning_rate, start, stop):
 
 
 @njit(**JIT)
-def adagrad(weights, gradient, squares, learning_rate, epsilon, start, stop):
-    """Reduce and step: s += g^2; w -= lr g / (sqrt(s) + eps)."""
+def adagrad(weights, gradient, squares, settings, start, stop):
+    """Reduce and step: G = n g; s += G^2; w -= lr G / (sqrt(s) + eps).
+
+    settings = (lr, eps, n)
+    """
     distinct, (at, end, width) = gradient[0], widths(weights, gradient)
     acc = np.empty((1, width), weights[0].dtype)
-    settings = learning_rate, epsilon
     k, n_linear = weights[0].shape[1], weights[1].shape[1]
     for u in range(start, stop):
         ahead = distinct[min(u + COLUMNS_AHEAD, stop - 1)]

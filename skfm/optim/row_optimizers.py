@@ -42,6 +42,8 @@ class RowOptimizer:
     ----------
     state : list of ColumnRows of shape (n_columns, C + k)
     n_steps : int
+    n_rows : float, default=1
+        Rows whose losses a gradient is the mean of. Adagrad and FTRL step by the sum.
     """
 
     n_states: ClassVar[int] = 0
@@ -61,6 +63,7 @@ class RowOptimizer:
         self.learning_rate = learning_rate
         self.clip_norm = clip_norm
         self.n_steps = 0
+        self.n_rows = 1.0
         l1 = torch.full((table.width,), l1_factors, dtype=table.weight.dtype)
         l1[: table.n_linear] = l1_linear
         self.l1 = l1.to(table.weight.device) if l1_linear or l1_factors else None
@@ -191,25 +194,33 @@ class Momentum(RowOptimizer):
 
 
 class Adagrad(RowOptimizer):
-    """Adagrad (Duchi et al., 2011), its accumulator starting at zero.
+    """Adagrad (Duchi et al., 2011) in units of one occurrence.
 
-    The first step of a column is one learning rate long, whatever its gradient;
-    frequent columns anneal by themselves.
+    With G the gradient of the batch's summed loss, and s the sum of its squares::
+
+        s += G^2;  w -= lr G / (sqrt(s) + 1)
+
+    The loss of one row has a slope of about one: with the 1, the first step of a
+    column that occurs once is as long as the row's evidence is strong, and at most one
+    learning rate. Without it, that step would be one learning rate whatever the
+    gradient is, which rare columns overfit by. Frequent columns anneal by themselves.
     """
 
     n_states = 1
-    epsilon = 1e-10
+    epsilon = 1.0
 
     def _kernel(self) -> Any:
         return fused.adagrad
 
     def _settings(self) -> tuple[Any, ...]:
-        return self.learning_rate, self.epsilon
+        return ((self.learning_rate, self.epsilon, self.n_rows),)
 
     def _rates(self, columns: Tensor) -> Tensor:
-        return self.learning_rate / (self.state[0][columns].sqrt() + self.epsilon)
+        scale = self.state[0][columns].sqrt() + self.epsilon
+        return self.learning_rate * self.n_rows / scale
 
     def _device_step(self, columns: Tensor, gradient: Tensor) -> None:
+        gradient = self.n_rows * gradient
         squares = self.state[0][columns] + gradient.square()
         self.state[0][columns] = squares
         step = gradient / (squares.sqrt() + self.epsilon)
@@ -247,20 +258,21 @@ class Adam(RowOptimizer):
 class FTRL(RowOptimizer):
     """FTRL-Proximal (McMahan et al., KDD 2013, algorithm 1), per coordinate.
 
-    With n the sum of squared gradients and Z the learning rate times the paper's z::
+    With G the gradient of the batch's summed loss, n the sum of its squares and Z the
+    learning rate times the paper's z::
 
-        Z += lr g - (sqrt(n + g^2) - sqrt(n)) w;  n += g^2;  A += lr * L1
-        w = 0 where |Z| <= A, else -(Z - sign(Z) A) / (sqrt(n) + eps)
+        Z += lr G - (sqrt(n + G^2) - sqrt(n)) w;  n += G^2;  A += lr * L1
+        w = 0 where |Z| <= A, else -(Z - sign(Z) A) / (sqrt(n) + 1)
 
     L1 is counted at each touch (McMahan, AISTATS 2011), so that its strength means what
     it means for the other optimizers; L2 comes with the gradient. Without L1 the steps
-    are Adagrad's. The paper's beta is ``eps``, as gradients here are means over a
-    batch. A row starts at the weights it has when it is first touched.
+    are Adagrad's. The 1 is the paper's beta. A row starts at the weights it has when it
+    is first touched.
     """
 
     n_states = 2
     fused = False
-    epsilon = 1e-10
+    epsilon = 1.0
 
     def __init__(
         self, table: EmbeddingTable, learning_rate: float, **options: Any
@@ -270,7 +282,7 @@ class FTRL(RowOptimizer):
             self.state.append(self._zeros(len(self.state) + 1))
 
     def _update(self, columns: Tensor, gradient: Tensor, pull: Tensor | None) -> None:
-        weight = self.table.weight[columns]
+        weight, gradient = self.table.weight[columns], self.n_rows * gradient
         z, squares = self.state[0][columns], self.state[1][columns]
         z = torch.where(squares == 0, -self.epsilon * weight, z)
         before = squares.sqrt()
@@ -279,7 +291,7 @@ class FTRL(RowOptimizer):
         z = z + self.learning_rate * gradient - (root - before) * weight
         self.state[0][columns], self.state[1][columns] = z, squares
         if pull is not None:
-            self.state[2][columns] += self.learning_rate * pull
+            self.state[2][columns] += self.learning_rate * self.n_rows * pull
             z = soften(z, self.state[2][columns])
         self.table.weight[columns] = -z / (root + self.epsilon)
 

@@ -18,14 +18,14 @@ from ..runtime.simd import by_vectors, load, multiply_add, places_of, store
 
 @intrinsic
 def adagrad_row(typingctx, weight, squares, row, acc, begin, n, multiple, settings):
-    """g = acc + multiple w; s += g^2; w -= rate g / (sqrt(s) + eps), for n numbers.
+    """G = rows (acc + multiple w); s += G^2; w -= rate G / (sqrt(s) + eps), n times.
 
-    ``acc`` is a row from ``begin`` on; settings = (rate, eps).
+    ``acc`` is a row from ``begin`` on; settings = (rate, eps, rows).
     """
 
     def codegen(context, builder, signature, args):
         weight, squares, row, acc, begin, n, multiple, settings = args
-        rate, epsilon = cgutils.unpack_tuple(builder, settings)
+        rate, epsilon, rows = cgutils.unpack_tuple(builder, settings)
         zero = ir.Constant(row.type, 0)
         starts = places_of(
             context,
@@ -37,6 +37,7 @@ def adagrad_row(typingctx, weight, squares, row, acc, begin, n, multiple, settin
         def body(places, spread):
             w, s, g = (load(builder, place) for place in places)
             g = multiply_add(builder, spread(multiple), w, g)
+            g = builder.fmul(spread(rows), g)
             s = multiply_add(builder, g, g, s)
             store(builder, s, places[1])
             root = builder.fadd(_sqrt(builder, s), spread(epsilon))

@@ -49,6 +49,8 @@ class Settings:
     l1_ratio_factors: float = 0.0
     clip_norm: float | None = None
     freeze: bool = False
+    #: Rows that the mean gradient of a batch counts as; None: those of the batch.
+    rows_per_step: int | None = None
     init_scale: float = 0.05
     learning_rate_schedule: str = "constant"
     warmup_epochs: float = 0.0
@@ -167,6 +169,7 @@ class Learner:
         share: Tensor,
     ) -> None:
         table, optimizer = self.network.table, self.table_optimizer
+        optimizer.n_rows = float(self.settings.rows_per_step or len(batch))
         if self._linear_part is not None:
             table = self._linear_part
             optimizer = optimizer.of_linear_part(table)

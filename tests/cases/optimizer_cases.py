@@ -9,9 +9,11 @@ PATHS = [
     pytest.param(KernelBackend, id="kernels"),
     pytest.param(TorchBackend, id="torch"),
 ]
+#: Optimizers that step by the gradient of the batch's sum rather than of its mean.
+BY_SUMS = {"adagrad", "ftrl"}
 
 
-def naive_ftrl(weight, gradient, state, lr, l1=0.0, beta=1e-10):
+def naive_ftrl(weight, gradient, state, lr, l1=0.0, beta=1.0):
     """McMahan et al. (2013), algorithm 1, with z times the learning rate."""
     z, squares = state[:2]
     z[squares == 0] = -beta * weight[squares == 0]

@@ -172,7 +172,7 @@ def test_given_validation_rows(cls):
     ("asked", "n_rows", "given", "stops"),
     [
         *((True, 5, False, True), (False, 10**6, True, False)),
-        *(("auto", 9_999, False, False), ("auto", 10_000, False, True)),
+        *(("auto", 256, False, False), ("auto", 257, False, True)),
         ("auto", 5, True, True),
     ],
 )

@@ -29,6 +29,7 @@ RELEVANCE = np.digitize(UTILITY, [0.5, 1.5])
 #: One batch of all pairs: nothing is drawn but the starting weights. The gradient of a
 #: query's own weights is rounding noise; without a penalty, Adagrad leaves it small.
 EXACT = {"batch_size": len(USER), "n_pairs": 100, "alpha_linear": 0.0}
+EXACT |= {"early_stopping": False}
 
 
 def fitted(cls=skfm.FMRanker, y=RELEVANCE, qid=USER, **parameters):
@@ -41,7 +42,8 @@ def fitted(cls=skfm.FMRanker, y=RELEVANCE, qid=USER, **parameters):
     + [(skfm.FMRanker, loss) for loss in LOSSES[1:]],
 )
 def test_rankers_learn_tastes(cls, loss):
-    model = fitted(cls, loss=loss, max_iter=60, learning_rate=0.3)
+    options = {"max_iter": 60, "learning_rate": 0.3, "early_stopping": False}
+    model = fitted(cls, loss=loss, **options)
     start = make(cls, max_iter=1, learning_rate=1e-9, network_learning_rate=1e-9)
     before = start.fit(X, RELEVANCE, qid=USER).score(X, RELEVANCE, qid=USER)
     assert model.score(X, RELEVANCE, qid=USER) > max(0.9, before + 0.1)

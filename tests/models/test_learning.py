@@ -243,8 +243,8 @@ class TestEarlyStopping:
         assert learned.sum() == 240
         assert np.array_equal(model.coef_ != 0, learned)
 
-    @pytest.mark.parametrize(("n_rows", "stops"), [(9_999, False), (10_000, True)])
-    def test_auto_is_on_from_ten_thousand_rows(self, n_rows, stops):
+    @pytest.mark.parametrize(("n_rows", "stops"), [(256, False), (257, True)])
+    def test_auto_is_on_above_a_full_batch(self, n_rows, stops):
         X, cells = one_hot(n_rows, (3, 3))
         model = skfm.FMClassifier(max_iter=1, solver="sgd", random_state=0)
         model.fit(X, cells[:, 0] == cells[:, 1])

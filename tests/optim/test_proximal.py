@@ -5,7 +5,7 @@ import pytest
 import torch
 from common_cases import one_hot
 from estimator_cases import make
-from optimizer_cases import PATHS, naive_ftrl
+from optimizer_cases import BY_SUMS, PATHS, naive_ftrl
 from sklearn.linear_model import Lasso
 from sparse_cases import N_FACTORS, batch_of, random_csr, random_table
 
@@ -61,6 +61,9 @@ def test_proximal_steps_equal_the_formulas(name, backend):
         gradient, columns, g = reduced(table, X, share)
         pull = by_column[columns][:, None] * BY_COLUMN
         w, touched = weight[columns], state[:, columns]
+        optimizer.n_rows = 0.5 * t
+        if name in BY_SUMS:
+            g, pull = optimizer.n_rows * g, optimizer.n_rows * pull
         if name == "ftrl":
             touched[2] += 0.05 * pull
             w = naive_ftrl(w, g, touched, 0.05, l1=touched[2])
@@ -73,7 +76,7 @@ def test_proximal_steps_equal_the_formulas(name, backend):
                 w, rate = w - 0.05 * touched[0], 0.05 / (1 - 0.9)
             elif name == "adagrad":
                 touched[0] += g**2
-                rate = 0.05 / (np.sqrt(touched[0]) + 1e-10)
+                rate = 0.05 / (np.sqrt(touched[0]) + 1)
                 w = w - rate * g
             else:
                 touched[0] = 0.9 * touched[0] + 0.1 * g
@@ -129,14 +132,19 @@ Y = np.array([1.0, -1.0, 0, 0, 0])[CELLS[:, 0]]
 NOISY = Y + 0.3 * np.random.default_rng(0).normal(size=len(Y))
 
 
-FULL = {"batch_size": len(Y), "max_iter": 150}
+FULL = {"batch_size": len(Y), "max_iter": 150, "early_stopping": False}
 SETTINGS = {
     "adagrad": {"learning_rate": 0.3, **FULL},
     "adam": {"learning_rate": 0.03, **FULL},
     "sgd": {"learning_rate": 1.0, **FULL},
     "momentum": {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, **FULL},
     # FTRL remembers all pulls, so that the noise of small batches does not matter.
-    "ftrl": {"learning_rate": 0.3, "batch_size": 32, "max_iter": 30},
+    "ftrl": {
+        "learning_rate": 0.3,
+        "batch_size": 32,
+        "max_iter": 30,
+        "early_stopping": False,
+    },
 }
 
 
@@ -161,6 +169,7 @@ def test_l1_is_the_lasso_of_a_linear_model():
         skfm.FMRegressor,
         **{"optimizer": "sgd", "learning_rate": 1.0, "network_learning_rate": 0.03},
         **{"batch_size": len(Y), "max_iter": 800, "init_scale": 0.0},
+        early_stopping=False,
         **{"alpha_linear": alpha, "l1_ratio_linear": 1.0},
     ).fit(X, NOISY)
     y = (NOISY - NOISY.mean()) / NOISY.std()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from optimizer_cases import PATHS, naive_ftrl
+from optimizer_cases import BY_SUMS, PATHS, naive_ftrl
 from sparse_cases import DTYPES, N_COLUMNS, N_FACTORS, batch_of, random_table
 
 from skfm.nn.layers import MLP
@@ -21,10 +21,10 @@ from skfm.sparse import RowGradient
 
 TORCH_OPTIMIZERS = {
     "sgd": torch.optim.SGD,
-    "adagrad": torch.optim.Adagrad,
+    "adagrad": partial(torch.optim.Adagrad, eps=1.0),
     "adam": torch.optim.Adam,
     # Without L1, FTRL-Proximal takes Adagrad's steps.
-    "ftrl": torch.optim.Adagrad,
+    "ftrl": partial(torch.optim.Adagrad, eps=1.0),
     "momentum": partial(torch.optim.SGD, momentum=0.9),
 }
 N_STATES = {"sgd": 0, "momentum": 1, "adagrad": 1, "adam": 2, "ftrl": 2}
@@ -105,7 +105,7 @@ def naive_rows(name, weight, gradient, state, t, lr=0.05):
         return weight - lr * gradient
     if name == "adagrad":
         state[0] += gradient**2
-        return weight - lr * gradient / (np.sqrt(state[0]) + 1e-10)
+        return weight - lr * gradient / (np.sqrt(state[0]) + 1)
     if name == "momentum":
         state[0] = 0.9 * state[0] + gradient
         return weight - lr * state[0]
@@ -132,6 +132,9 @@ def test_rows_that_come_and_go_have_states_of_their_own(name, backend):
         penalty = torch.full((len(batch), 2), 0.1, dtype=torch.float64)
         gradient = RowGradient.of(table, batch, [result], penalty)
         columns, rows = (part.numpy() for part in gradient.coalesce())
+        optimizer.n_rows = 1.0 + t % 3  # batches need not be of one size
+        if name in BY_SUMS:
+            rows = optimizer.n_rows * rows
         touched = state[:, columns]
         weight[columns] = naive_rows(name, weight[columns], rows, touched, t)
         state[:, columns] = touched
@@ -169,14 +172,17 @@ def others(n_steps, table, optimizer):
 
 
 @pytest.mark.parametrize("slope", [1e-3, -2.0, 1e4])
+@pytest.mark.parametrize("n_rows", [1, 64])
 @pytest.mark.parametrize("n_before", [0, 5])
 @pytest.mark.parametrize("backend", PATHS)
-def test_first_adagrad_step_is_one_learning_rate(backend, n_before, slope):
+@pytest.mark.parametrize("name", ["adagrad", "ftrl"])
+def test_first_step_is_as_long_as_the_evidence(name, backend, n_before, n_rows, slope):
     table = random_table("pooled", backend=backend)
-    optimizer = OPTIMIZERS["adagrad"](table, 0.3)
+    optimizer = OPTIMIZERS[name](table, 0.3)
     others(n_before, table, optimizer)
-    step = rare_touch(table, optimizer, slope)
-    assert step == pytest.approx(math.copysign(0.3, slope), rel=1e-6)
+    optimizer.n_rows = float(n_rows)
+    step = rare_touch(table, optimizer, slope / n_rows)
+    assert step == pytest.approx(0.3 * slope / (abs(slope) + 1), rel=1e-9)
 
 
 @pytest.mark.parametrize("n_before", [0, 200])
