@@ -32,7 +32,7 @@ _PREDICTORS: weakref.WeakSet[Predictor] = weakref.WeakSet()
 
 
 def is_served(network: Network) -> bool:
-    """Whether a predictor has a network's weights, so that they must not change."""
+    """Return whether a predictor has a network's weights, which must not change."""
     return any(predictor._network is network for predictor in list(_PREDICTORS))
 
 

@@ -63,7 +63,7 @@ def _is_all_sparse(frame: Any) -> bool:
 
 
 def _is_array_like(frame: Any) -> bool:
-    """Whether a DataFrame holds numbers under no names, as an array does."""
+    """Return whether a DataFrame holds numbers under no names, as an array does."""
     unnamed = not any(isinstance(name, str) for name in frame.columns)
     return unnamed and not _holds_more_than_numbers(frame)
 
