@@ -1,6 +1,7 @@
 """Displays in scikit-learn's manner: ``from_...`` draws, ``plot`` draws again."""
 
 from .attention import AttentionDisplay
+from .chains import ChainsDisplay
 from .comparison import ComparisonDisplay
 from .contribution import ContributionDisplay
 from .curves import LossCurveDisplay
@@ -9,6 +10,7 @@ from .interactions import FieldInteractionDisplay
 
 __all__ = [
     "AttentionDisplay",
+    "ChainsDisplay",
     "ComparisonDisplay",
     "ContributionDisplay",
     "EmbeddingDisplay",

@@ -22,6 +22,9 @@ class LossCurveDisplay:
         Counted from 1.
     name : str, default=None
         Title.
+    unit : {"epoch", "iteration"}, default="epoch"
+        What the losses are of. Iterations of the Bayesian solver are all averaged: none
+        is marked as kept.
 
     Attributes
     ----------
@@ -36,15 +39,20 @@ class LossCurveDisplay:
     >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]] * 10, [0, 1, 1, 0] * 10
     >>> display = LossCurveDisplay.from_estimator(FMClassifier().fit(X, y))
     >>> display.ax_.get_xlabel()
-    'epoch'
+    'iteration'
     """
 
     def __init__(
-        self, loss: Any, validation_loss: Any, best_epoch: int, name: str | None = None
+        self,
+        loss: Any,
+        validation_loss: Any,
+        best_epoch: int,
+        name: str | None = None,
+        unit: str = "epoch",
     ) -> None:
         self.loss = np.asarray(loss, np.float64)
         self.validation_loss = np.asarray(validation_loss, np.float64)
-        self.best_epoch, self.name = best_epoch, name
+        self.best_epoch, self.name, self.unit = best_epoch, name, unit
 
     @classmethod
     def from_estimator(
@@ -65,7 +73,10 @@ class LossCurveDisplay:
         model = model[-1] if hasattr(model, "steps") else model
         validation = -np.asarray(model.validation_scores_, np.float64)
         title = type(model).__name__ if name is None else name
-        return cls(model.loss_curve_, validation, model.best_iter_, title).plot(ax)
+        sampled = getattr(model, "solver_", "sgd") == "bayes"
+        unit = "iteration" if sampled else "epoch"
+        curve = model.loss_curve_
+        return cls(curve, validation, model.best_iter_, title, unit).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw.
@@ -88,9 +99,10 @@ class LossCurveDisplay:
                 color=VERMILION,
                 label="held out",
             )
+        if len(self.validation_loss) and self.unit == "epoch":
             kept = f"kept (epoch {self.best_epoch})"
             ax.axvline(self.best_epoch, color=GREY, lw=1, zorder=0, label=kept)
-        ax.set(xlabel="epoch", ylabel="mean loss", title=self.name)
+        ax.set(xlabel=self.unit, ylabel="mean loss", title=self.name)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(alpha=0.3)
         ax.legend()

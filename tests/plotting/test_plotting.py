@@ -19,6 +19,7 @@ from skfm.inspection import attention_weights, explain, interaction_strength
 from skfm.model_selection import compare
 from skfm.plotting import (
     AttentionDisplay,
+    ChainsDisplay,
     ComparisonDisplay,
     ContributionDisplay,
     EmbeddingDisplay,
@@ -115,6 +116,36 @@ def test_loss_curves():
     assert display.best_epoch == model.best_iter_
     without = LossCurveDisplay.from_estimator(fitted(skfm.FMClassifier))
     assert len(without.lines_) == 1
+
+
+def test_iterations_of_chains_are_not_epochs():
+    model = fitted(skfm.FMClassifier, batch_size=None)
+    display = LossCurveDisplay.from_estimator(model)
+    assert display.ax_.get_xlabel() == "iteration"
+    assert len(display.lines_) == 1
+
+
+def test_chains():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.choice(list("xyz"), 200), "b": rng.normal(size=200)})
+    y = (table["a"] == "x") + table["b"] + rng.normal(size=200)
+    model = skfm.FMRegressor(max_iter=120, random_state=0).fit(table, y)
+    display = ChainsDisplay.from_estimator(make_pipeline(model))
+    left, right = display.ax_
+    path = model.diagnostics_["rhat_path"]
+    assert len(path) > 0
+    assert_allclose(left.lines[0].get_xydata(), path)
+    labels = [label.get_text() for label in right.get_yticklabels()]
+    assert labels == [str(name) for name in model.field_names_]
+    weights = [bar.get_width() for bar in right.containers[0]]
+    assert_allclose(weights, model.diagnostics_["scales"][:, 0, -1])
+    factors = [bar.get_width() for bar in right.containers[1]]
+    squares = model.diagnostics_["scales"][:, 0, :-1] ** 2
+    assert_allclose(factors, np.sqrt(squares.sum(axis=1)))
+    _, pair = plt.subplots(1, 2)
+    assert display.plot(pair).ax_[1] is pair[1]
+    with pytest.raises(ValueError, match="not fitted by it"):
+        ChainsDisplay.from_estimator(fitted(skfm.FMClassifier))
 
 
 def test_interactions_are_standard_deviations():
