@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from sklearn.exceptions import ConvergenceWarning as _ConvergenceWarning
 
-__all__ = ["ConvergenceWarning", "IgnoredParameterWarning"]
+__all__ = [
+    "ConvergenceWarning",
+    "IgnoredParameterWarning",
+    "WorseThanConstantWarning",
+]
 
 
 class ConvergenceWarning(_ConvergenceWarning):
@@ -13,3 +17,7 @@ class ConvergenceWarning(_ConvergenceWarning):
 
 class IgnoredParameterWarning(UserWarning):
     """A parameter was given that the chosen solver does not read."""
+
+
+class WorseThanConstantWarning(UserWarning):
+    """A fitted model has a larger loss than the best constant, beyond noise."""

@@ -21,6 +21,7 @@ from ..runtime.threads import resolve_n_jobs, torch_threads
 from ..training.callbacks import CallbackMonitor
 from ..training.solver import History
 from . import checks
+from .guard import warn_if_worse
 from .init_from import check_pretrained
 from .predictor import Predictor
 from .run import Fit, Run
@@ -146,6 +147,8 @@ class BaseModel(CallbackSupportMixin, Inputs):
         context.call_on_fit_task_end(
             estimator=self, **hook_data, reconstruction_attributes=dict
         )
+        if not run.one_pass:
+            warn_if_worse(self, fit.examined())
         return self
 
     @contextmanager

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 
 from ..data.rows import Rows
 from ..data.statistics import column_statistics
 from ..exceptions import ConvergenceWarning
 from ..fields import FieldInferenceError
+from ..losses import as_target
 from ..losses.links import PROBABILITY_FLOOR
 from ..nn.network import Shape
 from ..nn.posterior import PosteriorNetwork
@@ -22,6 +24,7 @@ from ..sampling import Posterior, Problem, Settings
 from ..sampling import State as Chains
 from ..training.solver import History, Monitor, Progress
 from . import defaults
+from .guard import Examined
 from .run import Run
 from .validation import Data
 
@@ -182,6 +185,24 @@ class BayesianFit:
             found |= {"fields_": self._fields, "field_names_": self._field_names}
         return found
 
+    def examined(self) -> Examined:
+        """Held-out rows if there are any, else training rows."""
+        problem, loss = self._problem, self._model._make_loss()
+        part = self._validation or problem
+        assert problem.weight is not None
+        return Examined(
+            Rows(
+                part.csr,
+                self._dtype,
+                as_target(loss, part.target, torch.float64),
+                torch.tensor(part.weight),
+            ),
+            np.arange(len(part.target)),
+            held_out=part is not problem,
+            baseline=loss.baseline(problem.target, problem.weight),
+            n_train=len(problem.target),
+        )
+
     def _network(self, posterior: Posterior) -> PosteriorNetwork:
         """The samples as a network."""
         n_columns, n_samples = len(posterior.slots), posterior.n_samples
@@ -274,22 +295,22 @@ class _Validation:
     """Held-out rows, scored by the mean prediction of the iterations so far."""
 
     def __init__(self, csr: Any, data: Data, family: str, burn_in: int) -> None:
-        self._csr, self._family, self._burn_in = csr, family, burn_in
-        self._target, self._weight = data.target, data.weight
+        self.csr, self._family, self._burn_in = csr, family, burn_in
+        self.target, self.weight = data.target, data.weight
         self._sum: Any = 0.0
         self._n = 0
 
     def score(self, chains: Chains) -> float:
         """Minus the mean loss of the held-out rows."""
-        mean, _ = chains.current().mean(self._csr, chains.settings.n_threads)
+        mean, _ = chains.current().mean(self.csr, chains.settings.n_threads)
         if chains.iteration > self._burn_in:
             self._sum, self._n = self._sum + mean, self._n + 1
             mean = self._sum / self._n
         if self._family == "gaussian":
-            loss = 0.5 * np.square(mean - self._target).mean(axis=1)
+            loss = 0.5 * np.square(mean - self.target).mean(axis=1)
         else:
             if self._family == "logistic":
                 mean = np.hstack([1 - mean, mean])
-            chosen = mean[np.arange(len(mean)), self._target]
+            chosen = mean[np.arange(len(mean)), self.target]
             loss = -np.log(np.maximum(chosen, PROBABILITY_FLOOR))
-        return -float(np.average(loss, weights=self._weight))
+        return -float(np.average(loss, weights=self.weight))

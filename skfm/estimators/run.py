@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 from ..training.solver import Monitor
+from .guard import Examined
 
 
 class Run(NamedTuple):
@@ -63,3 +64,6 @@ class Fit(Protocol):
 
     def attributes(self, state: Any) -> dict[str, Any]:
         """Fitted attributes that a state comes to, beside those of its history."""
+
+    def examined(self) -> Examined:
+        """Rows on which the fitted model is compared with a constant."""

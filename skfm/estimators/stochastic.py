@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..training.solver import Monitor
 from ..training.stochastic import StochasticSolver
 from ..training.trainer import Problem, State
 from . import defaults
+from .guard import Examined
 from .init_from import same_target
 from .optimization import OptimizationParameters
 from .params import given_or_default
@@ -105,6 +107,7 @@ class StochasticFit:
             given = self._rows(held_out, loss, dtype)
             validation = given, np.arange(len(given))
         self._problem = Problem(loss, rows, train, validation)
+        self._data = data
         self._solver = StochasticSolver(
             settings,
             rng,
@@ -117,6 +120,12 @@ class StochasticFit:
     def _given(self, name: str) -> Any:
         return given_or_default(self._model, OptimizationParameters, name)
 
+    @cached_property
+    def _baseline(self) -> np.ndarray:
+        """Scores of the best constant on the training rows, (n_outputs,)."""
+        data, train = self._data, self._problem.train
+        return self._problem.loss.baseline(data.target[train], data.weight[train])
+
     def solve(self, monitor: Monitor) -> State:
         """Train."""
         return self._solver.solve(self._problem, self._state, monitor)
@@ -128,6 +137,18 @@ class StochasticFit:
             "_optimizer_state": state.optimizers,
             "_column_statistics": self._statistics,
         }
+
+    def examined(self) -> Examined:
+        """Held-out rows if there are any, else training rows."""
+        problem = self._problem
+        rows, chosen = problem.validation or (problem.rows, problem.train)
+        return Examined(
+            rows,
+            chosen,
+            held_out=problem.validation is not None,
+            baseline=self._baseline,
+            n_train=len(problem.train),
+        )
 
     def _settings(self, data: Data, n_train: int, stop: bool) -> Settings:
         model, scheduled = self._model, not self._run.one_pass
@@ -209,9 +230,7 @@ class StochasticFit:
         unknown = model.freeze and model.init_from is not None
         drawn = self._statistics.seen & (not unknown)
         network.initialize(drawn, self._solver.rng, self._given("init_scale"))
-        network.set_bias(
-            self._problem.loss.baseline(data.target[train], data.weight[train])
-        )
+        network.set_bias(self._baseline)
         self._inherit(network)
         return State(network)
 

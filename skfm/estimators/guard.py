@@ -1,0 +1,190 @@
+"""A look back at the end of a fit: is the model better than a constant?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.batch import PREDICTION_BATCH
+from ..data.rows import Rows
+from ..exceptions import WorseThanConstantWarning
+from ..losses import Loss, RankingLoss, as_target
+from ..runtime.threads import resolve_n_jobs, torch_threads
+from ..runtime.warnings import warn
+from .optimization import OptimizationParameters
+from .params import given_or_default
+
+#: Rows that are compared at most, and at least: one row in five would be chance.
+_MANY, _FEW = PREDICTION_BATCH, 20
+#: A model is worse than a constant where its loss is larger by this share and by this
+#: many standard errors of the mean difference. On targets of pure noise the best of the
+#: epochs is up to a quarter above the constant (up to 0.6 where few rows are held out,
+#: within three standard errors), which is no fault.
+_SHARE, _ERRORS = 0.5, 4.0
+#: Twice the constant's loss and more is no chance, even where few rows cause it all,
+#: whose number a standard error takes for noise.
+_SURE = 1.0
+#: Root mean square from which the entries of a column are far from one.
+_FAR = 10.0
+#: Training rows below which their number is named as a likely cause.
+_FEW_TO_LEARN = 1000
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Rows on which a fitted model is compared with a constant.
+
+    Attributes
+    ----------
+    rows : Rows
+        With target and weight.
+    chosen : ndarray of int
+        The rows that count.
+    held_out : bool
+        Whether the model has not been trained on them.
+    baseline : ndarray of shape (n_outputs,)
+        Scores of the best constant, by the training rows.
+    n_train : int
+        Number of the training rows.
+    """
+
+    rows: Rows
+    chosen: np.ndarray
+    held_out: bool
+    baseline: np.ndarray
+    n_train: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Losses of a model and of a constant on the same rows.
+
+    Attributes
+    ----------
+    model, constant : float
+        Weighted mean losses.
+    size : float
+        Weighted mean of the absolute losses of the constant, which may be of any sign.
+    error : float
+        Standard error of the difference of the means.
+    """
+
+    model: float
+    constant: float
+    size: float
+    error: float
+
+    @classmethod
+    def of(
+        cls, model: np.ndarray, constant: np.ndarray, weight: np.ndarray
+    ) -> Comparison:
+        """Compare the losses of rows, all arguments of shape (n,)."""
+        share = weight / weight.sum()
+        with np.errstate(over="ignore", invalid="ignore"):
+            difference = model - constant
+            apart = difference - share @ difference
+            error = np.sqrt(np.square(share) @ np.square(apart))
+        return cls(
+            float(share @ model),
+            float(share @ constant),
+            float(share @ np.abs(constant)),
+            float(error),
+        )
+
+    @property
+    def worse(self) -> bool:
+        """Whether the model's loss is larger, beyond noise."""
+        excess = self.model - self.constant
+        if not np.isfinite(excess):
+            return bool(np.isfinite(self.constant))
+        clear = excess > max(_SHARE * self.size, _ERRORS * self.error)
+        return self.size > 0 and (clear or excess > _SURE * self.size)
+
+
+def warn_if_worse(model: Any, examined: Examined) -> None:
+    """Warn of a fitted estimator whose loss is above that of the best constant.
+
+    At most `PREDICTION_BATCH` rows are scored, always the same ones of the same data.
+
+    Parameters
+    ----------
+    model : estimator
+        Of any loss but a ranker's, which no constant has.
+    examined : Examined
+    """
+    loss = model._make_loss()
+    if isinstance(loss, RankingLoss):
+        return
+    found = _compare(model, loss, examined)
+    if found is None or not found.worse:
+        return
+    kind = "held-out" if examined.held_out else "training"
+    warn(
+        f"{type(model).__name__} is worse than a constant: its mean loss on the {kind} "
+        f"rows is {found.model:.3g}, that of the best constant {found.constant:.3g}. "
+        f"{_cause(model, examined)}",
+        WorseThanConstantWarning,
+    )
+
+
+def _compare(model: Any, loss: Loss, examined: Examined) -> Comparison | None:
+    """Score a sample of the rows; None where there are too few."""
+    rows, chosen = examined.rows, examined.chosen
+    assert rows.weight is not None
+    chosen = chosen[rows.weight.numpy()[chosen] > 0]
+    if len(chosen) < _FEW:
+        return None
+    if len(chosen) > _MANY:
+        picked = np.random.default_rng(0).choice(len(chosen), _MANY, replace=False)
+        chosen = chosen[np.sort(picked)]
+    batch = rows.take(chosen)
+    assert batch.target is not None
+    assert batch.weight is not None
+    with torch_threads(1), torch.no_grad():
+        scores = model.network_.score(batch, resolve_n_jobs(model.n_jobs))
+        scores = scores.cpu().double()
+        target = as_target(loss, batch.target.numpy(), torch.float64)
+        constant = torch.from_numpy(examined.baseline).double().expand_as(scores)
+        return Comparison.of(
+            loss.per_row(scores, target).double().numpy(),
+            loss.per_row(constant, target).double().numpy(),
+            batch.weight.double().numpy(),
+        )
+
+
+def _cause(model: Any, examined: Examined) -> str:
+    """Name the likely causes, with what to do about each."""
+    far = _far_column(model)
+    if far is not None:
+        name, size = far
+        return (
+            f"The likely cause is the unit of column {name!r}, whose entries have a "
+            f"root mean square of {size:.2g}: scale numeric columns to about one "
+            "(StandardScaler; MaxAbsScaler for sparse X), or pass them in a DataFrame, "
+            "which is encoded."
+        )
+    causes = []
+    if examined.n_train < _FEW_TO_LEARN:
+        causes.append(f"only {examined.n_train} rows to learn from")
+    if model.solver_ == "sgd":
+        rate = given_or_default(model, OptimizationParameters, "learning_rate")
+        causes.append(f"a learning rate that is too high (learning_rate={rate!r})")
+    if examined.held_out:
+        causes.append("held-out rows unlike the training rows")
+    else:
+        causes.append("training that ended too early (max_iter)")
+    return f"Likely causes: {'; '.join(causes)}."
+
+
+def _far_column(model: Any) -> tuple[str, float] | None:
+    """Name and root mean square of the column with the largest, if it is far off."""
+    statistics = model._column_statistics
+    _, squares = statistics.moments()
+    sizes = np.sqrt(squares / np.maximum(statistics.counts, 1))
+    largest = int(np.argmax(sizes))
+    if not sizes[largest] > _FAR:
+        return None
+    return str(model.column_names_[largest]), float(sizes[largest])
