@@ -81,7 +81,7 @@ def weigh_classes(
     Raises
     ------
     ValueError
-        If one is negative or not finite, or all are zero.
+        If one is negative or not finite, all are zero, or one is of no class.
     """
     if class_weight is None:
         return None
@@ -92,6 +92,7 @@ def weigh_classes(
             "balanced", classes=classes[present], y=y, sample_weight=weight
         )
     else:
+        _check_keys(class_weight, classes)
         for label, strength in class_weight.items():
             by_class[classes == label] = strength
     if not (np.all(np.isfinite(by_class)) and by_class.min() >= 0 < by_class.max()):
@@ -100,3 +101,18 @@ def weigh_classes(
             f"least one class; got {class_weight!r}."
         )
     return by_class
+
+
+def _check_keys(class_weight: dict[Any, float], classes: np.ndarray) -> None:
+    """Refuse weights of labels that are no classes, such as misspelt ones.
+
+    A class that some folds lack may have a weight if all others have one.
+    """
+    known = classes.tolist()
+    unknown = [label for label in class_weight if label not in known]
+    left_out = [label for label in known if label not in class_weight]
+    if unknown and left_out:
+        raise ValueError(
+            f"class_weight has the key {unknown[0]!r}, which is none of the classes "
+            f"{known!r}, while {left_out[0]!r} has no weight: correct the key."
+        )

@@ -15,7 +15,8 @@ from .base import BaseModel
 from .checks import check_weights
 from .fitted import FittedTarget
 from .params import param
-from .run import ONE_PASS, Run
+from .run import ONE_PASS, Fit, Run
+from .validation import Data
 
 
 class Ranker(FittedTarget, BaseModel):
@@ -183,6 +184,13 @@ class Ranker(FittedTarget, BaseModel):
             )
         return np.unique(ids, return_inverse=True)[1]
 
+    def _make_fit(
+        self, data: Data, held_out: Data | None, run: Run, **rest: Any
+    ) -> Fit:
+        if not run.one_pass:
+            _check_pairs(data)
+        return super()._make_fit(data, held_out, run, **rest)
+
     def _make_loss(self) -> losses.Loss:
         return losses.make_loss(self.loss, "relevance", 1, vars(self))
 
@@ -247,3 +255,26 @@ class Ranker(FittedTarget, BaseModel):
         tags.target_tags.required = True
         tags.target_tags.positive_only = True
         return tags
+
+
+def _check_pairs(data: Data) -> None:
+    """Refuse rows none of which is more relevant than another of its query.
+
+    Raises
+    ------
+    ValueError
+    """
+    assert data.query is not None
+    weighty = data.weight > 0
+    query, target = data.query[weighty], data.target[weighty]
+    order = np.lexsort((target, query))
+    query, target = query[order], target[order]
+    together = query[1:] == query[:-1]
+    # Queries of one row each have an error of their own.
+    if not together.any() or np.any(together & (target[1:] > target[:-1])):
+        return
+    raise ValueError(
+        "No query has two rows of different relevance, so that there is nothing to "
+        "rank: y is the same within every query. If y marks what users chose, add rows "
+        "that they did not choose, with y=0."
+    )

@@ -261,3 +261,26 @@ def test_pipelines_route_queries(routing):
         pipeline, X, RELEVANCE, params={"groups": USER}, cv=GroupKFold(3)
     )
     assert np.all(result["test_score"] > 0)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("relevance", "qid", "weight"),
+    [
+        (np.ones(len(USER)), USER, None),
+        (USER % 3, USER, None),
+        (np.zeros(len(USER)), None, None),
+        (RELEVANCE, USER, (RELEVANCE == 1).astype(float)),
+    ],
+)
+def test_queries_without_a_pair_to_compare(loss, relevance, qid, weight):
+    model = make(skfm.FMRanker, loss=loss)
+    with pytest.raises(ValueError, match=r"No query has two rows .* with y=0"):
+        model.fit(X, relevance, qid=qid, sample_weight=weight)
+    assert not hasattr(model, "network_")
+
+
+def test_one_pair_is_enough():
+    one = np.zeros(len(USER))
+    one[0] = 1
+    fitted(y=one, early_stopping=False)

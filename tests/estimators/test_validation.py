@@ -191,6 +191,23 @@ def test_bad_class_weights(case, no_training):
     refuses(model, {}, "class_weight")
 
 
+def test_misspelt_keys_of_class_weight(no_training):
+    no_training()
+    names = np.where(LABELS, "click", "none")
+    model = make(skfm.FMClassifier, class_weight={"clck": 3.0, "none": 1.0})
+    with pytest.raises(
+        ValueError, match=r"key 'clck'.*\['click', 'none'\].*'click' has"
+    ):
+        model.fit(X, names)
+
+
+def test_a_fold_without_a_class_that_has_a_weight():
+    given = {0: 1.0, 1: 3.0, 2: 5.0}
+    model = make(skfm.FMClassifier, class_weight=given).fit(X, LABELS)
+    same = make(skfm.FMClassifier, class_weight={0: 1.0, 1: 3.0}).fit(X, LABELS)
+    assert_array_equal(scores(model), scores(same))
+
+
 @pytest.mark.parametrize("case", REGRESSOR_DATA)
 @pytest.mark.parametrize("cls", REGRESSORS)
 def test_bad_data_of_regressors(cls, case, no_training):
