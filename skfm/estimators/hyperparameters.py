@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from sklearn.base import BaseEstimator
 
 from .._sklearn import Interval, StrOptions
+from ..optim import OPTIMIZERS
 from .checks import check_layer_sizes
 from .params import Parametrized, param
 
@@ -75,7 +76,7 @@ class SharedParameters(Parametrized):
     )
     optimizer: str = param(
         default="adagrad",
-        valid=[StrOptions({"adagrad", "adam", "sgd", "ftrl"})],
+        valid=[StrOptions(OPTIMIZERS.keys() - {"momentum"})],
         doc="""{"adagrad", "adam", "sgd", "ftrl"}
             Optimizer of the linear weights and embeddings. It updates only the columns
             that occur in the batch. "ftrl" is Adagrad with an exact L1 penalty; "sgd"
