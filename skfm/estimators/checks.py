@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, TypeVar, cast
 
@@ -47,11 +48,27 @@ def check_finite(X: Any, name: str = "X") -> None:
         return
     entry = int(bad[0])
     row = int(np.searchsorted(X.indptr, entry, side="right")) - 1
-    what = "NaN" if np.isnan(X.data[entry]) else "infinity"
+    what, remedy = "infinity", ""
+    if np.isnan(X.data[entry]):
+        what = "NaN"
+        remedy = " FieldEncoder, or categorical_features on a table, encodes NaN."
     raise ValueError(
         f"Input {name} contains {what}: row {row}, column {int(X.indices[entry])} "
-        f"({len(bad)} such values in all). Impute or drop them."
+        f"({len(bad)} such values in all). Impute or drop them.{remedy}"
     )
+
+
+@contextmanager
+def naming_categories() -> Iterator[None]:
+    """Add to scikit-learn's error about strings in arrays how to take them."""
+    try:
+        yield
+    except ValueError as error:
+        if "dtype='numeric'" not in str(error):
+            raise
+        raise ValueError(
+            f'{error} Set categorical_features="all" to take the cells as categories.'
+        ) from error
 
 
 def finite_scores(scores: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..encoding.tables import as_table, check_frame, is_frame, read_columns
 from ..fields import resolve_fields
 from ..nn.network import Network
 from ..runtime.threads import resolve_n_jobs
-from .checks import check_finite, check_weights, refuse_overflow
+from .checks import check_finite, check_weights, naming_categories, refuse_overflow
 from .fitted import Fitted
 from .optimization import OptimizationParameters
 from .tables import check_numbers, new_codec, table_fields, wants_encoding
@@ -156,16 +156,17 @@ class Inputs(Fitted, OptimizationParameters):
             # The rest of what scikit-learn checks cannot fail, and takes its time.
             validate_data(self, X, reset=False, skip_check_array=True)
         else:
-            checked = validate_data(
-                self,
-                X,
-                y,
-                reset=reset,
-                accept_sparse="csr",
-                dtype="numeric",
-                ensure_all_finite=False,
-                **({} if only_X else self._target_checks),
-            )
+            with naming_categories():
+                checked = validate_data(
+                    self,
+                    X,
+                    y,
+                    reset=reset,
+                    accept_sparse="csr",
+                    dtype="numeric",
+                    ensure_all_finite=False,
+                    **({} if only_X else self._target_checks),
+                )
             X, y = (checked, None) if only_X else checked
         csr = canonical_csr(X, resolve_n_jobs(self.n_jobs))
         check_finite(csr, name)
