@@ -24,6 +24,7 @@ from ..sampling import Posterior, Problem, Settings
 from ..sampling import State as Chains
 from ..training.solver import History, Monitor, Progress
 from . import defaults
+from .checks import check_normal
 from .guard import Examined
 from .run import Run
 from .validation import Data
@@ -32,7 +33,7 @@ from .validation import Data
 #: disagree. A mean over samples is good long before R-hat is near 1
 #: (`Settings.tol` is where longer chains no longer pay), and where data are separable
 #: scores wander far out without a change of the predictions.
-_DISAGREE, _APART = 1.2, 0.08
+_DISAGREE, _APART = 1.3, 0.1
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class BayesianFit:
         self.max_iter = run.max_iter
         self._n_threads = resolve_n_jobs(model.n_jobs)
         self._fields, self._field_names = _prior_fields(model, data)
+        check_normal(data.weight, "sample_weight", np.float32)
         csr = _floating(data, model._mean_fields)
         family = _family(model)
         self._problem = Problem(

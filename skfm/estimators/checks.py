@@ -111,16 +111,27 @@ def check_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> An
             f"Negative values in data passed to `{name}`: {weight[row]} in row {row}. "
             "Weights must be zero or more."
         )
-    tiny = (weight > 0) & (weight < np.finfo(np.float32).tiny)
-    if np.any(tiny):
-        row = int(np.flatnonzero(tiny)[0])
-        raise ValueError(
-            f"{name} has {weight[row]} in row {row}, which float32 rounds to zero. "
-            "Multiply all weights by a constant, or set this one to zero."
-        )
+    check_normal(weight, name, np.float64)
     if not np.any(weight > 0):
         raise ValueError(f"{name} is zero for every row: nothing to learn from.")
     return weight
+
+
+def check_normal(weight: np.ndarray, name: str, dtype: type[np.floating]) -> None:
+    """Refuse weights above zero that a floating type cannot hold to full precision.
+
+    Raises
+    ------
+    ValueError
+        With the first such weight and its row.
+    """
+    tiny = (weight > 0) & (weight < np.finfo(dtype).tiny)
+    if np.any(tiny):
+        row = int(np.flatnonzero(tiny)[0])
+        raise ValueError(
+            f"{name} has {weight[row]} in row {row}, which {dtype.__name__} rounds to "
+            "zero. Multiply all weights by a constant, or set this one to zero."
+        )
 
 
 def check_layer_sizes(name: str, sizes: Any) -> tuple[int, ...]:

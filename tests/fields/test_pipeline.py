@@ -175,7 +175,10 @@ def test_a_model_without_fields_is_refused():
 
 def test_a_model_alone():
     model = make_field_pipeline(make(AFMClassifier)).fit(DF, Y)
-    assert model[-1].field_names_ == list(DF)
+    names = model[-1].field_names_
+    assert names[: len(DF.columns)] == list(DF)
+    # The number has bins beside its value.
+    assert names[len(DF.columns) :] == ["hour_<coarse>", "hour_<fine>"]
 
 
 def test_weights_reach_the_model():

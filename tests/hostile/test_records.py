@@ -158,7 +158,7 @@ def test_every_record_can_check_itself():
         {"learning_rate": -1.0},
         {"loss": "nosuch"},
         {"optimizer": "nosuch"},
-        {"max_iter": None},
+        {"max_iter": 0},
         {"n_jobs": 0.5},
     ],
 )
