@@ -169,7 +169,7 @@ def _cause(model: Any, examined: Examined) -> str:
     causes = []
     if examined.n_train < _FEW_TO_LEARN:
         causes.append(f"only {examined.n_train} rows to learn from")
-    if model.solver_ == "sgd":
+    if getattr(model, "solver_", "sgd") == "sgd":
         rate = given_or_default(model, OptimizationParameters, "learning_rate")
         causes.append(f"a learning rate that is too high (learning_rate={rate!r})")
     if examined.held_out:

@@ -289,7 +289,8 @@ class TestTheChoice:
         X = one_hot()
         model = make(skfm.FMClassifier).fit(X, y)
         before = model.score(X, y)
-        model.partial_fit(X, y)
+        for _ in range(20):
+            model.partial_fit(X, y)
         assert model.solver_ == "sgd"
         assert model.score(X, y) > before - 0.1
 

@@ -86,7 +86,8 @@ def test_halving_over_epochs(cls):
 @pytest.mark.parametrize("cls", CLASSIFIERS)
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 def test_calibration(cls, method):
-    model = CalibratedClassifierCV(make(cls, max_iter=20), method=method, cv=2)
+    base = make(cls, max_iter=40, learning_rate=0.1, early_stopping=False)
+    model = CalibratedClassifierCV(base, method=method, cv=2)
     proba = model.fit(X, LABELS).predict_proba(X)
     assert_allclose(proba.sum(axis=1), 1)
     assert np.mean(proba.argmax(axis=1) == LABELS) > 0.9

@@ -17,6 +17,11 @@ from sklearn.preprocessing import FunctionTransformer
 
 import skfm
 
+#: Some models here are hardly trained, or have weights that were set by hand.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::skfm.exceptions.WorseThanConstantWarning"
+)
+
 X, CELLS = one_hot(200, (3, 4, 3))
 Y = (CELLS[:, 0] % 2 == CELLS[:, 1] % 2).astype(int)
 QUICK = {"max_iter": 3, "n_factors": 4, "batch_size": 64, "random_state": 0}

@@ -27,6 +27,11 @@ from skfm import (
 from skfm.encoding.codec import TableCodec
 from skfm.encoding.tables import read_columns
 
+#: Some models here are hardly trained, or have weights that were set by hand.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::skfm.exceptions.WorseThanConstantWarning"
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 every = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
 

@@ -14,6 +14,11 @@ from numpy.testing import assert_array_equal
 import skfm
 from skfm.training.trainer import Trainer
 
+#: Some models here are hardly trained, or have weights that were set by hand.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::skfm.exceptions.WorseThanConstantWarning"
+)
+
 N = len(LABELS)
 ONES = np.ones(N)
 DENSE = X.toarray()

@@ -14,6 +14,11 @@ from skfm.inspection import (
     interaction_strength,
 )
 
+#: Some models here are hardly trained, or have weights that were set by hand.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::skfm.exceptions.WorseThanConstantWarning"
+)
+
 
 @pytest.mark.parametrize("cls", PAIRWISE)
 def test_strength_is_the_variance_of_the_pair_terms(cls):
