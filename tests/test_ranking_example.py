@@ -10,7 +10,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "plot_ranking.py"
 
 
 @pytest.mark.slow
-def test_the_default_ranker_beats_the_regressor_and_the_search_runs(monkeypatch, capsys):
+def test_the_default_ranker_beats_the_regressor(monkeypatch, capsys):
     plt = pytest.importorskip("matplotlib.pyplot")
     plt.switch_backend("agg")
     monkeypatch.delenv("MOVIELENS_100K", raising=False)
