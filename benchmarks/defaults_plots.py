@@ -73,7 +73,7 @@ def draw_ranks(path: Path, losses: pd.DataFrame, times: pd.DataFrame) -> None:
         "models whose lines do not overlap differ significantly"
     )
     right.set_xscale("log")
-    right.set_xlabel("seconds to fit, all sets")
+    right.set_xlabel("processor seconds to fit, all sets")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

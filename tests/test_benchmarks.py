@@ -1,6 +1,7 @@
 """The benchmarks run, on data too small to measure anything."""
 
 import importlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,18 @@ def test_the_cost_of_sampling(load, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert out.count("ms an iteration") == 6
     assert out.count("bytes a row") == 4
+
+
+def test_the_readme_agrees_with_the_tables_of_the_defaults():
+    root = BENCHMARKS.parent
+    readme = " ".join((root / "README.md").read_text("utf-8").split())
+    told = re.search(
+        r"On (\d+) tables.*HistGradientBoosting on (\d+) and than CatBoost on (\d+),"
+        r" in ([\d.]+) of CatBoost's",
+        readme,
+    )
+    tables = (BENCHMARKS / "DEFAULTS.md").read_text("utf-8")
+    row = re.compile(r"^\| FM \| (\d+) \| (\d+) \|.* ([\d.]+) \|$", re.MULTILINE)
+    hist, cat = row.findall(tables)[:2]
+    assert told is not None
+    assert told.groups() == (hist[0], hist[1], cat[1], cat[2])
