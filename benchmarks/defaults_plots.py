@@ -33,7 +33,9 @@ def critical_difference(n_models: int, n_sets: int, alpha: float = 0.05) -> floa
     return float(q * np.sqrt(n_models * (n_models + 1) / (6 * n_sets)))
 
 
-def draw_ranks(path: Path, losses: pd.DataFrame, times: pd.DataFrame) -> None:
+def draw_ranks(
+    path: Path, losses: pd.DataFrame, times: pd.DataFrame, unit: str = "Seconds"
+) -> None:
     """Draw the ranks of the models by loss, and their time, on the sets that all have.
 
     Parameters
@@ -42,6 +44,8 @@ def draw_ranks(path: Path, losses: pd.DataFrame, times: pd.DataFrame) -> None:
         The picture to write.
     losses, times : DataFrame
         A row for each set, a column for each model.
+    unit : str, default="Seconds"
+        Unit of the times.
     """
     import matplotlib.pyplot as plt
 
@@ -73,7 +77,7 @@ def draw_ranks(path: Path, losses: pd.DataFrame, times: pd.DataFrame) -> None:
         "models whose lines do not overlap differ significantly"
     )
     right.set_xscale("log")
-    right.set_xlabel("processor seconds to fit, all sets")
+    right.set_xlabel(f"{unit.lower()} to fit, all sets")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

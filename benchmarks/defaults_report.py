@@ -39,6 +39,10 @@ def read(path: Path) -> pd.DataFrame:
     return frame.drop_duplicates(["set", "seed", "model"], keep="last")
 
 
+#: Names of the columns of times.
+UNITS = {"seconds": "Seconds", "cpu_seconds": "Processor seconds"}
+
+
 def time_column(frame: pd.DataFrame) -> str:
     """The times that may be compared: of a busy machine only the processor's."""
     return "seconds" if frame["quiet"].dropna().astype(bool).all() else "cpu_seconds"
@@ -170,7 +174,7 @@ def sections(frame: pd.DataFrame) -> list[str]:
     """All tables with their headings."""
     clock = time_column(frame)
     losses, times = by_model(frame, "loss"), by_model(frame, clock)
-    unit = "Seconds" if clock == "seconds" else "Processor seconds"
+    unit = UNITS[clock]
     present = [rival for rival in RIVALS if rival in losses]
     parts: list[tuple[str, Callable[[], str]]] = [
         (f"Beside {rival}", lambda rival=rival: versus(losses, times, rival))
@@ -204,10 +208,14 @@ def main() -> None:
     asked = parser.parse_args()
     frame = read(asked.results)
     write_report(asked.report, frame)
-    losses, times = by_model(frame, "loss"), by_model(frame, time_column(frame))
+    clock = time_column(frame)
+    losses, times = by_model(frame, "loss"), by_model(frame, clock)
     whole = [m for m in losses if m not in PEERS or PEERS[m].most_rows == float("inf")]
     draw_ranks(
-        asked.images / "defaults_ranks.png", means(losses[whole]), means(times[whole])
+        asked.images / "defaults_ranks.png",
+        means(losses[whole]),
+        means(times[whole]),
+        UNITS[clock],
     )
     draw_curves(asked.images / "learning_curves.png", frame)
 
