@@ -85,6 +85,7 @@ class BayesianFit:
         self._n_threads = resolve_n_jobs(model.n_jobs)
         self._fields, self._field_names = _prior_fields(model, data)
         check_normal(data.weight, "sample_weight", np.float32)
+        _check_table(model, data.X.shape[1])
         csr = _floating(data, model._mean_fields)
         family = _family(model)
         self._problem = Problem(
@@ -118,13 +119,6 @@ class BayesianFit:
             self._validation = _Validation(
                 held_csr, held_out, family, self._settings.burn_in
             )
-        needed = table_bytes(model, csr.shape[1])
-        check_memory(
-            needed,
-            f"{model.n_samples} samples of {csr.shape[1]} columns need",
-            "lower n_samples or n_factors, hash the categories into fewer columns, or "
-            'set solver="sgd".',
-        )
 
     def solve(self, monitor: Monitor) -> State:
         """Sample; see `skfm.training.solver.Solver`."""
@@ -291,6 +285,21 @@ def table_bytes(model: Any, n_columns: int) -> float:
     """Bytes of the samples of a fit, which are held once by the fit and once after."""
     numbers = model.n_samples * model._n_outputs() * (model.n_factors + 1)
     return 2 * 4.0 * n_columns * numbers
+
+
+def _check_table(model: Any, n_columns: int) -> None:
+    """Refuse samples that do not fit the memory there is.
+
+    Raises
+    ------
+    MemoryError
+    """
+    check_memory(
+        table_bytes(model, n_columns),
+        f"{model.n_samples} samples of {n_columns} columns need",
+        "lower n_samples or n_factors, hash the categories into fewer columns, or set "
+        'solver="sgd".',
+    )
 
 
 class _Validation:

@@ -103,7 +103,7 @@ class Fitted(SavedEstimator):
 
     def _n_outputs(self) -> int:
         """Return the number of raw scores per row; defined by each task."""
-        raise NotImplementedError
+        raise AssertionError("defined by each task")
 
     def _parameters_to_save(self) -> dict[str, Any]:
         parameters = super()._parameters_to_save()
