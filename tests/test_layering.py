@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1] / "skfm"
 ORDER = [
     {"skfm"},
     {"model_selection"},
+    {"metrics"},
     {"plotting"},
     {"inspection", "export"},
     {"models"},

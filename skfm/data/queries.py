@@ -1,4 +1,4 @@
-"""Queries: the rows that are ranked among each other, and how good a ranking is."""
+"""Queries: the rows that are ranked among each other."""
 
 from __future__ import annotations
 
@@ -47,67 +47,3 @@ def starts_of(sorted_ids: np.ndarray) -> np.ndarray:
     """Return the start of each run of equal elements, and the number of elements."""
     changes = np.flatnonzero(sorted_ids[1:] != sorted_ids[:-1]) + 1
     return np.concatenate([[0], changes, [len(sorted_ids)]])
-
-
-def mean_ndcg(
-    scores: np.ndarray,
-    relevance: np.ndarray,
-    query: np.ndarray,
-    weight: np.ndarray,
-    at: int | None,
-) -> float:
-    """Compute the mean normalised discounted cumulative gain of the queries.
-
-    The gain is the relevance, the discount of rank r is 1 / log2(r + 1), equal scores
-    share the gains of their ranks: as `sklearn.metrics.ndcg_score`. A query without
-    relevance above zero has no NDCG and does not count.
-
-    Parameters
-    ----------
-    scores, relevance, query, weight : ndarray of shape (n,)
-        A query weighs the mean of its rows' weights.
-    at : int or None
-        Ranks that count; None: all.
-
-    Returns
-    -------
-    float
-        NaN where no query counts.
-    """
-    order = np.lexsort((-scores, query))
-    starts = starts_of(query[order])
-    gained = _discounted(relevance[order], starts, at, ties=scores[order])
-    best = _discounted(relevance[np.lexsort((-relevance, query))], starts, at)
-    share = np.add.reduceat(weight[order], starts[:-1]) / np.diff(starts)
-    share *= best > 0
-    if share.sum() == 0:
-        return float("nan")
-    return float(np.average(gained / np.where(best > 0, best, 1), weights=share))
-
-
-def discounts(starts: np.ndarray) -> np.ndarray:
-    """1 / log2(rank + 1) of rows sorted by query and rank."""
-    rank = np.arange(starts[-1]) - np.repeat(starts[:-1], np.diff(starts))
-    return 1 / np.log2(rank + 2)
-
-
-def _discounted(
-    gains: np.ndarray,
-    starts: np.ndarray,
-    at: int | None,
-    ties: np.ndarray | None = None,
-) -> np.ndarray:
-    """Discounted cumulative gain of each query, from gains in the order of ranks."""
-    discount = discounts(starts)
-    if at is not None:
-        rank = np.arange(starts[-1]) - np.repeat(starts[:-1], np.diff(starts))
-        discount[rank >= at] = 0
-    if ties is not None:
-        changes = np.ones(len(ties), np.bool_)
-        changes[1:] = ties[1:] != ties[:-1]
-        changes[starts[:-1]] = True
-        runs = np.flatnonzero(changes)
-        lengths = np.diff(np.append(runs, len(ties)))
-        gains = np.repeat(np.add.reduceat(gains, runs) / lengths, lengths)
-    cumulated: np.ndarray = np.add.reduceat(gains * discount, starts[:-1])
-    return cumulated

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
-from ..data.queries import mean_ndcg
+from ..data.rank_metrics import mean_metric
 from .base import BaseModel
 from .checks import check_weights
 from .fitted import FittedTarget
@@ -245,7 +245,7 @@ class Ranker(FittedTarget, BaseModel):
         self._make_loss().check_target(relevance)
         query = self._check_queries(qid, len(scores), "qid")
         weight = check_weights(sample_weight, scores)
-        value = mean_ndcg(scores, relevance, query, weight, self.ndcg_at)
+        value = mean_metric("ndcg", scores, relevance, query, weight, self.ndcg_at)
         if np.isnan(value):
             raise ValueError("NDCG is not defined: no row has relevance above zero.")
         return value

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..data.queries import Queries, discounts, mean_ndcg
+from ..data.queries import Queries
+from ..data.rank_metrics import discounts, mean_metric
 from .base import Loss
 from .registry import register
 
@@ -103,7 +104,7 @@ class RankingLoss(Loss):
         weight: np.ndarray,
     ) -> float:
         """Compute the mean NDCG."""
-        return mean_ndcg(scores[:, 0], target, query, weight, self.ndcg_at)
+        return mean_metric("ndcg", scores[:, 0], target, query, weight, self.ndcg_at)
 
 
 @register("pairwise", "relevance")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
-from skfm.data.queries import Queries, mean_ndcg
+from skfm.data.queries import Queries
+from skfm.data.rank_metrics import mean_metric
 from skfm.data.sampler import QueryShuffle
 from skfm.losses import LambdaLoss, ListwiseLoss, PairwiseLoss
 from skfm.losses.ranking import draw_pairs
@@ -184,7 +185,9 @@ def test_a_sample_of_pairs_is_even():
 def test_ndcg_is_scikit_learns(at, ties):
     scores = np.round(SCORES) if ties else SCORES
     order = RNG.permutation(N)
-    result = mean_ndcg(*(scores[order], RELEVANCE[order], QUERY[order], np.ones(N), at))
+    result = mean_metric(
+        "ndcg", *(scores[order], RELEVANCE[order], QUERY[order], np.ones(N), at)
+    )
     expected = [
         ndcg_score([RELEVANCE[q == QUERY]], [scores[q == QUERY]], k=at)
         for q in range(len(LENGTHS))
@@ -201,8 +204,10 @@ def test_ndcg_of_weighted_queries_and_of_none():
     weight = np.array([1.0, 1, 2, 4, 9, 9])
     worst = 1 / np.log2(3)
     expected = (1 * 1 + 3 * worst) / 4  # the third query has no relevant row
-    assert mean_ndcg(scores, relevance, query, weight, None) == pytest.approx(expected)
-    assert np.isnan(mean_ndcg(scores, 0 * relevance, query, weight, None))
+    assert mean_metric("ndcg", scores, relevance, query, weight, None) == pytest.approx(
+        expected
+    )
+    assert np.isnan(mean_metric("ndcg", scores, 0 * relevance, query, weight, None))
 
 
 # Shuffling.
