@@ -95,7 +95,7 @@ class Inputs(Fitted, OptimizationParameters):
         qid: Any = None,
     ) -> Data:
         dense = not hasattr(X, "tocsr")
-        X, y = self._check_X(X, y, reset=not resume)
+        X, y = self._check_X(X, y, reset=not resume, sample_weight=sample_weight)
         weight = check_weights(sample_weight, X)
         query = self._check_queries(qid, X.shape[0], "qid")
         if not resume:
@@ -128,9 +128,18 @@ class Inputs(Fitted, OptimizationParameters):
 
     @refuse_overflow
     def _check_X(
-        self, X: Any, y: Any = "no_validation", *, reset: bool, name: str = "X"
+        self,
+        X: Any,
+        y: Any = "no_validation",
+        *,
+        reset: bool,
+        name: str = "X",
+        sample_weight: Any = None,
     ) -> Any:
-        """Canonical CSR of X, beside the checked y if one is given."""
+        """Canonical CSR of X, beside the checked y if one is given.
+
+        The weights are those by which crosses are learnt.
+        """
         if reset:
             self._codec = None
         only_X = isinstance(y, str) and y == "no_validation"
@@ -143,7 +152,9 @@ class Inputs(Fitted, OptimizationParameters):
             else self._codec is not None
         )
         if encode:
-            csr = self._encode_table(X, None if only_X else y, reset=reset, name=name)
+            csr = self._encode_table(
+                X, None if only_X else y, sample_weight, reset=reset, name=name
+            )
             return csr if only_X else (csr, self._check_target(y, csr.shape[0]))
         if reset:
             self._check_crosses()
@@ -178,10 +189,12 @@ class Inputs(Fitted, OptimizationParameters):
         _, y = check_X_y(stand_in, y, estimator=self, **self._target_checks)
         return y
 
-    def _encode_table(self, X: Any, y: Any, *, reset: bool, name: str) -> Any:
+    def _encode_table(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, name: str
+    ) -> Any:
         """CSR of a table; ``reset`` makes and learns the codec that encodes it.
 
-        Crosses are learnt from y as well.
+        Crosses are learnt from y and the weights as well.
         """
         if hasattr(X, "tocsr"):
             raise ValueError(
@@ -202,7 +215,7 @@ class Inputs(Fitted, OptimizationParameters):
             )
             self._codec, encoded = codec.learn(columns)
             if self.crosses is not None:
-                crossed = self._learn_crosses(encoded, y)
+                crossed = self._learn_crosses(encoded, y, sample_weight)
         else:
             assert self._codec is not None
             encoded = self._codec.encode(columns)
@@ -211,12 +224,17 @@ class Inputs(Fitted, OptimizationParameters):
             encoded, np.float64, warn=warn, share_ones=True, crossed=crossed
         )
 
-    def _learn_crosses(self, encoded: Any, y: Any) -> list[np.ndarray]:
+    def _learn_crosses(
+        self, encoded: Any, y: Any, sample_weight: Any
+    ) -> list[np.ndarray]:
         """Add crosses to the codec; return the levels of these rows."""
         assert self._codec is not None
+        n_rows = encoded[0].n_rows
+        weight = check_weights(sample_weight, np.broadcast_to(0.0, (n_rows, 1)))
+        target = self._cross_target(self._check_target(y, n_rows))
         self._codec, levels = self._codec.with_crosses(
             encoded,
-            self._cross_target(self._check_target(y, encoded[0].n_rows)),
+            target.weighed(weight),
             CrossOptions(self.crosses),
             check_random_state(self.random_state),
             named=hasattr(self, "feature_names_in_"),

@@ -1,5 +1,7 @@
 """The evidence for a cross, against its definition and planted effects."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 
@@ -158,3 +160,18 @@ def test_few_dense_levels_are_enough():
     evidence = weigh_levels(Residuals(r[:, None], np.ones((4000, 1))), levels, 4)
     assert evidence.agreement < 2
     assert evidence.is_significant(5.0)
+
+
+def test_a_row_of_weight_two_is_two_rows():
+    rng = np.random.default_rng(10)
+    residuals, levels = planted(rng, 300, 40, 2.0)
+    field, times = rng.integers(5, size=300), rng.integers(1, 4, 300)
+    weighed = Residuals(residuals.r, residuals.w, times.astype(float))
+    rows = np.repeat(np.arange(300), times)
+    repeated = Residuals(residuals.r[rows], residuals.w[rows])
+    one, other = (
+        weigh_levels(without_effects(part, [(field[at], 5)]), levels[at], 40, 3)
+        for part, at in ((weighed, np.arange(300)), (repeated, rows))
+    )
+    assert one.gain > 0
+    np.testing.assert_allclose(astuple(one), astuple(other), rtol=1e-9)

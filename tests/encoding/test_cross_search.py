@@ -204,6 +204,27 @@ class TestAdditiveModel:
         model = fit_additive([ids, ids], [500, 500], y, logistic=False)
         assert not model.effects[0].any()
 
+    @pytest.mark.parametrize("logistic", [False, True])
+    def test_a_row_of_weight_two_is_two_rows(self, logistic):
+        rng = np.random.default_rng(10)
+        codes = table(rng, 200, [5, 60])
+        y = rng.normal(size=(200, 1)) + codes[:, :1]
+        y = (y > 2).astype(float) if logistic else y
+        times = rng.integers(1, 4, 200)
+        rows = np.repeat(np.arange(200), times)
+        fits = [
+            fit_additive(
+                list(codes[at].T), [5, 60], y[at], logistic=logistic, weight=weight
+            )
+            for at, weight in ((np.arange(200), times.astype(float)), (rows, None))
+        ]
+        for one, other in zip(fits[0].effects, fits[1].effects, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-12)
+        one, other = (
+            fit.residuals(list(codes.T), y, times.astype(float)).r for fit in fits
+        )
+        np.testing.assert_allclose(one, other, rtol=1e-7)
+
     def test_constant_targets_give_finite_residuals(self):
         codes = np.zeros((10, 1), int)
         for logistic in (False, True):

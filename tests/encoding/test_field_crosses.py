@@ -110,6 +110,43 @@ def test_statistics_of_training_rows_are_out_of_fold():
     assert not (crosses.transform(X)[names[0]] == "count 0").any()
 
 
+def test_rows_without_weight_are_as_if_absent(planted):
+    X, y = planted
+    absent = np.arange(len(X)) % 5 == 0
+    # Their targets would hide the effect, but categories stay those of the table.
+    wrong = np.where(absent, 1e3 * np.random.default_rng(0).normal(size=len(y)), y)
+    weighed, without = FieldCrosses(random_state=0), FieldCrosses(random_state=0)
+    X = X.astype({"day": "category", "user": "category"}).drop(columns="weight")
+    out = weighed.fit_transform(X, wrong, sample_weight=1.0 - absent)
+    expected = without.fit_transform(X[~absent], y[~absent])
+    assert [cross[:4] for cross in weighed.crosses_] == [
+        cross[:4] for cross in without.crosses_
+    ]
+    assert weighed.crosses_[0].gain == pytest.approx(without.crosses_[0].gain)
+    assert (out["color x day"][~absent] == expected["color x day"]).all()
+    assert not FieldCrosses(random_state=0).fit(X, wrong).crosses_
+
+
+def test_whole_weights_are_numbers_of_rows(planted):
+    X, y = planted
+    X, y = X[["color", "day"]][:200].astype("category"), y[:200]
+    assert not FieldCrosses(random_state=0).fit(X, y).crosses_
+    found = FieldCrosses(random_state=0).fit(X, y, sample_weight=np.full(200, 9))
+    assert [cross.name for cross in found.crosses_] == ["color x day"]
+
+
+def test_other_weights_are_no_evidence_of_their_own(planted):
+    """A few rows of large weight do not stand for many that agree."""
+    X, y = planted
+    rng = np.random.default_rng(5)
+    noise, weight = rng.normal(size=len(y)), rng.lognormal(sigma=1.5, size=len(y))
+    for scale in (1e-3, 1.0, 1e3):
+        crosses = FieldCrosses(random_state=0).fit(X, noise, scale * weight)
+        assert crosses.crosses_ == []
+    equal = FieldCrosses(random_state=0).fit(X, y, np.full(len(y), 0.1))
+    assert equal.crosses_ == FieldCrosses(random_state=0).fit(X, y).crosses_
+
+
 def test_crosses_that_are_asked_for_are_added(planted):
     X, y = planted
     by_name = FieldCrosses(crosses=[("day", "color"), ("user", "day", "weight")])
@@ -142,6 +179,8 @@ def test_errors_name_the_remedy(planted):
     X, y = planted
     with pytest.raises(ValueError, match="crosses names column 'month'"):
         FieldCrosses(crosses=[("month", "day")]).fit(X, y)
+    with pytest.raises(ValueError, match="Negative values in data passed"):
+        FieldCrosses().fit(X, y, sample_weight=np.where(y > 0, -1, 1))
     with pytest.raises(ValueError, match="requires y to be passed"):
         FieldCrosses().fit(X, None)
     with pytest.raises(ValueError, match='Use "multiclass"'):

@@ -96,6 +96,26 @@ def test_training_rows_get_statistics_of_other_folds(codes, statistic):
     assert cross.prior == pytest.approx(y.mean())
 
 
+def test_a_row_of_weight_two_is_two_rows_of_its_fold(codes):
+    rng = np.random.default_rng(5)
+    y, folds, times = rng.normal(size=60), np.arange(60) % 3, rng.integers(1, 4, 60)
+    rows = np.repeat(np.arange(60), times)
+    weight = times.astype(float)
+    levels = LevelCross.learn((0, 1), WIDTHS, codes, 4, weight=weight)
+    again = LevelCross.learn((0, 1), WIDTHS, codes[rows], 4)
+    np.testing.assert_array_equal(levels.keys, again.keys)
+    cross, columns = StatisticCross.learn(
+        (0, 1), WIDTHS, codes, y, folds, weight=weight
+    )
+    again, repeated = StatisticCross.learn(
+        (0, 1), WIDTHS, codes[rows], y[rows], folds[rows]
+    )
+    assert 0 < len(levels.keys) < len(cross.keys)
+    np.testing.assert_array_equal(cross.counts, again.counts)
+    np.testing.assert_allclose(cross.sums, again.sums)
+    np.testing.assert_array_equal(columns[rows], repeated)
+
+
 def test_new_rows_get_statistics_of_all_rows(codes, statistic):
     cross, _, y, _ = statistic
     new = np.random.default_rng(2).integers(0, WIDTHS, size=(40, 3))

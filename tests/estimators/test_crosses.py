@@ -131,6 +131,19 @@ def test_statistics_in_training_are_out_of_fold(planted):
     assert model._column_statistics.counts[unseen] > 0
 
 
+def test_crosses_are_learnt_by_the_weights(planted):
+    X, y = planted
+    counted = np.arange(len(y)) % 3 > 0
+    wrong = np.where(counted, y, 1e3 * y[::-1])
+    X = X.astype("category")
+    weighed, without = (skfm.FMRegressor(crosses="auto", **QUICK) for _ in range(2))
+    weighed.fit(X, wrong, sample_weight=counted)
+    without.fit(X[counted], y[counted])
+    assert names_of(weighed) == names_of(without) == ["month x day"]
+    gains = [model.crosses_[0].gain for model in (weighed, without)]
+    assert gains[0] == pytest.approx(gains[1])
+
+
 def test_explanations_name_the_crosses(planted):
     X, y = planted
     model = skfm.FMRegressor(crosses="auto", **QUICK).fit(X, y)

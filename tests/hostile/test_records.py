@@ -62,7 +62,11 @@ NESTED = {"name": "a", "edges": np.array([0.0, 1.0]), "coarse": np.array([1.0])}
 FLAGS = {"blocks": [FlagBlock("a"), FlagBlock("b"), HashBlock("c", 5)]}
 CROSS = {"fields": (0, 1), "widths": (2, 3), "gain": 1.0, "variance": 1.0, "z": 1.0}
 CROSS["keys"] = np.array([0, 5])
-STATISTICS = {"counts": COUNTS, "sums": np.array([0.0, 1.0]), "prior": 0.5}
+STATISTICS = {
+    "counts": COUNTS.astype(float),
+    "sums": np.array([0.0, 1.0]),
+    "prior": 0.5,
+}
 STATISTICS["edges"] = [np.array([0.1, 0.2]), np.empty(0), np.empty(0)]
 CROSSED = {"blocks": [HashBlock("a", 1), HashBlock("b", 2)]}
 WRONG = [
@@ -86,8 +90,9 @@ WRONG = [
             {"keys": np.array([0.0, 5.0])},
         )
     ),
-    (StatisticCross, CROSS | STATISTICS, {"counts": COUNTS[:1]}),
-    (StatisticCross, CROSS | STATISTICS, {"counts": np.array([0, 1])}),
+    (StatisticCross, CROSS | STATISTICS, {"counts": np.array([1.0])}),
+    (StatisticCross, CROSS | STATISTICS, {"counts": np.array([0.0, 1.0])}),
+    (StatisticCross, CROSS | STATISTICS, {"counts": np.array([1.0, np.nan])}),
     (StatisticCross, CROSS | STATISTICS, {"sums": np.array([np.nan, 1.0])}),
     (StatisticCross, CROSS | STATISTICS, {"prior": np.inf}),
     (StatisticCross, CROSS | STATISTICS, {"edges": [np.empty(0)]}),

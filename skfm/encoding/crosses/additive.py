@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from .evidence import Residuals
-from .levels import Codes
+from .levels import Codes, Weight
 from .search import Extra, ResidualModel
 
 __all__ = ["AdditiveModel", "additive_model", "fit_additive"]
@@ -41,25 +42,31 @@ class AdditiveModel:
     effects: list[NDArray[np.float64]]
     logistic: bool
 
-    def residuals(self, codes: Sequence[Codes], y: NDArray[np.float64]) -> Residuals:
-        """Return residuals and variances of rows.
+    def residuals(
+        self,
+        codes: Sequence[Codes],
+        y: NDArray[np.float64],
+        weight: Weight = None,
+    ) -> Residuals:
+        """Return residuals and variances of rows, in units of their mean square.
 
         Parameters
         ----------
         codes : sequence of ndarray of int of shape (n_rows,)
             One per field.
         y : ndarray of shape (n_rows, n_outputs)
+        weight : ndarray of shape (n_rows,) or None, default=None
         """
         score = np.repeat(self.intercept[None, :], len(y), axis=0)
         for code, effects in zip(codes, self.effects, strict=True):
             score += effects[code]
         if self.logistic:
             p = expit(score)
-            return Residuals(y - p, p * (1 - p))
+            return Residuals(y - p, p * (1 - p), weight)
         errors = y - score
-        scale = np.sqrt(np.mean(errors * errors, axis=0))
+        scale = np.sqrt(np.average(errors * errors, axis=0, weights=weight))
         scale[scale == 0] = 1.0
-        return Residuals(errors / scale, np.ones_like(y))
+        return Residuals(errors / scale, np.ones_like(y), weight)
 
 
 def fit_additive(
@@ -68,6 +75,7 @@ def fit_additive(
     y: NDArray[np.float64],
     *,
     logistic: bool,
+    weight: Weight = None,
 ) -> AdditiveModel:
     """Fit the model.
 
@@ -81,8 +89,10 @@ def fit_additive(
         0 and 1, several columns one against the others, or numbers.
     logistic : bool
         Whether y are outcomes, not numbers.
+    weight : ndarray of shape (n_rows,) or None, default=None
+        How many rows each row stands for; None: one.
     """
-    fits = [_fit_output(codes, widths, column, logistic) for column in y.T]
+    fits = [_fit_output(codes, widths, column, logistic, weight) for column in y.T]
     intercepts, effects = zip(*fits, strict=True)
     stacked = [np.column_stack(parts) for parts in zip(*effects, strict=True)]
     return AdditiveModel(np.array(intercepts), stacked, logistic)
@@ -93,26 +103,27 @@ def _fit_output(
     widths: Sequence[int],
     y: NDArray[np.float64],
     logistic: bool,
+    weight: Weight,
 ) -> tuple[float, list[NDArray[np.float64]]]:
-    intercept, noise = _start(y, logistic)
+    intercept, noise = _start(y, logistic, weight)
     score = np.full(len(y), intercept)
     fields = [
-        _Field.start(code, width, noise**2)
+        _Field.start(code, width, noise**2, weight)
         for code, width in zip(codes, widths, strict=True)
     ]
     for _ in range(_N_SWEEPS):
         uncertainty = 0.0
         for field in fields:
-            r, w = _derivatives(y, score, noise, logistic)
+            r, w = _derivatives(y, score, noise, logistic, weight)
             step, spread = field.step(r, w)
             score += step[field.codes]
             uncertainty += spread
-        r, w = _derivatives(y, score, noise, logistic)
+        r, w = _derivatives(y, score, noise, logistic, weight)
         shift = r.sum() / w.sum() if w.any() else 0.0
         intercept += shift
         score += shift
         if not logistic:
-            noise = _noise(y - score, uncertainty)
+            noise = _noise(y - score, uncertainty, weight)
     return intercept, [field.effects for field in fields]
 
 
@@ -121,7 +132,8 @@ class _Field:
     """The effects of a field while they are fitted."""
 
     codes: Codes
-    counts: NDArray[np.integer]
+    #: Rows of each level, by their weights.
+    counts: NDArray[Any]
     #: The effect of a level of one row could not be told from noise.
     repeats: NDArray[np.bool_]
     effects: NDArray[np.float64]
@@ -129,10 +141,10 @@ class _Field:
     least: float
 
     @classmethod
-    def start(cls, codes: Codes, width: int, variance: float) -> _Field:
-        counts = np.bincount(codes, minlength=width)
+    def start(cls, codes: Codes, width: int, variance: float, weight: Weight) -> _Field:
+        counts = np.bincount(codes, weight, width)
         least = _LEAST_VARIANCE * variance
-        return cls(codes, counts, counts > 1, np.zeros(width), variance, least)
+        return cls(codes, counts, counts >= 2, np.zeros(width), variance, least)
 
     def step(
         self, r: NDArray[np.float64], w: NDArray[np.float64]
@@ -151,31 +163,41 @@ class _Field:
             moments = self.effects**2 + 1 / precision
             self.variance = max(float(moments[self.repeats].mean()), self.least)
         spread = np.where(self.repeats, self.counts / precision, 0.0)
-        return step, float(spread.sum()) / len(r)
+        return step, float(spread.sum() / self.counts.sum())
 
 
-def _start(y: NDArray[np.float64], logistic: bool) -> tuple[float, float]:
+def _start(
+    y: NDArray[np.float64], logistic: bool, weight: Weight
+) -> tuple[float, float]:
     """Return the intercept and the noise of a model without fields."""
+    mean = np.average(y, weights=weight)
     if not logistic:
-        return float(y.mean()), _noise(y - y.mean(), 0.0)
-    mean = (y.sum() + 0.5) / (len(y) + 1)
+        return float(mean), _noise(y - mean, 0.0, weight)
+    n_rows = len(y) if weight is None else weight.sum()
+    mean = (mean * n_rows + 0.5) / (n_rows + 1)
     return float(np.log(mean / (1 - mean))), 1.0
 
 
-def _noise(errors: NDArray[np.float64], uncertainty: float) -> float:
+def _noise(errors: NDArray[np.float64], uncertainty: float, weight: Weight) -> float:
     """Return the deviation of targets around the model's posterior."""
-    noise = float(np.sqrt(np.mean(errors * errors) + uncertainty))
+    noise = float(np.sqrt(np.average(errors * errors, weights=weight) + uncertainty))
     return noise if noise > 0 else 1.0
 
 
 def _derivatives(
-    y: NDArray[np.float64], score: NDArray[np.float64], noise: float, logistic: bool
+    y: NDArray[np.float64],
+    score: NDArray[np.float64],
+    noise: float,
+    logistic: bool,
+    weight: Weight,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return first and negative second derivatives of the log-likelihood."""
-    if not logistic:
-        return (y - score) / noise**2, np.full(len(y), noise**-2)
-    p = expit(score)
-    return y - p, p * (1 - p)
+    if logistic:
+        p = expit(score)
+        r, w = y - p, p * (1 - p)
+    else:
+        r, w = (y - score) / noise**2, np.full(len(y), noise**-2)
+    return (r, w) if weight is None else (r * weight, w * weight)
 
 
 def additive_model(
@@ -184,6 +206,7 @@ def additive_model(
     y: NDArray[np.float64],
     *,
     logistic: bool,
+    weight: Weight = None,
 ) -> ResidualModel:
     """Return an additive model of fields for `CrossSearch.run`.
 
@@ -196,18 +219,22 @@ def additive_model(
     y : ndarray of float of shape (n_rows, n_outputs)
     logistic : bool
         Whether y are outcomes, 0 and 1, not numbers.
+    weight : ndarray of float of shape (n_rows,) or None, default=None
+        How many rows each row stands for; None: one.
     """
 
     def residuals(
         train: NDArray[np.intp], test: NDArray[np.intp], extras: Sequence[Extra]
     ) -> Residuals:
+        weights = [None if weight is None else weight[rows] for rows in (train, test)]
         model = fit_additive(
             [*(code[train] for code in codes), *(extra.train for extra in extras)],
             [*widths, *(extra.width for extra in extras)],
             y[train],
             logistic=logistic,
+            weight=weights[0],
         )
         known = [*(code[test] for code in codes), *(extra.test for extra in extras)]
-        return model.residuals(known, y[test])
+        return model.residuals(known, y[test], weights[1])
 
     return residuals

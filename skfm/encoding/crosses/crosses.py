@@ -15,7 +15,7 @@ from skfm.persistence.records import require, saved
 from .evidence import Evidence
 from .fields import crossable_fields, field_codes
 from .found import LevelCross, StatisticCross
-from .levels import Codes
+from .levels import Codes, Weight
 from .scores import Candidate
 
 __all__ = ["CrossInfo", "Crosses"]
@@ -62,6 +62,7 @@ class Crosses:
         *,
         min_count: int = 2,
         random_state: np.random.RandomState,
+        weight: Weight = None,
     ) -> tuple[Crosses, list[NDArray[np.int32]]]:
         """Return the crosses with the levels of these rows, and the rows encoded.
 
@@ -78,6 +79,8 @@ class Crosses:
             Levels of fewer rows share a column.
         random_state : RandomState
             Draws the folds of statistics.
+        weight : ndarray of float of shape (n_rows,) or None, default=None
+            How many rows each row stands for; None: one.
 
         Returns
         -------
@@ -93,12 +96,13 @@ class Crosses:
             known = evidence.gain, evidence.variance, evidence.z
             if candidate.statistic:
                 statistic, encoded = StatisticCross.learn(
-                    candidate.fields, widths, codes, y[:, 0], folds, known
+                    *(candidate.fields, widths, codes, y[:, 0], folds, known),
+                    weight=weight,
                 )
                 items.append(statistic)
             else:
                 cross = LevelCross.learn(
-                    candidate.fields, widths, codes, min_count, known
+                    candidate.fields, widths, codes, min_count, known, weight=weight
                 )
                 encoded = cross.encode(codes)
                 items.append(cross)

@@ -79,20 +79,31 @@ class Residuals:
         others.
     w : ndarray of float of shape (n_rows, n_outputs)
         Variance of each residual: ``p * (1 - p)``, or 1.
+    weight : ndarray of float of shape (n_rows,) or None, default=None
+        How many rows each row stands for; None: one.
     """
 
     r: NDArray[np.float64]
     w: NDArray[np.float64]
+    weight: NDArray[np.float64] | None = None
+
+    @cached_property
+    def weighed(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """r and w, times the weights of the rows."""
+        if self.weight is None:
+            return self.r, self.w
+        weight = self.weight[:, None]
+        return self.r * weight, self.w * weight
 
     @cached_property
     def squares(self) -> tuple[float, float]:
-        """Sums of the squares of r and of w."""
-        return float(self.row_squares.sum()), float((self.w * self.w).sum())
+        """Weighed sums of the squares of r and of w."""
+        return float(self.row_squares.sum()), float((self.weighed[1] * self.w).sum())
 
     @cached_property
     def row_squares(self) -> NDArray[np.float64]:
-        """Sum of the squares of r in each row."""
-        return (self.r * self.r).sum(axis=1)
+        """Weighed sum of the squares of r in each row."""
+        return (self.weighed[0] * self.r).sum(axis=1)
 
 
 def weigh_levels(
@@ -100,7 +111,8 @@ def weigh_levels(
 ) -> Evidence:
     r"""Return the evidence for a field of these levels.
 
-    With :math:`R_l = \sum r` and :math:`W_l = \sum w` over the rows of level l,
+    With :math:`R_l = \sum r` and :math:`W_l = \sum w` over the rows of level l, where a
+    row of weight 2 is two rows,
 
     .. math::
         s^2 = \frac{\sum_l (R_l^2 - \sum r^2)}{\sum_l (W_l^2 - \sum w^2)}, \quad
@@ -125,6 +137,7 @@ def weigh_levels(
     frequent. Gain and z are corrected by that.
     """
     n_outputs = residuals.r.shape[1]
+    enough = np.bincount(levels, residuals.weight, n_levels) >= min_count
     share = (n_outputs - 1) / n_outputs if n_outputs > 1 else 1.0
     sums = [_sums(residuals, k, levels, n_levels) for k in range(n_outputs)]
     # Not by numpy.dot, whose threads cost more than they save here.
@@ -134,9 +147,8 @@ def weigh_levels(
     if pairs_w <= 0 or pairs_r <= 0:
         return NO_EVIDENCE
     variance = pairs_r / pairs_w
-    counts = np.bincount(levels, minlength=n_levels)
-    gains = _gains(R, W, variance)[counts >= min_count].sum(axis=1) * share
-    dense = W[counts >= min_count].min(axis=1) >= _DENSE
+    gains = _gains(R, W, variance)[enough].sum(axis=1) * share
+    dense = W[enough].min(axis=1) >= _DENSE
     z = pairs_r / np.sqrt(2 * pairs_w) * np.sqrt(share)
     own = np.bincount(levels, residuals.row_squares, minlength=n_levels)
     by_level = (R * R).sum(axis=1) - own
@@ -153,7 +165,7 @@ def weigh_levels(
 def _sums(residuals: Residuals, k: int, levels: Codes, n_levels: int) -> tuple:
     return tuple(
         np.bincount(levels, part[:, k], minlength=n_levels)
-        for part in (residuals.r, residuals.w)
+        for part in residuals.weighed
     )
 
 
@@ -179,7 +191,7 @@ def without_effects(residuals: Residuals, fields: list[tuple[Codes, int]]) -> Re
     """
     r, w = residuals.r.copy(), residuals.w
     for levels, n_levels in fields:
-        now = Residuals(r, w)
+        now = Residuals(r, w, residuals.weight)
         variance = weigh_levels(now, levels, n_levels).variance
         if variance <= 0:
             continue
@@ -187,4 +199,4 @@ def without_effects(residuals: Residuals, fields: list[tuple[Codes, int]]) -> Re
             R, W = _sums(now, k, levels, n_levels)
             effects = R / (W + 1 / variance)
             r[:, k] -= w[:, k] * effects[levels]
-    return Residuals(r, w)
+    return Residuals(r, w, residuals.weight)

@@ -11,9 +11,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from skfm.encoding.cuts import half_way
 from skfm.persistence.records import is_array, is_integer, require, saved
 
-from .levels import Codes, compact, fits_in_key, joint_keys, split_keys
+from .levels import Codes, Weight, compact, fits_in_key, joint_keys, split_keys
 
 __all__ = ["Cross", "LevelCross", "StatisticCross"]
 
@@ -93,6 +94,8 @@ class LevelCross(Cross):
         codes: Codes,
         min_count: int,
         evidence: tuple[float, float, float] = (np.nan, np.nan, np.nan),
+        *,
+        weight: Weight = None,
     ) -> LevelCross:
         """Return the cross of fields with the levels that are in at least some rows.
 
@@ -106,10 +109,16 @@ class LevelCross(Cross):
             Levels of fewer rows get no column.
         evidence : tuple of float, default=(nan, nan, nan)
             Gain, variance and z.
+        weight : ndarray of float of shape (n_rows,) or None, default=None
+            How many rows each row stands for; None: one.
         """
         own = tuple(int(widths[f]) for f in fields)
         keys = joint_keys([codes[:, f] for f in fields], own)
-        levels, counts = np.unique(keys, return_counts=True)
+        if weight is None:
+            levels, counts = np.unique(keys, return_counts=True)
+        else:
+            levels, rows = np.unique(keys, return_inverse=True)
+            counts = np.bincount(rows, weight, len(levels))
         return cls(fields, own, *evidence, levels[counts >= min_count])
 
     @property
@@ -144,11 +153,11 @@ class StatisticCross(Cross):
     """Columns for the count and the mean target of a row's level in other rows.
 
     A row of a level with count c and sum of targets s gets one of the columns of
-    ``min(c, 3)``, by the bin of ``(s + prior) / (c + 1)``.
+    ``min(c, 3)``, by the bin of ``(s + prior) / (c + 1)``. Rows count by their weights.
 
     Attributes
     ----------
-    counts : ndarray of int64 of shape (n_keys,)
+    counts : ndarray of float of shape (n_keys,)
         Rows of each level in training.
     sums : ndarray of float of shape (n_keys,)
         Their sum of targets.
@@ -160,7 +169,7 @@ class StatisticCross(Cross):
 
     kind: ClassVar[str] = "statistics"
     suffix: ClassVar[str] = " (statistics)"
-    counts: NDArray[np.int64]
+    counts: NDArray[np.float64]
     sums: NDArray[np.float64]
     prior: float
     edges: list[NDArray[np.float64]]
@@ -174,6 +183,8 @@ class StatisticCross(Cross):
         y: NDArray[np.float64],
         folds: NDArray[np.integer],
         evidence: tuple[float, float, float] = (np.nan, np.nan, np.nan),
+        *,
+        weight: Weight = None,
     ) -> tuple[StatisticCross, NDArray[np.int32]]:
         """Return the cross, and the columns of the rows that it was learnt from.
 
@@ -191,21 +202,24 @@ class StatisticCross(Cross):
             Number of each row's fold, from 0.
         evidence : tuple of float, default=(nan, nan, nan)
             Gain, variance and z.
+        weight : ndarray of float of shape (n_rows,) or None, default=None
+            How many rows each row stands for; None: one.
         """
         own = tuple(int(widths[f]) for f in fields)
         keys = joint_keys([codes[:, f] for f in fields], own)
         levels, rows = np.unique(keys, return_inverse=True)
-        counts = np.bincount(rows, minlength=len(levels))
-        sums = np.bincount(rows, y, minlength=len(levels)).astype(np.float64)
-        prior = float(y.mean())
+        weight = np.ones(len(y)) if weight is None else weight
+        total = weight * y
+        counts, sums = (_sums(rows, x, len(levels)) for x in (weight, total))
+        prior = float(total.sum() / weight.sum())
         n_folds = int(folds.max()) + 1
         cells, n_cells = compact(rows * n_folds + folds, len(levels) * n_folds)
-        c = counts[rows] - np.bincount(cells, minlength=n_cells)[cells]
-        s = sums[rows] - np.bincount(cells, y, minlength=n_cells)[cells]
+        c = counts[rows] - _sums(cells, weight, n_cells)[cells]
+        s = sums[rows] - _sums(cells, total, n_cells)[cells]
         means = (s + prior) / (c + 1)
         edges = [
-            _edges(means[np.minimum(c, _MOST) == count])
-            for count in range(1, _MOST + 1)
+            _edges(means[chosen], weight[chosen])
+            for chosen in (_told(c) == count for count in range(1, _MOST + 1))
         ]
         cross = cls(fields, own, *evidence, levels, counts, sums, prior, edges)
         return cross, cross._columns(c, means)
@@ -224,12 +238,13 @@ class StatisticCross(Cross):
         """Raise a ValueError unless there are statistics of each level."""
         super().check()
         size = (len(self.keys),)
-        known = is_array(self.counts, np.int64, size) and is_array(
-            self.sums, np.float64, size
+        known = all(
+            is_array(part, np.float64, size) and bool(np.isfinite(part).all())
+            for part in (self.counts, self.sums)
         )
         require(known and self.counts.min(initial=1) > 0, "counts of a cross are none")
-        finite = isinstance(self.prior, float) and bool(np.isfinite(self.sums).all())
-        require(finite and math.isfinite(self.prior), "means of a cross are none")
+        finite = isinstance(self.prior, float) and math.isfinite(self.prior)
+        require(finite, "means of a cross are none")
         bins = isinstance(self.edges, list) and len(self.edges) == _MOST
         require(
             bins
@@ -245,17 +260,17 @@ class StatisticCross(Cross):
         """Return the column of each row, by the statistics of all training rows."""
         found = self._find(codes)
         known = found >= 0
-        c = np.where(known, self.counts[found], 0)
+        c = np.where(known, self.counts[found], 0.0)
         s = np.where(known, self.sums[found], 0.0)
         return self._columns(c, (s + self.prior) / (c + 1))
 
     def _columns(
-        self, c: NDArray[np.integer], means: NDArray[np.float64]
+        self, c: NDArray[np.float64], means: NDArray[np.float64]
     ) -> NDArray[np.int32]:
-        columns = np.zeros(len(c), np.int32)
+        columns, told = np.zeros(len(c), np.int32), _told(c)
         start = 1
         for count, edges in enumerate(self.edges, start=1):
-            rows = np.minimum(c, _MOST) == count
+            rows = told == count
             columns[rows] = start + np.searchsorted(edges, means[rows])
             start += len(edges) + 1
         return columns
@@ -273,10 +288,27 @@ class StatisticCross(Cross):
         return names
 
 
-def _edges(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return edges between bins, half-way between values where these are few."""
-    distinct = np.unique(means)
+def _sums(
+    levels: Codes, values: NDArray[np.float64], n_levels: int
+) -> NDArray[np.float64]:
+    """Return the sum of the values in each level."""
+    return np.bincount(levels, values, n_levels).astype(np.float64, copy=False)
+
+
+def _told(c: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return counts as far as they are told apart."""
+    return np.minimum(c, _MOST).astype(np.int64)
+
+
+def _edges(
+    means: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return edges between bins of about equal weight, half-way between values."""
+    distinct, rows = np.unique(means, return_inverse=True)
     if len(distinct) <= _N_BINS:
-        return (distinct[1:] + distinct[:-1]) / 2
-    edges = np.unique(np.quantile(means, np.arange(1, _N_BINS) / _N_BINS))
-    return edges[edges < distinct[-1]]
+        at = np.arange(len(distinct) - 1)
+    else:
+        reached = np.cumsum(np.bincount(rows, weight))
+        at = np.searchsorted(reached, np.arange(1, _N_BINS) * reached[-1] / _N_BINS)
+        at = np.unique(at[at < len(distinct) - 1])
+    return np.unique(half_way(distinct, at))

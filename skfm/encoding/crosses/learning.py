@@ -56,6 +56,8 @@ def learn_crosses(
 ) -> tuple[Crosses, list[NDArray[np.int32]]]:
     """Return the crosses of a table, and the rows encoded; see `Crosses.learn`.
 
+    Rows of weight zero have no part in what is learnt. They are encoded as new rows.
+
     Parameters
     ----------
     blocks : sequence of Block
@@ -73,6 +75,27 @@ def learn_crosses(
     ValueError
         When crosses are asked for that are no tuples of columns.
     """
+    rows = target.counted
+    crosses, columns = _learn(
+        blocks, codes[rows], target.take(rows), options, random_state, named=named
+    )
+    if not isinstance(rows, slice):
+        own, columns = columns, crosses.encode_codes(codes)
+        for column, counted in zip(columns, own, strict=True):
+            column[rows] = counted
+    return crosses, columns
+
+
+def _learn(
+    blocks: Sequence[Block],
+    codes: Codes,
+    target: Target,
+    options: CrossOptions,
+    random_state: np.random.RandomState,
+    *,
+    named: bool,
+) -> tuple[Crosses, list[NDArray[np.int32]]]:
+    """Learn from rows of which each has a weight above zero."""
     fields = crossable_fields(blocks)
     widths = [field.width for field in fields]
     if not isinstance(options.crosses, str):
@@ -82,7 +105,11 @@ def learn_crosses(
         found = []
     else:
         model = additive_model(
-            list(codes.T), widths, target.values, logistic=target.is_logistic
+            list(codes.T),
+            widths,
+            target.values,
+            logistic=target.is_logistic,
+            weight=target.weight,
         )
         search = CrossSearch(
             codes,
@@ -93,6 +120,7 @@ def learn_crosses(
             max_degree=options.max_degree,
             min_count=options.min_count,
             statistics=options.statistics,
+            weight=target.weight,
         )
         found = search.run(model, random_state)
     return Crosses.learn(
@@ -102,6 +130,7 @@ def learn_crosses(
         target.values,
         min_count=options.min_count,
         random_state=random_state,
+        weight=target.weight,
     )
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Codes", "compact", "fits_in_key", "joint_keys", "split_keys"]
+__all__ = ["Codes", "Weight", "compact", "fits_in_key", "joint_keys", "split_keys"]
 
 Codes = NDArray[np.integer]
+#: How many rows each row stands for; None: one.
+Weight = NDArray[np.float64] | None
 
 #: Up to this many times as many possible keys as rows, keys are levels as they are:
 #: counting over empty ones costs less than hashing the rows.

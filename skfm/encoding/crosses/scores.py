@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .evidence import NO_EVIDENCE, Evidence, Residuals, weigh_levels, without_effects
 from .found import StatisticCross
-from .levels import Codes, compact, joint_keys
+from .levels import Codes, Weight, compact, joint_keys
 
 __all__ = ["ROWS_A_LEVEL", "Candidate", "Scores", "best_candidate"]
 
@@ -55,6 +55,8 @@ class Scores:
     residuals : Residuals
     min_count : int
         Levels of fewer rows add nothing to a gain.
+    weight : ndarray of float of shape (n_rows,) or None, default=None
+        How many rows each row stands for; None: one.
     """
 
     codes: Codes
@@ -63,6 +65,11 @@ class Scores:
     half: NDArray[np.integer]
     residuals: Residuals
     min_count: int
+    weight: Weight = None
+
+    @cached_property
+    def _n_rows(self) -> float:
+        return len(self.codes) if self.weight is None else float(self.weight.sum())
 
     def evidence(self, candidate: Candidate) -> Evidence:
         """Return the evidence for a candidate."""
@@ -79,17 +86,17 @@ class Scores:
     def _of_statistics(self, fields: tuple[int, ...]) -> Evidence:
         levels, n_levels = self._levels(fields)
         n_seen = np.count_nonzero(np.bincount(levels, minlength=n_levels))
-        if n_seen * ROWS_A_LEVEL < len(self.codes):
+        if n_seen * ROWS_A_LEVEL < self._n_rows:
             return NO_EVIDENCE
         evidence = weigh_levels(
             self._beyond_statistics, *self._statistics(fields), self.min_count
         )
-        least = _LEAST_GAIN_A_ROW * len(self.codes)
+        least = _LEAST_GAIN_A_ROW * self._n_rows
         return evidence if evidence.gain > least else NO_EVIDENCE
 
     def _statistics(self, fields: tuple[int, ...]) -> tuple[Codes, int]:
         cross, columns = StatisticCross.learn(
-            fields, self.widths, self.codes, self.y[:, 0], self.half
+            fields, self.widths, self.codes, self.y[:, 0], self.half, weight=self.weight
         )
         # A half's statistics are of the other half's targets, so they are independent
         # of its residuals. Across halves they would not be.

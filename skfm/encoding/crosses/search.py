@@ -13,7 +13,7 @@ from scipy.special import ndtri
 
 from .evidence import Evidence, Residuals, without_effects
 from .found import LevelCross, StatisticCross
-from .levels import Codes, fits_in_key
+from .levels import Codes, Weight, fits_in_key
 from .scores import ROWS_A_LEVEL, Candidate, Scores, best_candidate
 
 __all__ = ["CrossSearch", "Extra", "ResidualModel"]
@@ -88,6 +88,8 @@ class CrossSearch:
         The search looks at no more rows than these.
     max_work : int, default=400_000_000
         Nor at more than this number of rows times candidates.
+    weight : ndarray of float of shape (n_rows,) or None, default=None
+        How many rows each row stands for, more than 0; None: one.
     """
 
     codes: Codes
@@ -101,6 +103,7 @@ class CrossSearch:
     max_error: float = 0.01
     max_rows: int = 200_000
     max_work: int = 400_000_000
+    weight: Weight = None
 
     def run(
         self, model: ResidualModel, random_state: np.random.RandomState
@@ -140,7 +143,8 @@ class CrossSearch:
 
     def _pairs(self) -> list[Candidate]:
         """Return all pairs, and the sparse ones a second time by their statistics."""
-        n_rows = min(len(self.codes), self.max_rows)
+        n_rows = len(self.codes) if self.weight is None else self.weight.sum()
+        n_rows = min(n_rows, self.max_rows)
         used = [f for f, width in enumerate(self.widths) if width > 1]
         pairs = [Candidate(p) for p in combinations(used, 2) if self._may_cross(p)]
         if not self.statistics or self.y.shape[1] > 1:
@@ -199,8 +203,11 @@ class CrossSearch:
         a, b = halves
         # Fields are read one by one, so theirs are kept adjacent.
         codes = np.asfortranarray(self.codes[np.concatenate(halves)])
+        weight = self._weights(np.concatenate(halves))
         levels = {
-            c: LevelCross.learn(c.fields, self.widths, codes, self.min_count)
+            c: LevelCross.learn(
+                c.fields, self.widths, codes, self.min_count, weight=weight
+            )
             for c in past
             if not c.statistic
         }
@@ -211,13 +218,17 @@ class CrossSearch:
         residuals = Residuals(
             np.concatenate([part.r for part in parts]),
             np.concatenate([part.w for part in parts]),
+            weight,
         )
         fields = [(codes[:, f], int(width)) for f, width in enumerate(self.widths)]
         fields += [(cross.encode(codes), cross.width) for cross in levels.values()]
         y = np.concatenate([self.y[a], self.y[b]])
         half = np.repeat([0, 1], [len(a), len(b)])
         cleaned = without_effects(residuals, fields)
-        return Scores(codes, self.widths, y, half, cleaned, self.min_count)
+        return Scores(codes, self.widths, y, half, cleaned, self.min_count, weight)
+
+    def _weights(self, rows: NDArray[np.intp]) -> Weight:
+        return None if self.weight is None else self.weight[rows]
 
     def _extra(
         self,
@@ -238,5 +249,6 @@ class CrossSearch:
                 self.codes[train],
                 self.y[train, 0],
                 np.arange(len(train)) % _N_FOLDS,
+                weight=self._weights(train),
             )
         return Extra(columns, cross.encode(self.codes[test]), cross.width)

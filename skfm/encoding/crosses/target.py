@@ -1,14 +1,16 @@
-"""The target of a transformer as a matrix of numbers."""
+"""The target that crosses explain, as a matrix of numbers, and the rows' weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
+
+from .levels import Weight
 
 __all__ = ["Target"]
 
@@ -25,10 +27,39 @@ class Target:
         Numbers; 0 and 1 of the second of two classes; one column of 0 and 1 for each
         of more classes.
     kind : {"binary", "multiclass", "continuous"}
+    weight : ndarray of float of shape (n_rows,) or None, default=None
+        How many rows each row stands for; None: one.
     """
 
     values: NDArray[np.float64]
     kind: str
+    weight: Weight = None
+
+    def weighed(self, sample_weight: NDArray[np.float64]) -> Target:
+        """Return the target with the weights of its rows.
+
+        Whole weights are taken for numbers of rows. Others can't be any; they are
+        scaled to add up to the number of rows whose mean would be as precise (Kish's
+        effective sample size). Otherwise few rows of large weight would look like
+        many that agree.
+        """
+        weight = sample_weight
+        if np.any(weight != np.round(weight)):
+            # Rounded, so that equal weights are exactly 1.
+            weight = np.round(weight * (weight.sum() / (weight @ weight)), 9)
+        return replace(self, weight=None if np.all(weight == 1) else weight)
+
+    @property
+    def counted(self) -> slice | NDArray[np.intp]:
+        """The rows of a weight above zero."""
+        if self.weight is None or self.weight.all():
+            return slice(None)
+        return np.flatnonzero(self.weight)
+
+    def take(self, rows: slice | NDArray[np.intp]) -> Target:
+        """Return the target of some rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, values=self.values[rows], weight=weight)
 
     @property
     def is_logistic(self) -> bool:

@@ -23,7 +23,7 @@ from skfm.persistence.estimators import SavedEstimator
 from skfm.persistence.records import require, saved
 from skfm.persistence.values import Unpacker
 
-from ..._sklearn import Interval, StrOptions, fit_context
+from ..._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from .crosses import CrossInfo
 from .fields import crossable_fields, field_codes
 from .learning import CrossOptions, learn_crosses
@@ -155,7 +155,7 @@ default="from_dtype"
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X: Any, y: Any) -> FieldCrosses:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FieldCrosses:
         """Find the crosses and learn their levels.
 
         Parameters
@@ -164,6 +164,8 @@ default="from_dtype"
             The table: pandas, polars or another that narwhals reads, or an array.
         y : array-like of shape (n_samples,)
             The target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows. Whole ones are numbers of rows.
 
         Returns
         -------
@@ -174,11 +176,11 @@ default="from_dtype"
         ValueError, TypeError
             When a column can't be read, or the target is not of one column.
         """
-        self._learn(X, y)
+        self._learn(X, y, sample_weight)
         return self
 
     @fit_context
-    def fit_transform(self, X: Any, y: Any) -> Any:
+    def fit_transform(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Find the crosses, and add them to the same rows.
 
         Parameters
@@ -187,13 +189,15 @@ default="from_dtype"
             The table.
         y : array-like of shape (n_samples,)
             The target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
 
         Returns
         -------
         X_out : DataFrame or ndarray of shape (n_samples, n_features_out)
             The table with the crosses; statistics are out of fold.
         """
-        return self._output(*self._learn(X, y))
+        return self._output(*self._learn(X, y, sample_weight))
 
     def transform(self, X: Any) -> Any:
         """Add the crosses to rows.
@@ -240,12 +244,20 @@ default="from_dtype"
         check_is_fitted(self)
         return self._codec.crosses.describe(self._codec.blocks)
 
-    def _learn(self, X: Any, y: Any) -> tuple[Any, list[NDArray[np.int32]]]:
+    def _learn(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Any, list[NDArray[np.int32]]]:
         """Learn; return the table and the levels of its rows."""
         table = as_table(X)
         validate_data(self, table, reset=True, skip_check_array=True)
         columns = read_columns(table)
         target = Target.read(y, len(columns[0]), self.target_type, type(self).__name__)
+        if sample_weight is not None:
+            stand_in = np.broadcast_to(0.0, (len(columns[0]), 1))
+            weight = check_sample_weight(
+                sample_weight, stand_in, dtype=np.float64, ensure_non_negative=True
+            )
+            target = target.weighed(weight)
         named = hasattr(self, "feature_names_in_")
         names = (
             list(self.feature_names_in_)
