@@ -14,24 +14,24 @@ from .links import IDENTITY, Link
 
 
 class Loss:
-    """A loss of raw scores of shape (B, C), as training and the estimators see it.
+    """Base class of losses of raw scores of shape (B, C).
 
     Attributes
     ----------
     parameters : tuple of str
-        Hyper-parameters that the constructor takes by these names, those of the
-        estimator or ``n_outputs``.
+        Names of the constructor's parameters: hyper-parameters of the estimator, or
+        ``n_outputs``.
     link : Link
-        The way from raw scores to predictions.
+        Function from raw scores to predictions.
     target_dtype : {"float", "int"}
-        Targets are numbers of the network's dtype, or class numbers.
+        Type of the targets: numbers of the network's dtype, or class numbers.
     spread : {"mean", "median"} or None
         Standardisation of a regressor's target before it is learnt: by mean and
         standard deviation, by median and median absolute deviation, or none.
     positive_only : bool
         Whether targets must be zero or more.
     fixes_bias : bool
-        Whether the bias stays zero: only differences of scores matter.
+        Whether the bias stays zero, because only differences of scores matter.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ()
@@ -42,12 +42,12 @@ class Loss:
     fixes_bias: ClassVar[bool] = False
 
     def check_target(self, target: np.ndarray) -> None:
-        """Refuse targets, (n, C), that the loss is not defined for.
+        """Raise an error for targets (n, C) for which the loss is not defined.
 
         Raises
         ------
         ValueError
-            With the first such row.
+            If there is such a target; the message names the first row.
         """
 
     def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Loss:
 
 
 class ElementwiseLoss(Loss):
-    """Base class of losses of each output by itself, averaged over the outputs."""
+    """Base class of losses that are the mean of a loss of each output."""
 
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row and output; scores and targets are (B, C)."""
@@ -71,7 +71,7 @@ class ElementwiseLoss(Loss):
 
 
 class CallableLoss(Loss):
-    """A user's function of scores and targets; the identity as link.
+    """A loss that is computed by a user's function; its link is the identity.
 
     Parameters
     ----------
@@ -80,8 +80,9 @@ class CallableLoss(Loss):
         and returns the loss of each row as a tensor of shape (B,), by operations that
         torch can differentiate.
     n_outputs : int
-        C.
+        Number C of raw scores per row.
     target_dtype : {"float", "int"}
+        Type of the targets, as in `Loss`.
     """
 
     def __init__(
@@ -130,9 +131,10 @@ class CallableLoss(Loss):
 def weighted_quantile(
     values: np.ndarray, weight: np.ndarray, quantile: float
 ) -> np.ndarray:
-    """Find the smallest value of each column (n, C) with this share of weight up to it.
+    """Compute the weighted quantile of each column of ``values`` (n, C).
 
-    A row that weighs twice counts as two rows.
+    It is the smallest value such that the rows up to it have at least the share
+    ``quantile`` of the weight. A row of weight 2 counts as two rows.
     """
     order = np.argsort(values, axis=0, kind="stable")
     cumulated = np.cumsum(weight[order], axis=0)
@@ -146,7 +148,7 @@ def weighted_quantile(
 
 
 def as_target(loss: Loss, target: np.ndarray, dtype: torch.dtype) -> Tensor:
-    """Encoded targets as the tensor that ``loss`` takes, never sharing memory."""
+    """Convert encoded targets to the tensor that ``loss`` takes, always a copy."""
     if loss.target_dtype == "int":
         return torch.from_numpy(target.astype(np.int64))
     return torch.from_numpy(np.array(target, np.float64)).to(dtype)

@@ -1,6 +1,7 @@
-"""Losses of classifiers: log loss and hinge, for one label of two, of many, or several.
+"""Losses of classifiers: log loss and hinge loss.
 
-Targets are 0 or 1 where a label is present or not, class numbers for many classes.
+Targets are 0 or 1 for two classes and for each label of an indicator matrix, and class
+numbers for more than two classes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .registry import register
 
 @register("log_loss", "multilabel")
 class MultilabelLogLoss(ElementwiseLoss):
-    """log(1 + exp(s)) - y s for each label, y in {0, 1}, averaged over the labels."""
+    """Log loss log(1 + exp(s)) - y s, y in {0, 1}, averaged over the labels."""
 
     link: ClassVar[Link] = LOGIT
 
@@ -41,14 +42,14 @@ class MultilabelLogLoss(ElementwiseLoss):
 
 @register("log_loss", "binary")
 class BinaryLogLoss(MultilabelLogLoss):
-    """Log loss log(1 + exp(s)) - y s of y in {0, 1}; the link gives two columns."""
+    """Log loss log(1 + exp(s)) - y s, y in {0, 1}; its link returns two columns."""
 
     link: ClassVar[Link] = BINARY_LOGIT
 
 
 @register("log_loss", "multiclass")
 class MultinomialLogLoss(Loss):
-    """Softmax loss -log softmax(s)_y of y in 0..C-1.
+    """Softmax loss -log softmax(s)_y, y in 0..C-1.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class MultinomialLogLoss(Loss):
 @register("hinge", "binary")
 @register("hinge", "multilabel")
 class Hinge(ElementwiseLoss):
-    """Hinge loss max(0, 1 - t s), t = 2 y - 1, of y in {0, 1}; averaged over labels."""
+    """Hinge loss max(0, 1 - t s), t = 2 y - 1, y in {0, 1}, averaged over labels."""
 
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
         return F.relu(1 - (2 * target - 1) * scores)
@@ -89,7 +90,9 @@ class Hinge(ElementwiseLoss):
 
 @register("hinge", "multiclass")
 class MultinomialHinge(Loss):
-    """max(0, 1 + max_{c != y} s_c - s_y), for y in 0..C-1 (Crammer & Singer, 2001).
+    """Multiclass hinge loss (Crammer & Singer, 2001).
+
+    The loss is max(0, 1 + max_{c != y} s_c - s_y), y in 0..C-1.
 
     Parameters
     ----------
@@ -110,5 +113,5 @@ class MultinomialHinge(Loss):
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         share = np.bincount(target, weights=weight, minlength=self.n_outputs)
-        # A margin for a class pays only where it has more than half of the weight.
+        # A margin in favour of a class pays only if it has more than half the weight.
         return np.where(share > 0.5 * share.sum(), 1.0, 0.0)

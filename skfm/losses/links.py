@@ -1,7 +1,7 @@
 """Links from raw scores to predictions, in NumPy, torch and ONNX.
 
-The NumPy form serves predictions in float64, the torch form computations on a device,
-the ONNX form exported graphs. Tests hold the three together.
+The NumPy form is for predictions in float64, the torch form for computations on a
+device and the ONNX form for exported graphs. Tests check that the three agree.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROBABILITY_FLOOR = float(np.finfo(np.float64).eps)
 
 
 class Graph(Protocol):
-    """An ONNX graph under construction; values go by their names."""
+    """An ONNX graph under construction, which refers to values by their names."""
 
     def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Add a node and return the name of its output."""
@@ -30,7 +30,7 @@ class Link:
     Attributes
     ----------
     name : str
-        Name of the function that takes predictions to raw scores.
+        Name of the function from predictions to raw scores.
     gives_probabilities : bool
         Whether predictions are probabilities of classes or labels.
     """
@@ -39,7 +39,7 @@ class Link:
     gives_probabilities: ClassVar[bool] = False
 
     def n_columns(self, n_outputs: int) -> int:
-        """Return the number of predictions per row, from that of scores."""
+        """Return the number of predictions per row for ``n_outputs`` scores."""
         return n_outputs
 
     def numpy(self, scores: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ class Link:
         return scores
 
     def torch(self, scores: Tensor) -> Tensor:
-        """Turn scores (n, C) into predictions, differentiably."""
+        """Turn scores (n, C) into predictions by differentiable operations."""
         return scores
 
     def onnx(self, graph: Graph, scores: str) -> str:
@@ -72,7 +72,7 @@ class LogLink(Link):
 
 
 class LogitLink(Link):
-    """Logistic link 1 / (1 + exp(-s)) of each label by itself."""
+    """Logistic link 1 / (1 + exp(-s)) of each label."""
 
     name: ClassVar[str] = "logit"
     gives_probabilities: ClassVar[bool] = True
@@ -88,7 +88,7 @@ class LogitLink(Link):
 
 
 class BinaryLogitLink(LogitLink):
-    """Link from the score of the second of two classes to both probabilities."""
+    """Logistic link from the score of the second class to both probabilities."""
 
     name: ClassVar[str] = "binary_logit"
 
@@ -133,7 +133,7 @@ class SoftmaxLink(Link):
 
 
 def clip_probability(probability: np.ndarray) -> np.ndarray:
-    """Keep probabilities away from 0 and 1."""
+    """Clip probabilities to `PROBABILITY_FLOOR` away from 0 and 1."""
     # np.clip takes five times as long for a single row.
     above = np.maximum(probability, PROBABILITY_FLOOR)
     clipped: np.ndarray = np.minimum(above, 1 - PROBABILITY_FLOOR)

@@ -1,8 +1,8 @@
-"""Losses of rankers: of the scores of a query's rows beside each other.
+"""Losses of rankers, which compare the scores of the rows of a query.
 
-A query's loss is a mean over its pairs or rows, and stands for each of its rows: in the
-loss of a batch, queries weigh by their rows. Rows are sorted by query and, within a
-query, by relevance (see `skfm.data.queries`).
+The loss of a query is a mean over its pairs or rows. It counts once for each of its
+rows in the loss of a batch. Rows are sorted by query and, within a query, by relevance
+(see `skfm.data.queries`).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .registry import register
 
 
 class Pairs(NamedTuple):
-    """Pairs of rows, query after query: the first is more relevant than the second."""
+    """Pairs of a more and a less relevant row, query after query."""
 
     better: np.ndarray
     worse: np.ndarray
-    counts: np.ndarray  # of each query
+    counts: np.ndarray  # number of pairs of each query
 
 
 class RankingLoss(Loss):
-    """The base class of rankers' losses.
+    """Base class of the losses of rankers.
 
     Parameters
     ----------
     ndcg_at : int or None
-        Ranks that count in the NDCG of held-out rows.
+        Number of top ranks that count in the NDCG of held-out rows; None: all.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("ndcg_at",)
@@ -53,11 +53,12 @@ class RankingLoss(Loss):
             )
 
     def check_held_out(self, target: Tensor) -> None:
-        """Refuse rows to stop early on whose NDCG is not defined.
+        """Raise an error if the NDCG of the held-out rows is not defined.
 
         Raises
         ------
         ValueError
+            If no row has relevance above zero.
         """
         if not bool((target > 0).any()):
             raise ValueError(
@@ -81,9 +82,12 @@ class RankingLoss(Loss):
         Parameters
         ----------
         scores : Tensor of shape (B, 1)
-        target, weight : Tensor of shape (B,)
-            Relevance, and weights of the rows within their query.
+        target : Tensor of shape (B,)
+            Relevance of the rows.
         queries : Queries
+            Queries of the rows.
+        weight : Tensor of shape (B,)
+            Weights of the rows within their query.
         """
         assert queries is not None
         assert weight is not None
@@ -93,7 +97,7 @@ class RankingLoss(Loss):
     def per_query(
         self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
     ) -> Tensor:
-        """Compute the loss of each query, (Q,); arguments but ``queries`` are (B,)."""
+        """Compute the loss of each query, (Q,), from tensors of shape (B,)."""
         raise AssertionError("defined by each loss")
 
     def validation_score(
@@ -111,15 +115,17 @@ class RankingLoss(Loss):
 class PairwiseLoss(RankingLoss):
     """Mean of log(1 + exp(-(s_i - s_j))) over pairs where i is more relevant than j.
 
-    With binary relevance the loss of Bayesian personalised ranking (Rendle et al., UAI
-    2009). A pair weighs the product of its rows' weights.
+    With binary relevance, this is the loss of Bayesian personalised ranking (Rendle et
+    al., UAI 2009). The weight of a pair is the product of the weights of its rows.
 
     Parameters
     ----------
     n_pairs : int
-        A query of n rows that has more than ``n_pairs * n`` pairs contributes as many,
-        drawn evenly, other ones in each batch.
+        Number of pairs per row that are used at most. If a query of n rows has more
+        than ``n_pairs * n`` pairs, as many are drawn evenly from them, anew for each
+        batch.
     ndcg_at : int or None
+        Number of top ranks that count in the NDCG of held-out rows; None: all.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("n_pairs", "ndcg_at")
@@ -151,10 +157,11 @@ class PairwiseLoss(RankingLoss):
 
 @register("lambda", "relevance")
 class LambdaLoss(PairwiseLoss):
-    """The pairwise loss, a pair weighed by what exchanging its rows changes in NDCG.
+    """Pairwise loss that weights a pair by the effect of its order on the NDCG.
 
-    |y_i - y_j| |1 / log2(r_i + 1) - 1 / log2(r_j + 1)|, r the ranks by the scores of
-    the moment (LambdaRank: Burges, 2010), normed to a mean of one within a query.
+    The weight is |y_i - y_j| |1 / log2(r_i + 1) - 1 / log2(r_j + 1)|, where r are the
+    ranks by the current scores (LambdaRank: Burges, 2010). Weights are normalised to a
+    mean of one within a query.
     """
 
     @torch.no_grad()
@@ -177,10 +184,10 @@ class LambdaLoss(PairwiseLoss):
 
 @register("listwise", "relevance")
 class ListwiseLoss(RankingLoss):
-    """-sum_i p_i log softmax(s)_i over the rows of a query, p_i = y_i / sum_j y_j.
+    """Softmax cross-entropy of the shares of relevance (ListNet: Cao et al., 2007).
 
-    The softmax cross-entropy (ListNet: Cao et al., ICML 2007) of shares of relevance. A
-    row of weight 2 counts as two rows.
+    The loss of a query is -sum_i p_i log softmax(s)_i over its rows, with
+    p_i = y_i / sum_j y_j. A row of weight 2 counts as two rows.
     """
 
     def per_query(
@@ -197,12 +204,12 @@ class ListwiseLoss(RankingLoss):
 
 
 def draw_pairs(relevance: np.ndarray, queries: Queries, n_pairs: int) -> Pairs:
-    """Form all pairs of rows of different relevance in each query, or a sample.
+    """Form pairs of rows of different relevance in each query: all, or a random part.
 
-    The pairs of a query, by the better row and then the worse, are numbered without
-    listing them: as rows are sorted by relevance, those worse than a row are the first
-    ``n_worse`` rows of its query. A sample takes a number at random from each of
-    equal stretches of the numbers.
+    The pairs of a query are numbered by the better row and then by the worse, without
+    listing them: rows are sorted by relevance, so that the rows worse than a row are
+    the first rows of its query. If a part is drawn, the numbers are divided into equal
+    stretches, and one number is drawn from each.
     """
     rows = np.arange(len(relevance))
     query_start = np.repeat(queries.starts[:-1], queries.lengths())
@@ -219,7 +226,7 @@ def draw_pairs(relevance: np.ndarray, queries: Queries, n_pairs: int) -> Pairs:
     if np.any(counts < n_all):
         stretch = (n_all / np.maximum(counts, 1))[query]
         within = np.random.default_rng(queries.seed).random(len(query))
-        # All pairs of a query that is not sampled: stretches of one number.
+        # Where all pairs are taken, a stretch holds one number.
         number = np.minimum((number + within) * stretch, n_all[query] - 1)
         number = number.astype(np.int64)
     number = number + bounds[:-1][query]
@@ -233,16 +240,16 @@ def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
 
 
 def _by_row(per_query: Tensor, lengths: Tensor, n_rows: int) -> Tensor:
-    """Return the number of the query of each row."""
+    """Repeat the value of each query for each of its rows."""
     queries = torch.arange(len(lengths), device=lengths.device)
-    # `repeat_interleave` of the numbers would have a backward pass whose sums run in
-    # no fixed order on a GPU.
+    # The backward pass of `repeat_interleave` of the values themselves would sum in no
+    # fixed order on a GPU.
     return per_query[torch.repeat_interleave(queries, lengths, output_size=n_rows)]
 
 
 def _sum_by_run(values: Tensor, lengths: Tensor) -> Tensor:
     if len(values) == 0:
-        # A sum of nothing, so that a batch without pairs has gradients: zero.
+        # The empty sum makes the gradients of a batch without pairs zero, not None.
         return values.sum() + values.new_zeros(len(lengths))
     return torch.segment_reduce(values, "sum", lengths=lengths, unsafe=True)
 

@@ -1,6 +1,6 @@
-"""Losses by their names, which are the choices of the estimators' ``loss``.
+"""Registry of losses by the names that estimators accept as ``loss``.
 
-A loss is for one kind of targets:
+A loss is registered for one kind of targets:
 
 - "numbers", of regressors;
 - "binary", one of two classes, "multiclass", one of more, and "multilabel", an
@@ -35,9 +35,9 @@ def register(name: str, target: str) -> Callable[[_LossClass], _LossClass]:
 def loss_names(
     target: str, where: Callable[[type[Loss]], bool] = lambda cls: True
 ) -> list[str]:
-    """List the losses for a kind of targets whose classes pass ``where``.
+    """List the names of losses for a kind of targets, in the order of registration.
 
-    They come in the order of their definition.
+    Only the classes for which ``where`` returns True are listed.
     """
     return [
         name for (name, kind), cls in _REGISTRY.items() if kind == target and where(cls)
@@ -45,7 +45,7 @@ def loss_names(
 
 
 def loss_class(loss: str | Callable[..., Any], target: str) -> type[Loss]:
-    """Return the class of the loss that an estimator's ``loss`` asks for."""
+    """Return the class of an estimator's ``loss`` for a kind of targets."""
     return _REGISTRY[loss, target] if isinstance(loss, str) else CallableLoss
 
 
@@ -55,18 +55,18 @@ def make_loss(
     n_outputs: int,
     parameters: Mapping[str, Any] | None = None,
 ) -> Loss:
-    """Make the loss that an estimator's ``loss`` asks for.
+    """Make the loss from an estimator's ``loss`` and hyper-parameters.
 
     Parameters
     ----------
     loss : str or callable
         A registered name, or a function: see `CallableLoss`.
     target : str
-        Kind of the targets.
+        Kind of targets: see `skfm.losses.registry`.
     n_outputs : int
-        Columns of the raw scores.
+        Number of raw scores per row.
     parameters : mapping, default=None
-        Hyper-parameters by name, of which the loss takes its own.
+        Hyper-parameters by name. The loss takes those that its class names.
     """
     if not isinstance(loss, str):
         dtype = "int" if target == "multiclass" else "float"

@@ -1,9 +1,11 @@
-"""Losses of regressors. With s the raw score and y the target, links are
+"""Losses of regressors.
 
-- the identity, for y that is standardised before it is learnt: `SquaredError`,
-  `AbsoluteError`, `Huber`, `Quantile`;
-- the logarithm, for y as it is: `Tweedie` and with it `Poisson` and `Gamma`, half
-  the deviance up to a term of y alone.
+With the raw score s and the target y, there are two kinds:
+
+- `SquaredError`, `AbsoluteError`, `Huber` and `Quantile` have the identity as link. The
+  target is standardised before it is learnt.
+- `Tweedie` and its special cases `Poisson` and `Gamma` have the logarithm as link. They
+  are half the deviance, up to a term of y alone. The target is not standardised.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class SquaredError(ElementwiseLoss):
 
 @register("absolute_error", "numbers")
 class AbsoluteError(ElementwiseLoss):
-    """|y - s|."""
+    """Absolute error |y - s|, averaged over the outputs."""
 
     spread: ClassVar[str | None] = "median"
 
@@ -49,12 +51,12 @@ class AbsoluteError(ElementwiseLoss):
 
 @register("huber", "numbers")
 class Huber(ElementwiseLoss):
-    """(y - s)^2 / 2 up to a distance of epsilon, from there on linear.
+    """Huber loss: (y - s)^2 / 2 up to a distance of epsilon, and linear beyond it.
 
     Parameters
     ----------
     epsilon : float
-        In units of the standardised target.
+        Distance where the linear part begins, in units of the standardised target.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("epsilon",)
@@ -81,12 +83,12 @@ class Huber(ElementwiseLoss):
 
 @register("quantile", "numbers")
 class Quantile(ElementwiseLoss):
-    """quantile (y - s) above s and (1 - quantile) (s - y) below: the pinball loss.
+    """Pinball loss: quantile (y - s) for y above s, (1 - quantile) (s - y) below.
 
     Parameters
     ----------
     quantile : float
-        Between 0 and 1.
+        Quantile of the target that is predicted, between 0 and 1.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("quantile",)
@@ -106,14 +108,16 @@ class Quantile(ElementwiseLoss):
 
 @register("tweedie", "numbers")
 class Tweedie(ElementwiseLoss):
-    """exp((2 - p) s) / (2 - p) - y exp((1 - p) s) / (1 - p), where the link is the log.
+    """Half the Tweedie deviance with the logarithm as link.
+
+    The loss is exp((2 - p) s) / (2 - p) - y exp((1 - p) s) / (1 - p).
 
     Parameters
     ----------
     power : float
-        p, of the variance mean^p; at least 1. 1 is Poisson's, 2 is Gamma's, between
-        them y has a mass at zero and is continuous above; y must be above zero from 2
-        on.
+        Exponent p of the variance mean^p, at least 1: Poisson's is 1 and Gamma's is 2.
+        Between them, y has a mass at zero and is continuous above zero. From 2 on, y
+        must be above zero.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("power",)
@@ -135,7 +139,7 @@ class Tweedie(ElementwiseLoss):
             )
         if np.any(target.sum(axis=0) == 0):
             raise ValueError(
-                f"y is zero in every row: {self._name()} needs a mean above zero."
+                f"y is zero in every row, but {self._name()} needs a mean above zero."
             )
 
     def _name(self) -> str:
@@ -147,13 +151,13 @@ class Tweedie(ElementwiseLoss):
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         mean = np.atleast_1d(np.average(target, axis=0, weights=weight))
-        # Rows of weight may all be zero though others are not.
+        # y may be zero in all rows of positive weight, though not in the others.
         return np.log(np.maximum(mean, np.finfo(np.float64).eps))
 
 
 @register("poisson", "numbers")
 class Poisson(Tweedie):
-    """exp(s) - y s, half the deviance of counts: `Tweedie` of power 1."""
+    """Half the Poisson deviance of counts, exp(s) - y s: `Tweedie` of power 1."""
 
     parameters: ClassVar[tuple[str, ...]] = ()
 
@@ -166,7 +170,7 @@ class Poisson(Tweedie):
 
 @register("gamma", "numbers")
 class Gamma(Tweedie):
-    """s + y exp(-s), half the deviance of amounts: `Tweedie` of power 2."""
+    """Half the gamma deviance of amounts, s + y exp(-s): `Tweedie` of power 2."""
 
     parameters: ClassVar[tuple[str, ...]] = ()
 
@@ -178,5 +182,5 @@ class Gamma(Tweedie):
 
 
 def _power(scores: Tensor, p: float) -> Tensor:
-    """exp(p s) / p, and where p is zero its limit up to a constant."""
+    """Compute exp(p s) / p; where p is zero, its limit up to a constant."""
     return scores if p == 0 else (p * scores).exp() / p
