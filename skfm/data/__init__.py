@@ -1,1 +1,1 @@
-"""Rows of X on their way to a network: batches, order, devices."""
+"""Rows of X as a network reads them: matrices, batches, their order, and devices."""

@@ -1,4 +1,4 @@
-"""Batches of rows, and where they are cut."""
+"""Batches of rows, and the bounds between batches."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from .queries import Queries
 
-#: Rows scored at once by predict and evaluate: enough to hide the cost of a call,
-#: small enough that a batch's lookups stay in cache.
+#: Number of rows that predict and evaluate score at once: enough to hide the cost of a
+#: call, few enough that the look-ups of a batch stay in cache.
 PREDICTION_BATCH = 8192
 
 Array = TypeVar("Array", np.ndarray, Tensor)
@@ -20,19 +20,22 @@ Array = TypeVar("Array", np.ndarray, Tensor)
 
 @dataclass(slots=True)
 class AnyBatch(Generic[Array]):
-    """Rows of X, wherever their entries are.
+    """Rows of X, with entries on the CPU or on another device.
 
     Attributes
     ----------
     indptr : ndarray of shape (B + 1,), int64
-        Where each row's entries start, the first at 0.
+        Start of the entries of each row, from 0, and the number of entries.
     columns : ndarray or Tensor of shape (nnz,)
+        Column of each entry.
     values : ndarray or Tensor of shape (nnz,) or (0,)
-        Empty when every value is one.
+        Value of each entry. Empty if every value is one.
     target : Tensor of shape (B,) or (B, n_outputs), or None
+        Encoded target of each row.
     weight : Tensor of shape (B,), or None
+        Weight of each row; None: all are one.
     queries : Queries or None
-        Where rows are to be ranked: which ones among each other.
+        Queries of the rows, for a ranker.
     """
 
     indptr: np.ndarray
@@ -50,7 +53,7 @@ class AnyBatch(Generic[Array]):
         return int(np.diff(self.indptr).max(initial=0))
 
     def slice(self, start: int, stop: int) -> Self:
-        """Return rows ``start`` to ``stop`` as views, which cut no query."""
+        """Return rows ``start`` to ``stop`` as views; they must not cut a query."""
         lo, hi = int(self.indptr[start]), int(self.indptr[stop])
         return replace(
             self,
@@ -65,7 +68,7 @@ class AnyBatch(Generic[Array]):
 
 @dataclass(slots=True)
 class Batch(AnyBatch[np.ndarray]):
-    """Rows of X as the kernels read them: int32 ``columns``, floating ``values``."""
+    """Rows of X as the kernels read them: columns of int32, values of a float type."""
 
     def of_unit_length(self, dtype: np.dtype[Any]) -> Batch:
         """Divide each row by its Euclidean norm; empty rows stay empty."""
@@ -78,9 +81,10 @@ class Batch(AnyBatch[np.ndarray]):
 
 
 def batch_bounds(n_rows: int, batch_size: int) -> Iterator[tuple[int, int]]:
-    """Yield starts and stops of batches; a last batch of one row joins the previous.
+    """Yield the start and the stop of each batch.
 
-    A single row has no spread, which batch normalisation needs.
+    A last batch of a single row is joined to the batch before it, because batch
+    normalisation needs the spread of several rows.
     """
     start = 0
     while start < n_rows:

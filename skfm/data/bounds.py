@@ -1,7 +1,7 @@
 """Checks that the arrays of a sparse matrix fit each other.
 
-scipy checks them when it makes a matrix, but attributes can be set by hand; neither
-its conversions nor the kernels of this package look again.
+scipy checks the arrays when it makes a matrix, but a user can replace them afterwards.
+Neither the conversions of scipy nor the kernels of this package check them again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..runtime.threads import parallel_for
 
 __all__ = ["check_arrays", "is_canonical", "kernel_arrays", "kernel_values"]
 
-#: Entries below which looking at them is not worth a second thread.
+#: Fewest entries per thread that make a second thread pay.
 _ENTRIES_PER_THREAD = 1_000_000
 #: Types that the kernels read as they are, in the machine's byte order.
 _KERNEL_FLOATS = (np.dtype(np.float32).str, np.dtype(np.float64).str)
@@ -25,9 +25,9 @@ _KERNEL_INDICES = (np.dtype(np.int32).str, np.dtype(np.int64).str)
 
 
 def kernel_arrays(X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return values, indices and indptr of a CSR matrix, as the kernels read them.
+    """Return the values, indices and indptr of a CSR matrix as the kernels read them.
 
-    Those of ``X`` itself where their types allow.
+    They are the arrays of ``X`` itself if the kernels can read their types.
 
     Parameters
     ----------
@@ -40,28 +40,28 @@ def kernel_arrays(X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises
     ------
     TypeError
-        If the values are no real numbers, or the indices no integers.
+        If the values are not real numbers, or the indices are not integers.
     ValueError
-        If the arrays are of lengths that contradict each other.
+        If the lengths of the arrays contradict each other.
     """
     indices, indptr = _pointers(X, len(X.data), X.shape[0])
-    _require(_are_vectors(X.data), "its values are no vector")
+    _require(_are_vectors(X.data), "its values are not a vector")
     return kernel_values(X.data), indices, indptr
 
 
 def kernel_values(data: np.ndarray) -> np.ndarray:
-    """Real numbers in a type that the kernels read.
+    """Convert real numbers to a type that the kernels read, if theirs is another.
 
     Raises
     ------
     TypeError
-        If they are something else.
+        If the values are not real numbers.
     """
     kind = data.dtype.kind
     if kind not in "biuf":
         raise TypeError(
-            f"X holds values of dtype {data.dtype}: real numbers are needed. Convert "
-            "them, for instance by X.astype(float)."
+            f"X holds values of dtype {data.dtype}, but must hold real numbers. "
+            "Convert them, for instance by X.astype(float)."
         )
     if kind == "f":
         return data if data.dtype.str in _KERNEL_FLOATS else data.astype(np.float64)
@@ -71,13 +71,13 @@ def kernel_values(data: np.ndarray) -> np.ndarray:
 def is_canonical(
     indptr: np.ndarray, indices: np.ndarray, n_columns: int, n_threads: int = 1
 ) -> bool:
-    """Return whether each row's columns are sorted and distinct.
+    """Return whether the columns of each row are sorted and distinct.
 
     Raises
     ------
     ValueError
-        If the arrays point outside of each other or of the columns: the kernels, which
-        do not check, would read memory that is not theirs.
+        If an index is out of bounds. The kernels do not check indices and would read
+        memory outside of the arrays.
     """
     if indptr[0] == 0 and indptr[-1] <= len(indices):
         found = np.ones(2, np.bool_)
@@ -88,30 +88,30 @@ def is_canonical(
         if found[0]:
             return bool(found[1])
     raise ValueError(
-        "X is not a valid CSR matrix: its indices must be in "
-        f"[0, {n_columns}) and its indptr must ascend from 0 to at most their number. "
-        "Call X.check_format() of scipy for details."
+        f"X is not a valid CSR matrix: its indices must be in [0, {n_columns}), and "
+        f"its indptr must ascend from 0 to at most {len(indices)}, the number of "
+        "indices. Rebuild X from its entries, or call X.check_format() for details."
     )
 
 
 def check_arrays(X: Any) -> None:
-    """Refuse a sparse matrix of another format that scipy could not convert safely.
+    """Raise an error for a sparse matrix that scipy could not convert safely.
 
     Parameters
     ----------
-    X : sparse matrix or array, of two dimensions and any format but CSR
+    X : sparse matrix or array of two dimensions, in any format except CSR
 
     Raises
     ------
     TypeError, ValueError
-        If its arrays do not fit each other or its shape.
+        If the arrays of X do not fit each other or its shape.
     """
     _CHECKS.get(X.format, _check_nothing)(X)
 
 
 def _check_coo(X: Any) -> None:
     coordinates = X.coords
-    _require(_are_vectors(X.data, *coordinates), "its arrays are no vectors")
+    _require(_are_vectors(X.data, *coordinates), "its arrays are not vectors")
     for numbers, size in zip(coordinates, X.shape, strict=True):
         _require(len(numbers) == len(X.data), "its arrays differ in length")
         _check_range(_kernel_indices(numbers), size)
@@ -119,13 +119,14 @@ def _check_coo(X: Any) -> None:
 
 def _check_csc(X: Any) -> None:
     indices, indptr = _pointers(X, len(X.data), X.shape[1])
-    _require(_are_vectors(X.data), "its values are no vector")
+    _require(_are_vectors(X.data), "its values are not a vector")
     _check_pointers(indptr, indices, X.shape[0])
 
 
 def _check_bsr(X: Any) -> None:
     data = X.data
-    _require(isinstance(data, np.ndarray) and data.ndim == 3, "its blocks are none")
+    is_blocks = isinstance(data, np.ndarray) and data.ndim == 3
+    _require(is_blocks, "its data do not have 3 dimensions")
     height, width = data.shape[1:]
     fits = height and width and X.shape[0] % height == X.shape[1] % width == 0
     _require(fits, f"blocks of {height} x {width} do not fit its shape {X.shape}")
@@ -148,7 +149,7 @@ def _check_lil(X: Any) -> None:
 
 
 def _check_nothing(X: Any) -> None:
-    """Accept a format that scipy converts by means of checked arrays."""
+    """Accept a format that scipy converts with checks of its own."""
 
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
@@ -161,9 +162,9 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
 
 
 def _pointers(X: Any, n_values: int, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the indices and indptr of a compressed matrix, of lengths that fit."""
+    """Return the indices and indptr of a compressed matrix after checking lengths."""
     indices, indptr = X.indices, X.indptr
-    _require(_are_vectors(indices, indptr), "its indices are no vectors")
+    _require(_are_vectors(indices, indptr), "its indices are not vectors")
     lengths = f"it has {n_values} values but {len(indices)} indices"
     _require(n_values == len(indices), lengths)
     lengths = f"its indptr has {len(indptr)} elements, not {n_rows + 1}"
@@ -180,7 +181,8 @@ def _check_pointers(indptr: np.ndarray, indices: np.ndarray, size: int) -> None:
 def _check_range(numbers: np.ndarray, size: int) -> None:
     if len(numbers):
         low, high = int(numbers.min()), int(numbers.max())
-        _require(low >= 0 and high < size, f"it has index {low if low < 0 else high}")
+        found = low if low < 0 else high
+        _require(0 <= found < size, f"index {found} is not in [0, {size})")
 
 
 def _are_vectors(*arrays: Any) -> bool:
@@ -189,8 +191,11 @@ def _are_vectors(*arrays: Any) -> bool:
 
 def _kernel_indices(indices: np.ndarray) -> np.ndarray:
     if indices.dtype.kind not in "iu":
-        raise TypeError(f"X has indices of dtype {indices.dtype}, not integers.")
-    # Unsigned ones that are too large become negative, and are refused as such.
+        raise TypeError(
+            f"X has indices of dtype {indices.dtype}, but they must be integers. "
+            "Rebuild X from its entries."
+        )
+    # Unsigned integers that are too large become negative, which the checks refuse.
     exact = indices.dtype.str in _KERNEL_INDICES
     return indices if exact else indices.astype(np.int64)
 
@@ -198,14 +203,13 @@ def _kernel_indices(indices: np.ndarray) -> np.ndarray:
 def _require(holds: Any, trouble: str) -> None:
     if not holds:
         raise ValueError(
-            f"X is not a valid sparse matrix: {trouble}. Rebuild it from its entries, "
-            "or look at it by X.check_format() of scipy."
+            f"X is not a valid sparse matrix: {trouble}. Rebuild X from its entries."
         )
 
 
 @njit(**JIT)
 def _inspect(indptr, indices, n_columns, found, start, stop):  # type: ignore[no-untyped-def]
-    """Take back ``found = [in bounds, canonical]`` if rows start..stop are not."""
+    """Clear the flags ``found = [in bounds, canonical]`` that rows start..stop lack."""
     for row in range(start, stop):
         first, end = indptr[row], indptr[row + 1]
         if first < 0 or end < first or end > len(indices):

@@ -1,4 +1,4 @@
-"""CSR matrices in the canonical form that the kernels take for granted."""
+"""Conversion to CSR matrices in the canonical form that the kernels rely on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_COLUMNS = np.iinfo(np.int32).max
 
 
 def as_csr(X: Any) -> Any:
-    """CSR of a sparse matrix of any format, checked before scipy converts it.
+    """Convert a sparse matrix of any format to CSR, after checking its arrays.
 
     Parameters
     ----------
@@ -22,27 +22,29 @@ def as_csr(X: Any) -> Any:
     Returns
     -------
     CSR matrix or array
-        X itself if it is one, whose arrays are then left to `canonical_csr` to check.
+        X itself if it is in CSR format. Its arrays are then not checked here, but by
+        `canonical_csr`.
 
     Raises
     ------
     TypeError, ValueError
-        If X has not two dimensions, or arrays that do not fit each other.
+        If X does not have two dimensions, or its arrays do not fit each other.
     """
     if X.ndim != 2:
-        raise ValueError(f"X must have 2 dimensions, rows and columns; got {X.ndim}.")
+        raise ValueError(f"X must have 2 dimensions, rows and columns, not {X.ndim}.")
     if X.format == "csr":
         return X
     check_arrays(X)
     if X.dtype.kind == "f" and X.dtype not in (np.float32, np.float64):
-        X = X.astype(np.float64)  # scipy converts no other formats of float16
+        X = X.astype(np.float64)  # scipy converts float16 in no other format
     return X.tocsr()
 
 
 def canonical_csr(X: Any, n_threads: int = 1) -> Any:
-    """CSR with sorted unique columns and no stored zeros, sharing X's arrays if it can.
+    """Convert X to CSR with sorted, distinct columns and no stored zeros.
 
-    All that the kernels read has passed here: they check no index.
+    The result shares the arrays of X where possible. Everything that the kernels read
+    has passed through this function, because they do not check indices.
 
     Parameters
     ----------
@@ -52,26 +54,26 @@ def canonical_csr(X: Any, n_threads: int = 1) -> Any:
     Returns
     -------
     csr_array
-        A new object; X itself, and the flags scipy caches on it, are left alone.
+        A new object. X and the flags that scipy caches on it are left unchanged.
 
     Raises
     ------
     TypeError
-        If X holds something else than real numbers.
+        If X does not hold real numbers.
     ValueError
-        If X has more columns than an int32 can number, or is a sparse matrix whose
-        arrays do not fit each other.
+        If X has more than 2^31 - 1 columns, or is a sparse matrix whose arrays do not
+        fit each other.
     """
     if X.shape[1] > MAX_COLUMNS:
         raise ValueError(
-            f"X has {X.shape[1]} columns; at most {MAX_COLUMNS} are supported. "
+            f"X has {X.shape[1]} columns, but at most {MAX_COLUMNS} are supported. "
             "Hash the categories into fewer columns."
         )
     X = as_csr(X) if sp.issparse(X) else sp.csr_array(kernel_values(X))
     csr = sp.csr_array(kernel_arrays(X), shape=X.shape, copy=False)
     canonical = is_canonical(csr.indptr, csr.indices, csr.shape[1], n_threads)
     if not canonical or not (all_ones(csr.data) or np.all(csr.data)):
-        # Sums of duplicates may exceed a small integer type.
+        # The sum of duplicates may exceed a small integer type.
         csr = csr.copy() if csr.dtype.kind == "f" else csr.astype(np.float64)
         csr.sum_duplicates()
         csr.eliminate_zeros()

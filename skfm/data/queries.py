@@ -1,4 +1,4 @@
-"""Queries: the rows that are ranked among each other."""
+"""Queries: the groups of rows that a ranker orders."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Queries:
     Attributes
     ----------
     starts : ndarray of shape (Q + 1,), int64
-        Where each query's rows start, and the number of rows.
+        Start of the rows of each query, and the number of rows.
     seed : int
-        Of what a loss draws.
+        Seed of the random numbers that a loss draws.
     """
 
     starts: np.ndarray
@@ -31,12 +31,12 @@ class Queries:
         return np.diff(self.starts)
 
     def slice(self, start: int, stop: int) -> Queries:
-        """Return the queries of the rows ``start`` to ``stop``, which cut none."""
+        """Return the queries of rows ``start`` to ``stop``, which must not cut one."""
         first, last = np.searchsorted(self.starts, [start, stop])
         return Queries(self.starts[first : last + 1] - start, self.seed + start)
 
     def whole(self, parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Consecutive parts of the rows, each moved to the next start of a query."""
+        """Move the ends of consecutive parts of the rows to the next end of a query."""
         stops = np.array([stop for _, stop in parts])
         stops = np.unique(self.starts[np.searchsorted(self.starts, stops)])
         bounds = [0, *(int(stop) for stop in stops)]

@@ -1,4 +1,4 @@
-"""Frequencies and values of the columns in the training rows."""
+"""Statistics of the columns: frequencies, sums and squares over training rows."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .rows import Rows
 @saved("record")
 @dataclass(frozen=True, eq=False)
 class ColumnStatistics:
-    """Entries of each column in rows whose weight is not zero.
+    """Statistics of the entries of each column, in rows of positive weight.
 
     Attributes
     ----------
     n_rows : int
-        Number of the rows; 0 where it is not known.
+        Number of rows; 0 if it is not known.
     counts : ndarray of int64 of shape (n_columns,)
-        Rows with an entry in the column.
+        Number of rows with an entry in the column.
     sums, squares : ndarray of float64 of shape (n_columns,), or None
-        Sums of the entries, and of their squares, as the network reads them. None:
-        every entry is one, and both are ``counts``.
+        Sums of the entries, and of their squares, as the network reads them. None if
+        every entry is one, so that both equal ``counts``.
     """
 
     n_rows: int
@@ -48,7 +48,7 @@ class ColumnStatistics:
 
     @property
     def seen(self) -> np.ndarray:
-        """Mask of the columns that have an entry."""
+        """Boolean mask of the columns that have an entry."""
         return self.counts > 0
 
     def __add__(self, other: ColumnStatistics) -> ColumnStatistics:
@@ -64,7 +64,7 @@ class ColumnStatistics:
         )
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sum the columns' entries and their squares, (n_columns,) each."""
+        """Return the sums of the entries and of their squares, (n_columns,) each."""
         if self.sums is None or self.squares is None:
             return self.counts, self.counts
         return self.sums, self.squares
@@ -73,15 +73,16 @@ class ColumnStatistics:
 def column_statistics(
     rows: Rows, chosen: np.ndarray, prepare: Callable[[Batch], Batch]
 ) -> ColumnStatistics:
-    """Gather statistics of the ``chosen`` rows as a network reads them.
+    """Compute the statistics of the columns in some rows, as a network reads them.
 
     Parameters
     ----------
     rows : Rows
+        All rows.
     chosen : ndarray of int
-        Rows of weight zero are left out.
+        Numbers of the rows to use. Those of weight zero are left out.
     prepare : callable
-        Applied to each batch: see `skfm.nn.network.Network.prepare`.
+        Function applied to each batch: see `skfm.nn.network.Network.prepare`.
     """
     if rows.weight is not None:
         chosen = chosen[rows.weight.numpy()[chosen] > 0]
@@ -93,7 +94,7 @@ def column_statistics(
         if not len(batch.values):
             continue
         if sums is None:
-            # Batches before this one had no entries: else they had values too.
+            # The batches before this one had no entries, or they would have values.
             sums, squares = np.zeros((2, rows.n_columns))
         _add(batch.columns, batch.values, sums, squares)
     return ColumnStatistics(len(chosen), counts, sums, squares)

@@ -1,4 +1,4 @@
-"""Batches on a device other than the CPU: how they get there, and what stays there."""
+"""Batches and matrices on devices other than the CPU."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from torch import Tensor
 from .batch import AnyBatch, Batch
 from .rows import Rows
 
-#: Entries that are moved to a device at once when all of them are to stay there.
+#: Number of entries moved at once when all rows of a matrix are kept on a device.
 _ENTRIES_AT_ONCE = 1 << 24
-#: Share of a device's free memory that the rows may take for good. The rest is for the
-#: best epoch's weights and what a step computes.
+#: Largest share of a device's free memory that these rows may take. The rest is for
+#: the weights of the best epoch and the arrays of a step.
 RESIDENT_SHARE = 0.25
 
 
 @dataclass(slots=True)
 class DeviceBatch(AnyBatch[Tensor]):
-    """A batch whose entries, int64 ``columns``, targets and weights are on a device.
+    """A batch on a device, with columns of int64.
 
-    ``indptr`` stays on the host: cutting a batch must not wait for the device.
+    Only ``indptr`` stays on the host, so that slicing a batch need not wait for the
+    device.
 
     Attributes
     ----------
     lengths : Tensor of shape (B,), int64
-        Entries of each row, on the device.
+        Number of entries of each row, on the device.
     """
 
     lengths: Tensor = field(kw_only=True)
 
     def slice(self, start: int, stop: int) -> DeviceBatch:
-        # Classes with slots have no `super()` of no arguments.
+        # `super()` without arguments fails in dataclasses with slots.
         part = AnyBatch.slice(self, start, stop)
         part.lengths = self.lengths[start:stop]
         return part
@@ -57,12 +58,12 @@ def place(batch: Batch, device: torch.device) -> DeviceBatch:
 def move(array: np.ndarray, device: torch.device) -> Tensor:
     """Return a copy of an array on a device.
 
-    To a GPU by way of pinned memory, which it reads while the host goes on; torch
-    keeps that memory until it has been read.
+    A GPU receives it through pinned memory, which it reads while the host continues.
+    torch keeps that memory until it has been read.
     """
     pinned = device.type == "cuda"
     dtype = torch_dtype(array.dtype)
-    # Told to be on the CPU, as torch may have been given another default.
+    # The device is named, as the caller may have set another default of torch.
     staged = torch.empty(array.shape, dtype=dtype, device="cpu", pin_memory=pinned)
     staged.numpy()[...] = array
     return staged.to(device, non_blocking=pinned)
@@ -80,7 +81,7 @@ def free_memory(device: torch.device) -> int | None:
         return None
     try:
         free, _ = module.mem_get_info(device)
-    except RuntimeError:  # some GPUs do not tell
+    except RuntimeError:  # some GPUs do not report it
         return None
     cached = module.memory_reserved(device) - module.memory_allocated(device)
     return int(free + cached)
@@ -92,19 +93,21 @@ class ResidentRows:
     Parameters
     ----------
     rows : Rows
+        Rows to move.
     prepare : callable
-        What a network does to a batch before it reads it: see `Network.prepare`.
+        Function applied to each batch before it is moved: see `Network.prepare`.
     device : torch.device
+        Device that the rows are moved to.
     """
 
     def __init__(
         self, rows: Rows, prepare: Callable[[Batch], Batch], device: torch.device
     ) -> None:
-        # Of any integer type, and not from zero on if X is a slice of another matrix.
+        # indptr has any integer type, and starts above 0 if X is a slice of a matrix.
         self._bounds, self._device = rows.indptr, device
         n_entries = int(rows.indptr[-1] - rows.indptr[0])
         starts = rows.indptr[:-1].astype(np.int64) - rows.indptr[0]
-        # Not by `move`: torch never gives pinned memory back to the system.
+        # Without `move`, as torch never gives pinned memory back to the system.
         self._starts = torch.tensor(starts, device=device)
         self._columns = torch.empty(n_entries, dtype=torch.int32, device=device)
         self._values = torch.empty(0, device=device)
@@ -132,7 +135,7 @@ class ResidentRows:
     def fits(rows: Rows, device: torch.device, reserved: int = 0) -> bool:
         """Return whether a device has room for the rows; False if unknown.
 
-        ``reserved`` bytes of what is free will be needed for something else.
+        ``reserved`` is the number of free bytes that are needed for something else.
         """
         free = free_memory(device)
         if free is None:
@@ -143,7 +146,7 @@ class ResidentRows:
         return needed <= RESIDENT_SHARE * (free - reserved)
 
     def take(self, rows: np.ndarray) -> DeviceBatch:
-        """Gather any rows on the device."""
+        """Return a batch of the given rows, gathered on the device."""
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(self._bounds[rows + 1] - self._bounds[rows], out=indptr[1:])
         n_entries = int(indptr[-1])
