@@ -1,4 +1,4 @@
-"""The sparse embedding engine: lookups and row-sparse gradients."""
+"""Sparse embedding engine: tables of weights, their look-ups, and row gradients."""
 
 from .backend import Backend
 from .gradients import RowGradient

@@ -1,4 +1,4 @@
-"""Backends: one for each kind of device, which do the work of a table."""
+"""Interface of the backends, which do the computations of a table on a device."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ BatchT = TypeVar("BatchT", bound=AnyBatch[Any])
 
 
 class Backend(ABC, Generic[BatchT]):
-    """Look-ups and gradients of tables on one device.
+    """Base class of backends: look-ups and gradients of tables on one device.
 
     Parameters
     ----------
     device : torch.device
+        Device that holds the tables.
 
     Attributes
     ----------
     chunk_bytes : int
-        Bytes that a chunk of rows may take on its way through a network.
+        Memory that one chunk of rows may take on its way through a network, in bytes.
     fuses_steps : bool
-        Whether the optimizers' kernels can step on its tables.
+        Whether the kernels of the optimizers can update the tables.
     shares_rows : bool
-        Whether threads share the rows of a training batch.
+        Whether the rows of a training batch are divided among threads.
     """
 
     chunk_bytes: ClassVar[int]
@@ -48,55 +49,61 @@ class Backend(ABC, Generic[BatchT]):
 
     @abstractmethod
     def host(self, weight: ColumnRows) -> Any:
-        """Return a table's weights as the kernels read them, or None."""
+        """Return the weights as the kernels read them, or None without kernels."""
 
     @abstractmethod
     def place(self, batch: Batch | BatchT) -> BatchT:
-        """Return a batch where the backend reads it, moved there if it is not."""
+        """Move a batch to where the backend reads it, if it is elsewhere."""
 
     @abstractmethod
     def keep_rows(
         self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
     ) -> ResidentRows | None:
-        """Keep all rows of a matrix on the device, if that pays and there is room.
+        """Keep all rows of a matrix on the device, if that pays and they fit.
 
         Parameters
         ----------
         rows : Rows
+            Rows to keep.
         prepare : callable
-            What a network does to a batch before it reads it.
+            Function applied to each batch before it is kept: see `Network.prepare`.
         reserved : int
-            Bytes of the device's free memory that are needed for something else.
+            Number of free bytes of the device that are needed for something else.
+
+        Returns
+        -------
+        ResidentRows or None
+            None if the rows are not kept.
         """
 
     @abstractmethod
     def n_threads(self, batch: BatchT, n_threads: int) -> int:
-        """Return how many of ``n_threads`` pay for a batch."""
+        """Return the number of threads, at most ``n_threads``, that pay for a batch."""
 
     @abstractmethod
     def group(self, table: EmbeddingTable, batch: BatchT) -> Groups | None:
-        """Group a batch's entries by column, if the backend reads them that way."""
+        """Group the entries of a batch by column; None if no groups are needed."""
 
     @abstractmethod
     def look_up(
         self, table: EmbeddingTable, batch: BatchT, *, n_threads: int
     ) -> Lookup:
-        """Read a batch of a table."""
+        """Look up a batch in a table."""
 
     def pool_whole(
         self, table: EmbeddingTable, batch: BatchT, groups: Groups, *, n_threads: int
     ) -> PooledLookup | None:
-        """Pool a batch that is grouped by column, where that is faster than by row."""
+        """Pool a batch column by column; None if that is not faster than by row."""
         return None
 
     @abstractmethod
     def columns(self, gradient: RowGradient) -> Tensor:
-        """Return the distinct columns of a gradient, (U,), sorted."""
+        """Return the distinct columns of a gradient, sorted, shape (U,)."""
 
     @abstractmethod
     def absolute_shares(self, gradient: RowGradient, share: Tensor) -> Tensor:
-        """Sum ``share * abs(x)`` over each distinct column's entries, (U,)."""
+        """Sum ``share * abs(x)`` over the entries of each distinct column, (U,)."""
 
     @abstractmethod
     def coalesce(self, gradient: RowGradient) -> tuple[Tensor, Tensor]:
-        """Return distinct columns (U,), sorted, and their gradients (U, D)."""
+        """Return the distinct columns (U,), sorted, and their gradients (U, D)."""

@@ -1,4 +1,4 @@
-"""The gradient of a table: what a batch's loss says of its columns' rows."""
+"""Gradient of the loss of a batch with respect to the rows of a table."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from .table import EmbeddingTable
 
 @dataclass(slots=True)
 class RowGradient:
-    """Gradient of a table, zero but for the rows of a batch's columns.
+    """Gradient of a table, which is zero except in the rows of a batch's columns.
 
-    Unreduced: the kernels reduce a column's entries, in row order, right where the
-    gradient is used, so it is never written to memory. `coalesce` writes it out.
+    It is not reduced: the kernels sum over the entries of a column, in row order, where
+    they use the gradient, so that it is never written to memory. `coalesce` does write
+    it out.
     """
 
     table: EmbeddingTable
@@ -43,18 +44,22 @@ class RowGradient:
         groups: Groups | None = None,
         n_threads: int = 1,
     ) -> RowGradient:
-        """Gradient of loss and penalty, after the loss's backward pass.
+        """Make the gradient of loss and penalty after the backward pass of the loss.
 
         Parameters
         ----------
         table : EmbeddingTable
+            Table that was read.
         batch : Batch or DeviceBatch
+            Batch that was looked up.
         lookups : sequence of Lookup
-            Of consecutive parts of the batch, with gradients.
+            Look-ups of consecutive parts of the batch, with gradients.
         penalty : Tensor of shape (B, 2)
-            Each row's L2 strength on x w and on x v.
-        groups : Groups or None
-            The batch's, if already at hand.
+            L2 strength of each row, on x w and on x v.
+        groups : Groups, default=None
+            Groups of the batch, if they have been computed already.
+        n_threads : int, default=1
+            Largest number of threads.
         """
         upstream = torch.cat([_upstream(table, lookup) for lookup in lookups])
         at = table.n_first + table.n_squares
@@ -65,26 +70,26 @@ class RowGradient:
         return cls(table, batch, upstream, slots, n_threads, groups)
 
     def columns(self) -> Tensor:
-        """Return the distinct columns (U,), sorted."""
+        """Return the distinct columns, sorted, shape (U,)."""
         return self.table.backend.columns(self)
 
     def by_column(self) -> Groups:
-        """Return the batch's entries by column."""
+        """Return the entries of the batch grouped by column."""
         if self.groups is None:
             self.groups = self.table.group(self.batch)
         assert self.groups is not None
         return self.groups
 
     def absolute_shares(self) -> Tensor:
-        """Sum ``share * abs(x)`` over each distinct column's entries, (U,).
+        """Sum ``share * abs(x)`` over the entries of each distinct column, (U,).
 
-        ``share`` (B,) is how much each row counts in the batch's loss.
+        ``share`` (B,) holds the weight of each row in the loss of the batch.
         """
         assert self.share is not None
         return self.table.backend.absolute_shares(self, self.share)
 
     def parts(self) -> tuple[Any, ...]:
-        """Return the arrays as the kernels take them."""
+        """Return the gradient as the tuple that the kernels take: see `kernels`."""
         groups = self.by_column()
         upstream = self.upstream.numpy()
         slots, n_slots = np.empty((0, 0), upstream.dtype), 0
@@ -104,14 +109,14 @@ class RowGradient:
         )
 
     def coalesce(self) -> tuple[Tensor, Tensor]:
-        """Distinct columns (U,), sorted, and their gradients (U, D)."""
+        """Return the distinct columns (U,), sorted, and their gradients (U, D)."""
         return self.table.backend.coalesce(self)
 
 
 def _upstream(table: EmbeddingTable, lookup: Lookup) -> Tensor:
-    """[dL/d(sum x v) | 2 dL/d(sum (x v)^2) | dL/d(sum x w) | 0]: see `kernels`.
+    """Stack [dL/d(sum x v) | 2 dL/d(sum (x v)^2) | dL/d(sum x w) | 0]: see `kernels`.
 
-    Or with the second last, where it is the same for all factors.
+    If the second part is the same for all factors, it is a single column, the last.
     """
     at, width = table.n_first + table.n_squares, table.squared_upstream.shape[1]
     upstream = lookup.linear.new_zeros(len(lookup.lengths), width)
@@ -127,7 +132,7 @@ def _upstream(table: EmbeddingTable, lookup: Lookup) -> Tensor:
 
 
 def _second_order(table: EmbeddingTable) -> slice:
-    """Columns of `_upstream` that count the factors themselves."""
+    """Return the columns of `_upstream` that are multiplied by the factors."""
     if table.n_squares:
         return slice(table.n_first, table.n_first + table.n_squares)
     last = table.n_first + table.n_linear + 1
@@ -135,7 +140,7 @@ def _second_order(table: EmbeddingTable) -> slice:
 
 
 def _slot_gradient(lookups: Sequence[Lookup]) -> Tensor | None:
-    """dL/dslots of the whole batch, parts padded to the widest."""
+    """Join dL/dslots of all parts of the batch, padded to the widest part."""
     parts = [lookup.slots for lookup in lookups if isinstance(lookup, SlotLookup)]
     if not parts:
         return None

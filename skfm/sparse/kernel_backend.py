@@ -1,4 +1,4 @@
-"""The backend of the CPU: compiled kernels on arrays."""
+"""Backend for the CPU: compiled kernels on arrays."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..data.rows import Rows
 from ..runtime.threads import parallel_for
 from . import kernels
 from .backend import Backend
+from .grouping import group_by_column
 from .lookup import EntryLookup, FieldLookup, Groups, Lookup, PooledLookup
 from .rows import ColumnRows
 
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
     from .gradients import RowGradient
     from .table import EmbeddingTable
 
-#: Entries below which a kernel is not worth a second thread.
+#: Fewest entries per thread that make a second thread pay.
 _ENTRIES_PER_THREAD = 20_000
-#: Entries that are worth sums of their own when pooling by column, and how many sums.
+#: Fewest entries per array of sums when pooling by column, and most such arrays.
 _ENTRIES_PER_PART = 50_000
 _MAX_PARTS = 16
 
 
 class KernelBackend(Backend[Batch]):
-    """Kernels, which several threads run on ranges of rows or columns."""
+    """Backend whose kernels are run by several threads on ranges of rows or columns."""
 
-    #: About what stays in cache.
+    #: About the size of a core's share of the cache.
     chunk_bytes: ClassVar[int] = 1 << 24
     fuses_steps: ClassVar[bool] = True
     shares_rows: ClassVar[bool] = True
@@ -45,14 +46,14 @@ class KernelBackend(Backend[Batch]):
     def keep_rows(
         self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
     ) -> None:
-        """Keep nothing: batches are gathered from the rows where they are."""
+        """Return None: batches are gathered from the rows in main memory."""
 
     def n_threads(self, batch: Batch, n_threads: int) -> int:
         return max(1, min(n_threads, len(batch.columns) // _ENTRIES_PER_THREAD))
 
     def group(self, table: EmbeddingTable, batch: Batch) -> Groups:
         ordered = len(batch.values) > 0 or table.lookup == "by_nonzero"
-        order, rows, distinct, bounds = kernels.group(
+        order, rows, distinct, bounds = group_by_column(
             batch.indptr, batch.columns, table.n_columns, ordered
         )
         return Groups(order, rows, distinct, bounds)
@@ -67,9 +68,10 @@ class KernelBackend(Backend[Batch]):
     ) -> PooledLookup | None:
         """Pool a whole batch whose entries are grouped by column.
 
-        Much faster than row by row, as the table is read in order. Threads add to sums
-        of their own, as many as the batch has work for, so that the bits do not depend
-        on the number of threads.
+        This is much faster than row by row, because the table is read in order. The
+        entries are divided into parts with sums of their own. The number of parts
+        depends on the batch alone, so that the bits do not depend on the number of
+        threads.
         """
         if not table.pooled:
             return None
@@ -158,12 +160,8 @@ def _scatter(
 def _split(
     table: EmbeddingTable, sums: np.ndarray, lengths: np.ndarray
 ) -> PooledLookup:
-    """Tell apart the columns of what `kernels.pool` writes."""
-    k, at, out = (
-        table.n_factors,
-        table.n_first + table.n_squares,
-        torch.from_numpy(sums),
-    )
-    end = at + table.n_linear
+    """Split the output of `kernels.pool` into the parts of a look-up."""
+    k, at = table.n_factors, table.n_first + table.n_squares
+    out, end = torch.from_numpy(sums), at + table.n_linear
     squares = out[:, k:at] if table.n_squares else out[:, end : end + 1]
     return PooledLookup(out[:, at:end], torch.from_numpy(lengths), out[:, :k], squares)

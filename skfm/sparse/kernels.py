@@ -1,13 +1,13 @@
-"""The hot loops of the engine on the CPU.
+"""Compiled loops of look-ups and gradients on the CPU.
 
-Each kernel works on a range ``start..stop`` of rows (forward) or of distinct columns
-(backward), releases the GIL, and writes only to its own range: any number
-of threads gives the same bits. Table rows are scattered over memory, so what a step
-costs is mostly waiting for them; every loop over entries prefetches ahead.
+Each kernel works on a range ``start..stop`` of rows (look-ups) or of distinct columns
+(gradients), releases the GIL, and writes only to its own range, so that any number of
+threads gives the same bits. The rows of a table are scattered over memory. A step
+mostly waits for them, and every loop over entries therefore prefetches ahead.
 
-Shapes: ``weights`` is a pair of arrays, factors (n_columns, k) and linear weights
-(n_columns, C), and so is each part of the optimizers' state; B rows in the batch; nnz
-entries.
+``weights`` is a pair of arrays, the factors (n_columns, k) and the linear weights
+(n_columns, C), and so is each part of the state of an optimizer. A batch has B rows and
+nnz entries.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
@@ -20,22 +20,20 @@ from numba import njit
 from ..runtime.jit import JIT, prefetch, prefetch_row
 from ..runtime.simd import add_powers, add_row, add_squares, sum_of_squares
 
-#: Entries ahead of the current one whose table row is requested.
+#: Distance, in entries, at which the row of the table is prefetched.
 _AHEAD = 16
-#: Distinct columns ahead of the current one.
+#: The same distance in distinct columns.
 COLUMNS_AHEAD = 12
-#: Bits of a column sorted by one pass of the radix sort: 2048 counters fit in L1.
-_RADIX_BITS = 11
 
 
 def rounded(width: int) -> int:
-    """Return the number of sums over entries: more are added faster than an odd few."""
+    """Round a number of sums up to a multiple of 4, which are added faster."""
     return -(-width // 4) * 4
 
 
 @njit(forceinline=True, **JIT)
 def request(weights, column):
-    """Prefetch a column's numbers."""
+    """Prefetch the weights of a column."""
     factors, linear = weights
     prefetch_row(factors, column, factors.shape[1])
     if linear.shape[1] == 1:
@@ -46,9 +44,11 @@ def request(weights, column):
 
 @njit(**JIT)
 def pool(weights, indptr, columns, values, by_factor, out, start, stop):
-    """out[b] = [sum x v | sum (x v)^2 | sum x w], or [sum x v | sum x w | sum (x v)^2].
+    """Set out[b] to [sum x v | sum (x v)^2 | sum x w] over the entries of row b.
 
-    The squares ``by_factor``, or in all. More columns of ``out`` are left alone.
+    This is the order if squares are summed ``by_factor``. Otherwise, they are summed
+    over all factors, and their sum comes last. Further columns of ``out`` are left
+    unchanged.
     """
     factors, linear = weights
     k, n_linear = factors.shape[1], linear.shape[1]
@@ -80,11 +80,11 @@ def pool(weights, indptr, columns, values, by_factor, out, start, stop):
 
 @njit(**JIT)
 def pool_by_column(weights, groups, values, by_factor, squared, out, start, stop):
-    """Add to out[b] what `pool` writes, for the distinct columns start..stop alone.
+    """Add the sums of `pool` over the distinct columns start..stop alone to out[b].
 
-    Column by column the table is read in order, each row once; ``out`` fits the cache.
-    Zero is added to what columns it has more. ``squared`` (1, width) is 1 for columns
-    of squares, else 0.
+    The table is read in order and each of its rows once, while ``out`` stays in cache.
+    Zero is added to further columns of ``out``. ``squared`` (1, width) is 1 for the
+    columns of squares and 0 for all others.
     """
     factors, linear = weights
     distinct, bounds, order, rows = groups
@@ -123,10 +123,10 @@ def add_parts(sums, n_rows, start, stop):
 
 @njit(**JIT)
 def scatter(weights, indptr, columns, values, fields, linear_sums, slots, start, stop):
-    """linear_sums[b] = sum x w; slots[b, s] = sum of x v over the entries of slot s.
+    """Set linear_sums[b] to sum x w, and add x v of each entry to slots[b, s].
 
-    An entry's slot is its column's field or, when ``fields`` is empty, its position in
-    the row. ``slots`` (B S, k) starts at zero.
+    The slot s of an entry is its field or, if ``fields`` is empty, its position in the
+    row. ``slots`` (B S, k) is zero at the start.
     """
     factors, linear = weights
     k, n_linear = factors.shape[1], linear.shape[1]
@@ -147,101 +147,25 @@ def scatter(weights, indptr, columns, values, fields, linear_sums, slots, start,
             add_row(slots, b * n_slots + slot, 0, factors, c, 0, k, x, True)
 
 
-@njit(**JIT)
-def group(indptr, columns, n_columns, ordered):
-    """Sort a batch's entries by column, entries of a column in row order.
-
-    A stable radix sort of (column, entry) keys packed into 64 bits; of (column, row)
-    where only the rows are wanted.
-
-    Returns
-    -------
-    order : (nnz,) int32, entries sorted by column; empty unless ``ordered``
-    rows : (nnz,) int32, the row of each sorted entry
-    distinct : (U,) int32, the columns present
-    bounds : (U + 1,) int32, where each column's entries start in ``order``
-    """
-    n = columns.shape[0]
-    mask = (1 << _RADIX_BITS) - 1
-    n_digits = 1
-    while (n_columns - 1) >> (n_digits * _RADIX_BITS) > 0:
-        n_digits += 1
-    places = np.zeros((n_digits, 1 << _RADIX_BITS), np.int64)
-    for p in range(n):
-        for digit in range(n_digits):
-            places[digit, (columns[p] >> (digit * _RADIX_BITS)) & mask] += 1
-    for digit in range(n_digits):
-        total = 0
-        for value in range(mask + 1):
-            total, places[digit, value] = total + places[digit, value], total
-    keys, row_of = np.empty(n, np.int64), np.empty(n if ordered else 0, np.int32)
-    place = places[0]
-    for b in range(indptr.shape[0] - 1):
-        for p in range(indptr[b], indptr[b + 1]):
-            value = columns[p] & mask
-            keys[place[value]] = (np.int64(columns[p]) << 32) | (p if ordered else b)
-            place[value] += 1
-            if ordered:
-                row_of[p] = b
-    for digit in range(1, n_digits):
-        keys = _sort_digit(keys, places[digit], 32 + digit * _RADIX_BITS)
-    return _runs(keys, row_of)
-
-
-@njit(**JIT)
-def _sort_digit(keys, place, shift):
-    """Make a pass of the radix sort; ``place`` is the next place of each digit."""
-    mask = (1 << _RADIX_BITS) - 1
-    out = np.empty_like(keys)
-    for i in range(keys.shape[0]):
-        value = (keys[i] >> shift) & mask
-        out[place[value]] = keys[i]
-        place[value] += 1
-    return out
-
-
-@njit(**JIT)
-def _runs(keys, row_of):
-    """Find the starts of the columns in sorted keys, and take the keys apart."""
-    n, ordered = keys.shape[0], row_of.shape[0] > 0
-    order, rows = np.empty(row_of.shape[0], np.int32), np.empty(n, np.int32)
-    distinct, bounds = np.empty(n, np.int32), np.empty(n + 1, np.int32)
-    n_distinct = 0
-    previous = np.int64(-1)
-    for i in range(n):
-        column, low = keys[i] >> 32, keys[i] & 0xFFFFFFFF
-        if ordered:
-            order[i] = low
-            rows[i] = row_of[low]
-        else:
-            rows[i] = low
-        # Written in any case: a branch would be mispredicted every other time.
-        distinct[n_distinct] = column
-        bounds[n_distinct] = i
-        n_distinct += column != previous
-        previous = column
-    bounds[n_distinct] = n
-    return order, rows, distinct[:n_distinct], bounds[: n_distinct + 1]
-
-
-# A gradient not yet reduced travels as one tuple (see `RowGradient.parts`):
-#   distinct, bounds, order, rows   what `group` returns
-#   indptr, values                  of the batch
-#   upstream (B, F + S + C + 1 + 1) [U1v | U2v | U1w | a | u2]: a column's entries add
-#                                   x U1v + x^2 (U2v or u2) v to its factors, which is
-#                                   F, 0 or k, and S, 0 or k, numbers; x U1w + x^2 a w
-#                                   to its linear weights; u2 is there where U2v is not;
-#                                   zeros follow, up to a `rounded` width
-#   by_factor                       whether there is U2v
-#   squared (1, width of upstream)  1 for the columns that count by x^2, else 0
-#   slots (B S, k) or (0, 0)        gradient of `scatter`'s slots
-#   n_slots                         S
-#   fields (n_columns,) or (0,)
+# A gradient that is not yet reduced is passed as one tuple (see `RowGradient.parts`):
+#   distinct, bounds, order, rows   groups of the entries: see `grouping`
+#   indptr, values                  arrays of the batch
+#   upstream (B, width)             [U1v | U2v | U1w | a | u2]. Each entry adds
+#                                   x U1v + x^2 (U2v or u2) v to the gradient of its
+#                                   column's factors, and x U1w + x^2 a w to that of the
+#                                   linear weights. U1v and U2v have k columns or none;
+#                                   u2 has one column if U2v has none. Zeros follow, up
+#                                   to a `rounded` width.
+#   by_factor                       whether U2v has columns
+#   squared (1, width)              1 for the columns multiplied by x^2, else 0
+#   slots (B S, k) or (0, 0)        gradient of the slots of `scatter`
+#   n_slots                         number S of slots
+#   fields (n_columns,) or (0,)     field of each column
 
 
 @njit(forceinline=True, **JIT)
 def widths(weights, gradient):
-    """Return the start and end of the linear part in a gradient row, and its width."""
+    """Return the start and the end of the linear part of a row, and the row's width."""
     upstream, by_factor, _, slots = gradient[6:10]
     k = weights[0].shape[1]
     at = 2 * k if by_factor else k
@@ -251,11 +175,11 @@ def widths(weights, gradient):
 
 @njit(forceinline=True, **JIT)
 def column_gradient(weights, gradient, u, acc, at):
-    """Gradient of the u-th distinct column, but for multiples of its weights.
+    """Compute the gradient of the u-th distinct column, without multiples of weights.
 
-    Into acc[0, :k] and acc[0, at:at + C]; by how much the linear weights, and the
-    factors, are to be multiplied and added comes next. Nothing is returned: references
-    would be counted for each column.
+    It is written to acc[0, :k] and acc[0, at:at + C]. The next two numbers are the
+    multiples of the linear weights, and of the factors, that must be added to it.
+    Nothing is returned, because numba would count references for each column.
     """
     factors = weights[0]
     distinct, bounds, order, rows, _, values = gradient[:6]
@@ -281,7 +205,7 @@ def column_gradient(weights, gradient, u, acc, at):
 
 @njit(forceinline=True, **JIT)
 def _set_slot_gradient(gradient, u, acc):
-    """Sum x dL/dslots over a column's entries into the factors' part of ``acc``."""
+    """Add x dL/dslots over the entries of a column to the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
     slots, n_slots, fields = gradient[9:]
     by_field, ordered = fields.shape[0] > 0, order.shape[0] > 0
@@ -299,7 +223,7 @@ def _set_slot_gradient(gradient, u, acc):
 
 @njit(**JIT)
 def reduce(weights, gradient, out, start, stop):
-    """out[u] = gradient of the u-th distinct column: [linear weights | factors]."""
+    """Write the gradient of each distinct column, [linear weights | factors]."""
     distinct, (at, end, width) = gradient[0], widths(weights, gradient)
     acc = np.empty((1, width), weights[0].dtype)
     k, n_linear, one = weights[0].shape[1], weights[1].shape[1], acc.dtype.type(1)

@@ -1,4 +1,4 @@
-"""Look-ups: the sums that are read of a table for a batch."""
+"""Look-ups: the sums that are read from a table for a batch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 @dataclass(slots=True)
 class Lookup:
-    """The sums that a network reads of a batch: the leaves of the dense graph.
+    """Base class of look-ups, which are the leaves of the graph of a network.
 
     Attributes
     ----------
     linear : Tensor of shape (B, C)
-        Sum of x w.
+        Sums of x w over the entries of each row.
     lengths : Tensor of shape (B,), int64
         Number of entries of each row.
     """
@@ -25,11 +25,11 @@ class Lookup:
     lengths: Tensor
 
     def leaves(self) -> list[Tensor]:
-        """Return the tensors that gradients arrive at."""
+        """Return the tensors that collect gradients."""
         return [self.linear]
 
     def collect_gradients(self, *, frozen: bool = False) -> Self:
-        """Make the leaves collect gradients; ``frozen``, the linear part alone."""
+        """Make the leaves collect gradients; with ``frozen``, only the linear part."""
         for leaf in [self.linear] if frozen else self.leaves():
             leaf.requires_grad_()
         return self
@@ -37,14 +37,15 @@ class Lookup:
 
 @dataclass(slots=True)
 class PooledLookup(Lookup):
-    """The *pooled* look-up.
+    """Pooled look-up: sums over all entries of each row.
 
     Attributes
     ----------
     sum : Tensor of shape (B, k)
-        Sum of x v.
+        Sums of x v.
     sum_squares : Tensor of shape (B, k) or (B, 1)
-        Sum of (x v)^2, element-wise; with "pooled_total" over the factors too.
+        Sums of (x v)^2 for each factor or, in a "pooled_total" look-up, over all
+        factors.
     """
 
     sum: Tensor
@@ -54,7 +55,7 @@ class PooledLookup(Lookup):
         return [self.linear, self.sum, self.sum_squares]
 
     def rows(self, start: int, stop: int) -> PooledLookup:
-        """Return some rows, as views."""
+        """Return the look-up of rows ``start`` to ``stop``, as views."""
         part = slice(start, stop)
         return PooledLookup(
             self.linear[part],
@@ -66,12 +67,12 @@ class PooledLookup(Lookup):
 
 @dataclass(slots=True)
 class SlotLookup(Lookup):
-    """A look-up that keeps the entries of a row apart.
+    """Base class of look-ups that divide the entries of a row among slots.
 
     Attributes
     ----------
     slots : Tensor of shape (B, S, k)
-        Sum of x v in each slot.
+        Sums of x v over the entries of each slot.
     """
 
     slots: Tensor
@@ -82,19 +83,19 @@ class SlotLookup(Lookup):
 
 @dataclass(slots=True)
 class FieldLookup(SlotLookup):
-    """The look-up *by field*: a slot is a field."""
+    """Look-up by field: one slot for each field."""
 
 
 @dataclass(slots=True)
 class EntryLookup(SlotLookup):
-    """The look-up *by non-zero*: a slot is an entry, S those of the longest row.
+    """Look-up by non-zero: one slot for each entry.
 
-    Shorter rows are padded with zeros.
+    S is the number of entries of the longest row. Shorter rows are padded with zeros.
 
     Attributes
     ----------
     columns : Tensor of shape (nnz,), int64
-        The column of each entry, row by row.
+        Column of each entry, row by row.
     """
 
     columns: Tensor
@@ -102,7 +103,7 @@ class EntryLookup(SlotLookup):
 
 @dataclass(slots=True)
 class Groups:
-    """A batch's entries grouped by column (see `kernels.group`)."""
+    """Entries of a batch grouped by column: see `skfm.sparse.grouping`."""
 
     order: np.ndarray
     rows: np.ndarray

@@ -1,4 +1,4 @@
-"""One row of numbers per column of X, in the layout that lookups are fastest on."""
+"""Rows of numbers, one for each column of X, in the layout of the fastest look-up."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from ..runtime.memory import zeros
 
 
 class ColumnRows:
-    """A matrix (n_columns, C + k) whose first C numbers a row are stored apart.
+    """A matrix (n_columns, C + k) whose first C columns are stored apart.
 
-    Factors are powers of two long more often than not: alone they fill whole cache
-    lines, where with the linear weights between them each row would straddle one more.
+    The length k of an embedding is usually a power of two. Embeddings then fill whole
+    cache lines, while a row that also held the linear weights would straddle one more.
     Read and write rows by index, ``rows[columns]``, or through `linear` and `factors`.
 
     Parameters
     ----------
     factors : Tensor of shape (n_columns, k)
+        Embedding of each column.
     linear : Tensor of shape (n_columns, C)
+        Linear weights of each column.
     """
 
     def __init__(self, factors: Tensor, linear: Tensor) -> None:
@@ -38,7 +40,7 @@ class ColumnRows:
         place: int,
         device: torch.device | str = "cpu",
     ) -> ColumnRows:
-        """Zeros; see `skfm.runtime.memory.zeros` for ``place``."""
+        """Allocate rows of zeros; `skfm.runtime.memory.zeros` explains ``place``."""
         n_columns, width = shape
         shapes = [(n_columns, width - n_linear), (n_columns, n_linear)]
         if torch.device(device).type != "cpu":
@@ -64,11 +66,11 @@ class ColumnRows:
         return [self.factors, self.linear]
 
     def linear_part(self) -> ColumnRows:
-        """Return the linear weights with no factors, in the same memory."""
+        """Return the rows without factors, in the same memory."""
         return ColumnRows(self.factors[:, :0], self.linear)
 
     def host(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the stored arrays as the kernels take them; on the CPU only."""
+        """Return the stored arrays as the kernels take them, on the CPU only."""
         return self.factors.numpy(), self.linear.numpy()
 
     def __getitem__(self, columns: Tensor | slice) -> Tensor:

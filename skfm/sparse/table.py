@@ -1,4 +1,4 @@
-"""One row per column of X: its linear weights and its factors, side by side."""
+"""The table of a model: the linear weights and the embedding of each column of X."""
 
 from __future__ import annotations
 
@@ -27,31 +27,33 @@ _NO_FIELDS = np.empty(0, np.int32)
 
 
 class EmbeddingTable:
-    """The table of a model and its three lookups.
+    """Table of the weights of all columns, with its look-ups.
 
     Parameters
     ----------
     n_columns : int
-        Columns of X.
+        Number of columns of X.
     n_linear : int
-        C, linear weights per column (0 for a model without linear part).
+        Number C of linear weights per column; 0 for a model without linear part.
     n_factors : int
-        k, length of a column's embedding.
+        Length k of an embedding.
     lookup : {"pooled", "pooled_total", "by_field", "by_nonzero"}
-        What `look_up` returns beside the linear part.
+        Kind of look-up that `look_up` returns.
     fields : ndarray of shape (n_columns,), int32, or None
-        Field of each column; needed by the by-field lookup.
+        Field of each column, which a look-up by field needs.
     dtype : torch.dtype
-        float32 or float64.
+        Type of the weights, float32 or float64.
     device : torch.device
+        Device that holds the weights.
     backend : type of Backend, default=None
-        Runs look-ups and reduces gradients; None: that of the device in `BACKENDS`.
+        Class of the backend; None: the one for the device in `BACKENDS`.
 
     Attributes
     ----------
     backend : Backend
+        Runs look-ups and reduces gradients.
     weight : ColumnRows of shape (n_columns, C + k)
-        Starts at zero.
+        The weights, initially zero.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class EmbeddingTable:
         self.n_linear, self.n_factors, self.lookup = n_linear, n_factors, lookup
         self.n_columns, self.width = n_columns, n_linear + n_factors
         self.pooled = lookup in ("pooled", "pooled_total")
-        # What comes before the linear part in sums over entries: see `kernels`.
+        # Numbers before the linear part in the sums over entries: see `kernels`.
         self.n_first = n_factors if self.pooled else 0
         self.n_squares = n_factors if lookup == "pooled" else 0
         device = torch.device(device)
@@ -89,9 +91,9 @@ class EmbeddingTable:
             self.slot_fields = torch.from_numpy(self.kernel_fields).to(device)
 
     def _squared(self, n_last: int) -> np.ndarray:
-        """1 for the columns of sums over entries that count by x^2: see `kernels`.
+        """Mark the columns of sums over entries that are multiplied by x^2.
 
-        ``n_last`` columns, at most, follow the linear part.
+        At most ``n_last`` columns follow the linear part: see `kernels`.
         """
         at = self.n_first + self.n_squares
         width = kernels.rounded(at + self.n_linear + n_last)
@@ -102,7 +104,7 @@ class EmbeddingTable:
     def initialize(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
     ) -> None:
-        """Draw the factors of ``columns`` (a mask) from N(0, scale^2)."""
+        """Draw the factors of ``columns``, a boolean mask, from N(0, scale^2)."""
         n = int(np.count_nonzero(columns))
         draws = rng.standard_normal((n, self.n_factors), dtype=self.numpy_dtype)
         draws *= scale
@@ -110,7 +112,7 @@ class EmbeddingTable:
         self.weight.factors[mask] = torch.from_numpy(draws).to(self.weight.device)
 
     def zeros(self, *, place: int, device: torch.device | str) -> ColumnRows:
-        """Allocate rows like the table's: see `ColumnRows.zeros`."""
+        """Allocate rows of zeros in the shape of the table: see `ColumnRows.zeros`."""
         return ColumnRows.zeros(
             (self.n_columns, self.width),
             self.n_linear,
@@ -120,13 +122,13 @@ class EmbeddingTable:
         )
 
     def adopt(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take writable arrays for the CPU's "factors", and "linear" weights."""
+        """Use writable arrays as the "factors" and "linear" weights, on the CPU."""
         parts = {"factors": self.weight.factors, "linear": self.weight.linear}
         parts |= {name: torch.from_numpy(array) for name, array in arrays.items()}
         self._use(ColumnRows(**parts))
 
     def linear_part(self) -> EmbeddingTable:
-        """Return the table for steps that do not change its factors."""
+        """Return a table without factors that shares the linear weights."""
         part = copy.copy(self)
         part.n_factors = part.n_first = part.n_squares = 0
         part.width, part.kernel_fields = self.n_linear, _NO_FIELDS
@@ -136,30 +138,30 @@ class EmbeddingTable:
 
     def _use(self, weight: ColumnRows) -> None:
         self.weight = weight
-        # What the kernels read.
+        # The weights as the kernels read them.
         self.host = self.backend.host(weight)
 
     def threads_for(self, batch: Batch | DeviceBatch, n_threads: int) -> int:
-        """Threads that pay for a batch."""
+        """Return the number of threads, at most ``n_threads``, that pay for a batch."""
         return self.backend.n_threads(batch, n_threads)
 
     def group(self, batch: Batch | DeviceBatch) -> Groups | None:
-        """Group a batch's entries by column, if `RowGradient` reads them so."""
+        """Group the entries of a batch by column: see `Backend.group`."""
         return self.backend.group(self, batch)
 
     def place(self, batch: Batch | DeviceBatch) -> Batch | DeviceBatch:
-        """Return a batch where the table's backend reads it, moved there if needed."""
+        """Move a batch to where the backend reads it, if it is elsewhere."""
         placed: Batch | DeviceBatch = self.backend.place(batch)
         return placed
 
     def keep_rows(
         self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
     ) -> ResidentRows | None:
-        """Keep all rows of a matrix on the table's device: see `Backend.keep_rows`."""
+        """Keep all rows of a matrix on the device: see `Backend.keep_rows`."""
         return self.backend.keep_rows(rows, prepare, reserved)
 
     def n_slots(self, batch: Batch | DeviceBatch) -> int:
-        """Slots of the by-field or by-non-zero lookup of a batch."""
+        """Return the number of slots of a look-up by field or by non-zero."""
         return self.n_fields if self.lookup == "by_field" else batch.longest()
 
     def look_up(
@@ -169,7 +171,7 @@ class EmbeddingTable:
         n_threads: int = 1,
         training: bool = False,
     ) -> Lookup:
-        """Read a batch; with ``training`` the results collect gradients."""
+        """Look up a batch; with ``training``, the results collect gradients."""
         lookup = self.backend.look_up(self, batch, n_threads=n_threads)
         return lookup.collect_gradients() if training else lookup
 
@@ -182,17 +184,17 @@ class EmbeddingTable:
         return self.backend.pool_whole(self, batch, groups, n_threads=n_threads)
 
     def entries(self, batch: Batch | DeviceBatch) -> Tensor:
-        """[x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""
+        """Compute [x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""
         return TorchBackend(self.weight.device).entries(self, batch)
 
     def read_entries(self, entries: Tensor, batch: Batch | DeviceBatch) -> Lookup:
-        """Return the result of `look_up` for ``entries`` instead of the batch's own.
+        """Compute the look-up of a batch from ``entries`` in place of its own.
 
-        In torch operations, through which gradients flow back to ``entries``.
+        The operations are those of torch, so that gradients flow back to ``entries``.
         """
         return TorchBackend(self.weight.device).read_entries(self, entries, batch)
 
 
 def torch_to_numpy(dtype: torch.dtype) -> np.dtype[Any]:
-    """float32 or float64 as NumPy's."""
+    """Return the NumPy dtype of torch's float32 or float64."""
     return np.dtype(np.float64 if dtype == torch.float64 else np.float32)

@@ -1,4 +1,4 @@
-"""The backend of all devices but the CPU: operations of torch."""
+"""Backend for all devices except the CPU: operations of torch."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class TorchBackend(Backend[DeviceBatch]):
-    """Operations of torch, which the device runs by itself."""
+    """Backend whose operations are those of torch."""
 
-    #: A chunk that stays in cache would not keep a device's cores busy.
+    #: Chunks that fit a cache would not keep the cores of a device busy.
     chunk_bytes: ClassVar[int] = 1 << 28
     fuses_steps: ClassVar[bool] = False
     shares_rows: ClassVar[bool] = False
 
     def host(self, weight: ColumnRows) -> None:
-        """Return nothing: no kernel reads the table."""
+        """Return None: no kernel reads the table."""
 
     def place(self, batch: Batch | DeviceBatch) -> DeviceBatch:
         if isinstance(batch, DeviceBatch):
@@ -42,7 +42,7 @@ class TorchBackend(Backend[DeviceBatch]):
         self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
     ) -> ResidentRows | None:
         if ResidentRows.fits(rows, self.device, reserved):
-            # Others may take memory at the same time.
+            # Other processes may take memory at the same time.
             with suppress(torch.OutOfMemoryError):
                 return ResidentRows(rows, prepare, self.device)
         return None
@@ -51,7 +51,7 @@ class TorchBackend(Backend[DeviceBatch]):
         return 1
 
     def group(self, table: EmbeddingTable, batch: DeviceBatch) -> None:
-        """Group nothing: columns are sorted where a gradient is reduced."""
+        """Return None: columns are sorted where a gradient is reduced."""
 
     def look_up(
         self, table: EmbeddingTable, batch: DeviceBatch, *, n_threads: int
@@ -60,14 +60,14 @@ class TorchBackend(Backend[DeviceBatch]):
         return self.read_entries(table, self.entries(table, batch), batch)
 
     def entries(self, table: EmbeddingTable, batch: Batch | DeviceBatch) -> Tensor:
-        """Return [x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""
+        """Compute [x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""
         batch = self.place(batch)
         return torch_ops.scale(table.weight[batch.columns], batch.values)
 
     def read_entries(
         self, table: EmbeddingTable, entries: Tensor, batch: Batch | DeviceBatch
     ) -> Lookup:
-        """Read ``entries`` in the place of the batch's own."""
+        """Compute the look-up of a batch from ``entries`` in place of its own."""
         batch = self.place(batch)
         lengths = batch.lengths
         if table.pooled:

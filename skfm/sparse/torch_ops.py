@@ -1,7 +1,7 @@
-"""The engine's lookups and reduction in torch, for devices other than the CPU.
+"""Look-ups and reduction of gradients in torch, for devices other than the CPU.
 
-Same arguments and results as the kernels, without their loops. Sums run in a fixed
-order (`torch.segment_reduce` over sorted segments), so results repeat on one device.
+Arguments and results are those of the kernels. Sums are taken in a fixed order, by
+`torch.segment_reduce` over sorted segments, so that results repeat on one device.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..data.transfer import DeviceBatch
 from .rows import ColumnRows
 
-#: Entries that are added one after another when a column's are.
+#: Number of entries of a column that are added one after another.
 _PIECE = 256
 
 
@@ -20,15 +20,16 @@ def segment_sum(rows: Tensor, lengths: Tensor) -> Tensor:
     """Sum consecutive runs of ``rows`` (nnz, d) into (len(lengths), d)."""
     if rows.shape[1] == 0 or rows.shape[0] == 0:
         return rows.new_zeros(len(lengths), rows.shape[1])
-    # Unchecked, as a check of the lengths would wait for the device.
+    # A check of the lengths would wait for the device: ``unsafe`` leaves it out.
     return torch.segment_reduce(rows, "sum", lengths=lengths, axis=0, unsafe=True)
 
 
 def sum_by_column(columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Distinct columns (U,), sorted, and the sums of their ``rows`` (nnz, d).
+    """Return the distinct columns (U,), sorted, and the sums of their ``rows``, (U, d).
 
-    By pieces, then over each column's: one thread of a GPU adds up a segment, and a
-    column that half of the rows have would keep it busy long after all others.
+    Pieces of a column are summed first, then the sums of its pieces. A GPU adds up each
+    segment in one thread, and a column that half of the rows have would keep that
+    thread busy long after all others.
     """
     columns, order = torch.sort(columns, stable=True)
     n_pieces = 1 + len(columns) // _PIECE
@@ -42,24 +43,24 @@ def sum_by_column(columns: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def scale(rows: Tensor, values: Tensor) -> Tensor:
-    """Multiply rows (nnz, d) by ``values`` (nnz,), which are all one if absent."""
+    """Multiply rows (nnz, d) by ``values`` (nnz,); empty values stand for ones."""
     return rows * values[:, None] if len(values) else rows
 
 
 def row_of_entries(batch: DeviceBatch) -> Tensor:
-    """Return each entry's row, (nnz,)."""
+    """Return the row of each entry, (nnz,)."""
     rows = torch.arange(len(batch), device=batch.lengths.device)
     return _by_entry(rows, batch)
 
 
 def _by_entry(per_row: Tensor, batch: DeviceBatch) -> Tensor:
-    # Told the size of its result, torch need not ask the device for it.
+    # With the size of the result given, torch does not wait for the device.
     n_entries = len(batch.columns)
     return torch.repeat_interleave(per_row, batch.lengths, output_size=n_entries)
 
 
 def slot_of_entries(batch: DeviceBatch, fields: Tensor | None) -> Tensor:
-    """Return each entry's slot: its column's field, or its position in the row."""
+    """Return the slot of each entry: its field, or its position in the row."""
     columns = batch.columns
     if fields is not None:
         return fields[columns].long()
@@ -70,9 +71,9 @@ def slot_of_entries(batch: DeviceBatch, fields: Tensor | None) -> Tensor:
 def pool(
     entries: Tensor, n_linear: int, lengths: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum x w, sum x v and sum (x v)^2 per row.
+    """Sum x w, x v and (x v)^2 over the entries of each row.
 
-    ``entries`` (nnz, D) are the columns' rows of the table times the values.
+    ``entries`` (nnz, C + k) holds [x w | x v] of each entry.
     """
     squares = entries[:, n_linear:].square()
     sums = segment_sum(torch.cat([entries, squares], dim=1), lengths)
@@ -88,11 +89,11 @@ def scatter(
     fields: Tensor | None,
     n_slots: int,
 ) -> tuple[Tensor, Tensor]:
-    """Linear sums (B, C) and sums by slot (B, n_slots, k); ``entries`` as in `pool`."""
+    """Sum x w by row, (B, C), and x v by slot, (B, n_slots, k), as in `pool`."""
     linear = segment_sum(entries[:, :n_linear], batch.lengths)
     slot = row_of_entries(batch) * n_slots + slot_of_entries(batch, fields)
     order = torch.argsort(slot, stable=True)
-    # Not by `bincount`, which would wait for the device.
+    # `bincount` would wait for the device.
     counts = slot.new_zeros(len(batch) * n_slots)
     counts.index_add_(0, slot, torch.ones_like(slot))
     sums = segment_sum(entries[order, n_linear:], counts)
@@ -108,7 +109,7 @@ def reduce(
     slots: Tensor | None,
     fields: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Distinct columns (U,) and their gradients (U, D): see `kernels.reduce`."""
+    """Return the distinct columns (U,) and their gradients (U, C + k)."""
     n_linear, k = weight.linear.shape[1], weight.factors.shape[1]
     values, squared = batch.values, batch.values.square()
     row = row_of_entries(batch)
@@ -130,6 +131,6 @@ def reduce(
 
 
 def absolute_shares(batch: DeviceBatch, share: Tensor) -> Tensor:
-    """Sum ``share * abs(x)`` by distinct column: see `RowGradient`."""
+    """Sum ``share * abs(x)`` over the entries of each distinct column, (U,)."""
     entries = scale(_by_entry(share, batch)[:, None], batch.values.abs())
     return sum_by_column(batch.columns, entries)[1][:, 0]

@@ -31,8 +31,8 @@ from skfm.sparse import (
     RowGradient,
     TorchBackend,
     kernel_backend,
-    kernels,
 )
+from skfm.sparse.grouping import group_by_column
 
 UNIT = [pytest.param(True, id="unit"), pytest.param(False, id="real")]
 
@@ -186,7 +186,7 @@ def entries(draw):
 @given(entries(), st.booleans())
 def test_group_is_a_stable_sort(case, ordered):
     indptr, columns, n_columns = case
-    order, rows, distinct, bounds = kernels.group(indptr, columns, n_columns, ordered)
+    order, rows, distinct, bounds = group_by_column(indptr, columns, n_columns, ordered)
     expected_order = np.argsort(columns, kind="stable")
     expected_rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
     expected_columns, counts = np.unique(columns, return_counts=True)
