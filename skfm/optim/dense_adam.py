@@ -1,8 +1,8 @@
-"""Adam for a network's dense weights.
+"""Adam for the dense weights of a network.
 
 All weights are slices of one flat buffer, as are the gradients, so that a step is one
-pass over them. The step is torch's fused operation, called directly: the optimizer
-class around it pulls in torch's compiler, seconds on first use.
+pass over them. The step is the fused operation of torch, called directly, because the
+class `torch.optim.Adam` imports torch's compiler, which takes seconds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from ..nn.parameters import flatten
 from ..runtime.threads import parallel_for
 
-#: Weights that a thread takes at least, a multiple of all vectors' lengths: where a
-#: thread's part ends then makes no difference to the bits.
+#: Unit in which weights are divided among threads. It is a multiple of the length of
+#: every vector, so that the bounds of the parts make no difference to the bits.
 _BLOCK = 1024
-#: Weights that are worth a second thread.
+#: Fewest weights per thread that make a second thread pay.
 _WEIGHTS_PER_THREAD = 20_000
-#: Kinds of devices for which torch has the fused step.
+#: Types of devices for which torch has the fused step.
 _FUSED = ("cpu", "cuda")
 
 
@@ -31,15 +31,15 @@ class DenseAdam:
     Parameters
     ----------
     parameters : iterable of Parameter
-        Their storage moves into a flat buffer; their values stay.
+        Weights to train. Their values are moved into one flat buffer.
     learning_rate : float
-        May be changed between steps.
-    alpha : float
-        L2 strength: the gradient of ``alpha / 2 * ||theta||^2`` is added for every
-        parameter of two or more dimensions (biases and norms are not penalised).
-    clip_norm : float or None
-        The gradient of all parameters together, that of the penalty included, is
-        scaled down to at most this Euclidean norm.
+        Learning rate, which may be changed between steps.
+    alpha : float, default=0.0
+        Strength of the L2 penalty ``alpha / 2 * ||theta||^2`` on each parameter of two
+        or more dimensions. Biases and the parameters of norms are not penalised.
+    clip_norm : float, default=None
+        Largest Euclidean norm of the gradient of all parameters together, penalty
+        included. A longer gradient is scaled down; None: it is not.
     """
 
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
@@ -66,21 +66,21 @@ class DenseAdam:
         self._gradients = self.values.new_zeros(0, len(self.values))
 
     def gradient_buffers(self, n: int) -> list[Tensor]:
-        """Flat buffers whose sum, in order, is the gradient of the next step.
+        """Allocate flat buffers whose sum, in order, is the gradient of the next step.
 
-        They are to be written anew before every step, which uses them up.
+        Write them anew before every step, which overwrites them.
         """
         self._gradients = self.values.new_zeros(n, len(self.values))
         return list(self._gradients)
 
     @torch.no_grad()
     def step(self, n_threads: int = 1) -> None:
-        """Update all weights from the gradient buffers, which are used up."""
+        """Update all weights from the gradient buffers, which are overwritten."""
         self.n_steps += 1
         self._count.fill_(self.n_steps)
         n_blocks = -(-len(self.values) // _BLOCK)
         if self.clip_norm is not None:
-            # The norm is of the whole gradient.
+            # The norm is that of the whole gradient.
             self._reduce(slice(None))
             self._clip()
             self._update(slice(None))
@@ -90,14 +90,14 @@ class DenseAdam:
             useful = max(1, len(self.values) // _WEIGHTS_PER_THREAD)
             parallel_for(self._step_part, n_blocks, min(n_threads, useful))
 
-    @torch.no_grad()  # threads have a switch of their own
+    @torch.no_grad()  # gradients are switched on and off for each thread
     def _step_part(self, start: int, stop: int) -> None:
         part = slice(start * _BLOCK, stop * _BLOCK)
         self._reduce(part)
         self._update(part)
 
     def _reduce(self, part: slice) -> None:
-        """Bring the whole gradient, with that of the penalty, into the first buffer."""
+        """Sum the buffers and the gradient of the penalty into the first buffer."""
         gradient = self._gradients[0, part]
         for further in self._gradients[1:]:
             gradient += further[part]
@@ -135,7 +135,7 @@ def fused_step(
     betas: tuple[float, float],
     epsilon: float,
 ) -> None:
-    """Make one step of Adam in place, in one pass.
+    """Make one step of Adam in place, by the fused operation of torch.
 
     Parameters
     ----------
@@ -144,9 +144,11 @@ def fused_step(
     n_steps : Tensor of shape ()
         Number of this step, counted from 1, on the device of the weights.
     learning_rate : float
+        Learning rate of this step.
     betas : tuple of float
         Decay of the two moments.
     epsilon : float
+        Number added to the root of the second moment.
     """
     torch._fused_adam_(
         [values],
@@ -176,7 +178,7 @@ def plain_step(
     betas: tuple[float, float],
     epsilon: float,
 ) -> None:
-    """Do as `fused_step`, in operations that every device has."""
+    """Make the step of `fused_step` by operations that every device has."""
     t, (beta1, beta2) = n_steps.item(), betas
     mean.lerp_(gradient, 1 - beta1)
     variance.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)

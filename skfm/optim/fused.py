@@ -1,6 +1,7 @@
-"""Fused kernels: reduce a column's gradient and step on it, without writing it out.
+"""Fused kernels: reduce the gradient of a column and make the step at once.
 
-Shapes and the tuple ``gradient`` are those of `skfm.sparse.kernels`.
+The gradient is never written to memory. Shapes and the tuple ``gradient`` are those of
+`skfm.sparse.kernels`.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
@@ -18,7 +19,7 @@ from .row_steps import adagrad_row, adam_row
 
 @njit(**JIT)
 def sgd(weights, gradient, learning_rate, start, stop):
-    """Reduce and step: w -= lr g."""
+    """Make a step of gradient descent: w -= lr g."""
     factors, linear = weights
     distinct, (at, end, width) = gradient[0], widths(weights, gradient)
     acc = np.empty((1, width), factors.dtype)
@@ -35,7 +36,7 @@ def sgd(weights, gradient, learning_rate, start, stop):
 
 @njit(**JIT)
 def adagrad(weights, gradient, squares, settings, start, stop):
-    """Reduce and step: G = n g; s += G^2; w -= lr G / (sqrt(s) + eps).
+    """Make a step of Adagrad: G = n g; s += G^2; w -= lr G / (sqrt(s) + eps).
 
     settings = (lr, eps, n)
     """
@@ -54,7 +55,7 @@ def adagrad(weights, gradient, squares, settings, start, stop):
 
 @njit(**JIT)
 def adam(weights, gradient, mean, variance, settings, start, stop):
-    """Reduce and step, lazily: a column's moments advance when it is touched.
+    """Make a step of lazy Adam, which updates the moments of touched columns only.
 
     settings = (step size lr / (1 - beta1^t), beta1, beta2, sqrt(1 - beta2^t), eps)
     """

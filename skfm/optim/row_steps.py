@@ -1,7 +1,7 @@
-"""The optimizers' steps on one row, in vectors.
+"""Steps of the optimizers on one row, written in vectors.
 
-The compiler's own loops over short rows go number by number, or not, depending on what
-stands around them.
+Whether the compiler would make vectors of a loop over a short row depends on the code
+around the loop.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
@@ -18,9 +18,10 @@ from ..runtime.simd import by_vectors, load, multiply_add, places_of, store
 
 @intrinsic
 def adagrad_row(typingctx, weight, squares, row, acc, begin, n, multiple, settings):
-    """G = rows (acc + multiple w); s += G^2; w -= rate G / (sqrt(s) + eps), n times.
+    """Make a step of Adagrad on n weights of a row.
 
-    ``acc`` is a row from ``begin`` on; settings = (rate, eps, rows).
+    G = rows (acc + multiple w); s += G^2; w -= rate G / (sqrt(s) + eps), with settings
+    = (rate, eps, rows). The gradient is acc[0, begin:begin + n].
     """
 
     def codegen(context, builder, signature, args):
@@ -54,10 +55,11 @@ def adagrad_row(typingctx, weight, squares, row, acc, begin, n, multiple, settin
 
 @intrinsic
 def adam_row(typingctx, weight, mean, variance, row, acc, begin, n, multiple, settings):
-    """g = acc + multiple w, then Adam's step, for n numbers.
+    """Make a step of Adam on n weights of a row.
 
-    m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w -= size m / (sqrt(v) / c + eps),
-    with settings = (size, b1, b2, c, eps).
+    g = acc + multiple w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
+    w -= size m / (sqrt(v) / c + eps), with settings = (size, b1, b2, c, eps). The
+    gradient is acc[0, begin:begin + n].
     """
 
     def codegen(context, builder, signature, args):

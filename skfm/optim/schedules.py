@@ -1,23 +1,24 @@
-"""The course of the learning rates: factors of those that a fit starts with."""
+"""Schedules of the learning rates, as factors of their initial values."""
 
 from __future__ import annotations
 
 import math
 
-#: "adaptive" divides by five, this many times.
+#: Divisor of the "adaptive" schedule, and how often it is applied at most.
 _DIVISOR, _MAX_DIVISIONS = 5.0, 3
 
 
 class Schedule:
-    """Learning rates over the epochs of a run.
+    """Schedule of the learning rates over the epochs of a run.
 
     Parameters
     ----------
     kind : {"constant", "adaptive", "cosine"}
+        Kind of schedule: see ``lr_schedule`` of the estimators.
     warmup_epochs : float
-        Epochs in which a linear factor rises from zero to one.
+        Number of epochs in which a linear factor rises from zero to one.
     max_iter : int
-        Epochs of the whole run.
+        Number of epochs of the whole run.
     """
 
     def __init__(self, kind: str, warmup_epochs: float, max_iter: int) -> None:
@@ -25,7 +26,7 @@ class Schedule:
         self.n_divisions = 0
 
     def factor(self, epochs: float) -> float:
-        """Return the factor of the rates after ``epochs``, whole and in part."""
+        """Return the factor of the rates after ``epochs``, which may be a fraction."""
         factor = _DIVISOR**-self.n_divisions
         if self.kind == "cosine":
             factor = 0.5 * (1 + math.cos(math.pi * epochs / self.max_iter))
@@ -34,7 +35,7 @@ class Schedule:
         return factor
 
     def goes_on(self) -> bool:
-        """React to a plateau: lower the rates, or return False to end training."""
+        """Lower the rates after a plateau, or return False to end training."""
         if self.kind != "adaptive" or self.n_divisions == _MAX_DIVISIONS:
             return False
         self.n_divisions += 1
