@@ -1,1 +1,1 @@
-"""The machine: threads, memory, compilation."""
+"""Use of the machine: threads, memory and compilation."""

@@ -1,4 +1,4 @@
-"""Compilation of the CPU's hot loops, and prefetching of data from memory."""
+"""Compilation of the kernels, and prefetching of data from memory."""
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
 
@@ -26,13 +26,13 @@ def _can_cache() -> bool:
     return True
 
 
-#: Options of every kernel: it releases the GIL and is compiled once per machine, or in
-#: every process where neither site-packages nor the user's cache can be written to.
+#: Options of every kernel. It releases the GIL. It is compiled once per machine, or
+#: once per process if neither site-packages nor the user's cache directory is writable.
 JIT: dict[str, Any] = {
     "nogil": True,
     "cache": _can_cache(),
     "error_model": "numpy",
-    # Contraction (fused multiply-add) is deterministic; reassociation is left out.
+    # Contraction (fused multiply-add) is deterministic, reassociation would not be.
     "fastmath": {"contract", "nsz"},
 }
 
@@ -65,8 +65,8 @@ def prefetch(typingctx, array, row, offset):
 def prefetch_row(array, row, width):
     """Request the first two lines and the last of ``width`` elements of ``array[row]``.
 
-    Of longer rows the processor fetches what lies between by itself; a loop here took
-    a quarter of the time that the kernels need to compile.
+    The processor itself fetches the other lines of longer rows. A loop over them here
+    took a quarter of the time of compiling the kernels.
     """
     last = (width - 1) * array.itemsize
     prefetch(array, np.intp(row), 0)

@@ -14,14 +14,14 @@ except ImportError:  # not on Windows
 
 __all__ = ["cgroup_room", "machine_room", "process_room"]
 
-#: No limit known.
+#: Number of bytes that stands for no limit.
 UNLIMITED = 1 << 62
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
 class _Files(NamedTuple):
-    """Names of the files of a cgroup, and of the reclaimable part of its usage."""
+    """Names of the files of a cgroup, and of the statistic of reclaimable memory."""
 
     limit: str
     usage: str
@@ -46,8 +46,8 @@ def machine_room(proc: Path = _PROC) -> int:
 def cgroup_room(proc: Path = _PROC, mounted: Path = _CGROUPS) -> int:
     """Return the bytes that the cgroups of this process still allow.
 
-    Both versions of cgroups are read. Pages of files that the kernel can drop do not
-    count as used.
+    Both versions of cgroups are supported. Cached pages of files, which the system can
+    drop, do not count as used.
     """
     with suppress(OSError):
         rooms = [
@@ -74,7 +74,7 @@ def process_room(proc: Path = _PROC) -> int:
 
 
 def _memberships(proc: Path, mounted: Path) -> Iterator[tuple[Path, str, _Files]]:
-    """Mount point, path and files of each cgroup that counts this process's memory."""
+    """Yield mount point, path and file names of the cgroups that limit this process."""
     for line in (proc / "self" / "cgroup").read_text().splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -85,9 +85,9 @@ def _memberships(proc: Path, mounted: Path) -> Iterator[tuple[Path, str, _Files]
 
 
 def _upwards(root: Path, path: str) -> Iterator[Path]:
-    """Yield the directories from that of a cgroup to the root.
+    """Yield the directories from that of a cgroup up to the root.
 
-    In a container the path may be that of the host, and only the root be there.
+    In a container, the path may be that of the host, so that only the root exists.
     """
     parts = [part for part in path.split("/") if part not in ("", "..")]
     for n in range(len(parts), -1, -1):
@@ -99,7 +99,7 @@ def _room(directory: Path, names: _Files) -> int:
         limit = int((directory / names.limit).read_text())
         usage = int((directory / names.usage).read_text())
         stat = (directory / "memory.stat").read_text()
-    except (OSError, ValueError):  # none, or "max"
+    except (OSError, ValueError):  # no such file, or "max"
         return UNLIMITED
     numbers = dict(line.split(maxsplit=1) for line in stat.splitlines())
     return max(0, limit - usage + int(numbers.get(names.reclaimable, 0)))

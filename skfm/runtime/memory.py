@@ -1,4 +1,4 @@
-"""Memory: how much there is, and arrays in large pages."""
+"""Memory: available bytes, errors that name a remedy, and arrays in huge pages."""
 
 from __future__ import annotations
 
@@ -14,26 +14,37 @@ import torch
 from .jit import CACHE_LINE
 from .limits import cgroup_room, machine_room, process_room
 
-#: Arrays from this many bytes on are worth huge pages.
+#: Size in bytes from which on arrays are worth huge pages.
 _LARGE = 1 << 22
-#: Bytes between the starts of two tables modulo the size of a page. At the same place
-#: of a page, a store to one row holds up the load of the same row of the other table.
+#: Distance in bytes between the starts of two tables, modulo the size of a page. If it
+#: were zero, a store to a row would delay the load of the same row of the other table.
 _STAGGER = 17 * CACHE_LINE
-#: Parts of the messages of a RuntimeError for want of memory.
+#: Parts of the messages of RuntimeErrors that are raised for lack of memory.
 _SIGNS = ("DefaultCPUAllocator", "can't start new thread", "out of memory")
 
 
 def zeros(
     shape: tuple[int, int], dtype: np.dtype[Any], *, place: int = 0
 ) -> np.ndarray:
-    """Allocate zeros, committed when touched, in huge pages if the system has them.
+    """Allocate zeros in huge pages, if the system has them.
 
-    Rows of a large table are read at random; with pages of 4 KiB most reads would miss
-    the address translation cache too. NumPy asks for huge pages in `empty`, which
-    would commit all of the memory at once, but not in `zeros`. Tables that are used
-    side by side are given different ``place``s: 0, 1, 2, ...
+    The rows of a large table are read at random. With pages of 4 KiB, most reads would
+    also miss the cache of address translations. NumPy asks for huge pages in `empty`,
+    but not in `zeros`, which commits memory only when it is touched.
 
-    The first row begins a cache line.
+    Parameters
+    ----------
+    shape : tuple of two int
+        Shape of the array.
+    dtype : dtype
+        Type of its elements.
+    place : int, default=0
+        Number of the array among those that are used together: 0, 1, 2, ...
+
+    Returns
+    -------
+    ndarray
+        Zeros. The first row starts at the beginning of a cache line.
     """
     n_numbers, start = shape[0] * shape[1], place * _STAGGER
     n_bytes = n_numbers * dtype.itemsize
@@ -42,33 +53,34 @@ def zeros(
         start = -small.ctypes.data % CACHE_LINE
         return small[start : start + n_bytes].view(dtype).reshape(shape)
     memory = mmap.mmap(-1, start + n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(OSError):  # a kernel built without them
+    with suppress(OSError):  # the system has no huge pages
         memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, dtype, n_numbers, start).reshape(shape)
 
 
 def available_memory() -> int:
-    """Return the bytes that the machine, the cgroup and RLIMIT_AS all still allow."""
+    """Return the bytes that the machine, the cgroups and RLIMIT_AS all still allow."""
     return min(machine_room(), cgroup_room(), process_room())
 
 
 @contextmanager
 def memory_errors(what: str, advice: str) -> Iterator[None]:
-    """Raise a MemoryError with a remedy for any failure of an allocation.
+    """Replace any error about a failed allocation by a MemoryError with a remedy.
 
-    torch raises a RuntimeError, the system an OSError, NumPy a MemoryError that tells
-    a shape only.
+    torch raises a RuntimeError, the system an OSError, and NumPy a MemoryError that
+    names only a shape.
 
     Parameters
     ----------
     what : str
-        What needs the memory.
+        Subject of the message, which needs the memory.
     advice : str
-        What to lower.
+        Remedy, such as the parameter to lower.
 
     Raises
     ------
     MemoryError
+        If an allocation fails.
     """
     try:
         yield
@@ -80,7 +92,7 @@ def memory_errors(what: str, advice: str) -> Iterator[None]:
 
 
 def _is_unforeseen(error: Exception) -> bool:
-    """Return whether an error is about memory, and not from `check_memory`."""
+    """Return whether an error is about memory and does not come from `check_memory`."""
     if isinstance(error, MemoryError):
         return type(error) is not MemoryError or not error.args
     if isinstance(error, OSError):
@@ -92,12 +104,23 @@ def _is_unforeseen(error: Exception) -> bool:
 def check_memory(
     needed: float, what: str, advice: str, available: int | None = None
 ) -> None:
-    """Refuse what needs more bytes than ``available``, by default on the host.
+    """Raise an error if more bytes are needed than are available.
+
+    Parameters
+    ----------
+    needed : float
+        Number of bytes needed.
+    what : str
+        Beginning of the message, such as "the weights need".
+    advice : str
+        Remedy, such as the parameter to lower.
+    available : int, default=None
+        Number of bytes available; None: those of `available_memory`.
 
     Raises
     ------
     MemoryError
-        Saying what needs how much, and the advice.
+        If ``needed`` is larger than ``available``.
     """
     available = available_memory() if available is None else available
     if needed > available:

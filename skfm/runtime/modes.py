@@ -1,4 +1,4 @@
-"""Modes of torch that a caller may have switched on."""
+"""Modes of torch that a caller may have switched on, and that fits must switch off."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _DEVICES = ("cpu", "cuda")
 def default_modes() -> Iterator[None]:
     """Run torch outside of its inference mode and without autocast.
 
-    Inference mode would forbid gradients, and autocast would round deep models to 16
-    bits, without a word. Gradients are as the caller has them.
+    Inference mode would forbid gradients, and autocast would silently round deep models
+    to 16 bits. Whether gradients are recorded is left as the caller has set it.
     """
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():

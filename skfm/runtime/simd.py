@@ -1,4 +1,4 @@
-"""Operations on the rows of arrays, in vectors as wide as a cache line."""
+"""Operations on the rows of arrays, written in vectors as wide as a cache line."""
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
 
@@ -18,7 +18,7 @@ _FMA = ("contract",)
 
 
 class Place(NamedTuple):
-    """An address, and the type of the number or vector that is there."""
+    """Address of a number or a vector, and its type."""
 
     pointer: Any
     kind: Any
@@ -26,26 +26,28 @@ class Place(NamedTuple):
 
 @intrinsic
 def add_row(typingctx, out, out_row, out_begin, array, row, begin, n, x, keep):
-    """out[out_row, out_begin + j] += x * array[row, begin + j] for j < n.
+    """Add a multiple of n numbers of a row to a row of another array.
 
-    For C-contiguous arrays of two dimensions that do not overlap; unless ``keep``, what
-    ``out`` held before counts as zero. Written out in vectors, always at the same
-    places: short rows cost the compiler's loops more time for questions about overlap
-    than for the sums, and a load that straddles two stores of a moment ago waits until
-    both have reached the cache.
+    out[out_row, out_begin + j] += x * array[row, begin + j] for j < n. The arrays are
+    C-contiguous, have two dimensions and do not overlap. Unless ``keep``, the previous
+    numbers in ``out`` count as zero.
+
+    Vectors always start at the same places of a row. The loops of the compiler spend
+    more time on checks for overlap than on the sums of short rows, and their loads may
+    straddle two recent stores, so that they wait for both.
     """
     return _adding(out, array, lambda builder, term: term)
 
 
 @intrinsic
 def add_squares(typingctx, out, out_row, out_begin, array, row, begin, n, x, keep):
-    """out[out_row, out_begin + j] += (x * array[row, begin + j])^2: see `add_row`."""
+    """Add the squares (x * array[row, begin + j])^2: see `add_row`."""
     return _adding(out, array, lambda builder, term: builder.fmul(term, term, _FMA))
 
 
 @intrinsic
 def add_powers(typingctx, out, out_row, out_begin, array, row, squared, n, x, keep):
-    """`add_row` with x^2 in the place of x where ``squared`` (1, n) is 1 and not 0."""
+    """Do as `add_row`, but multiply by x^2 where ``squared`` (1, n) is 1 and not 0."""
 
     def codegen(context, builder, signature, args):
         target, source, mask = (
@@ -98,7 +100,7 @@ def _adding(out, array, of_term):
 
 @intrinsic
 def sum_of_squares(typingctx, array, row, n):
-    """Sum array[row, j]^2 over j < n, in vectors."""
+    """Sum array[row, j]^2 over j < n."""
 
     def codegen(context, builder, signature, args):
         start = Rows(context, builder, signature.args[0], args[0]).place(args[1])
@@ -128,10 +130,19 @@ def sum_of_squares(typingctx, array, row, n):
 
 
 def by_vectors(builder, starts, n, body):
-    """Run ``body(places, spread)`` for vectors, quarters of one, and what is left of n.
+    """Write loops over n numbers: by vectors, then by quarters of one, then singly.
 
-    ``places`` are those of a vector, or number, in the rows that begin at ``starts``;
-    ``spread`` makes a number as wide.
+    Parameters
+    ----------
+    builder
+        Builder of the function.
+    starts : list of Place
+        First number of each row.
+    n
+        Number of numbers in a row.
+    body : callable
+        ``body(places, spread)`` writes the body of a loop. ``places`` are the current
+        vectors, or numbers, of the rows; ``spread(x)`` copies a number to every lane.
     """
     number, done = starts[0].kind, ir.Constant(n.type, 0)
     for lanes in (_lanes(number), _lanes(number) // 4, 1):
@@ -147,7 +158,7 @@ def by_vectors(builder, starts, n, body):
 
 
 def places_of(context, builder, signature, wanted):
-    """Return places for `by_vectors`, from (argument's number, array, row, column)."""
+    """Return places from tuples (number of the argument, array, row, column)."""
     return [
         Rows(context, builder, signature.args[number], array).place(row, column)
         for number, array, row, column in wanted
@@ -163,7 +174,7 @@ def _lanes(number):
 
 
 def _spread(builder, kind, value):
-    """Copy a number to every lane of a vector; leave it where no vector is used."""
+    """Copy a number to every lane of a vector; return it if ``kind`` is a number."""
     if not isinstance(kind, ir.VectorType):
         return value
     empty = ir.Constant(kind, ir.Undefined)
@@ -173,7 +184,7 @@ def _spread(builder, kind, value):
 
 
 def _further(builder, place, n):
-    """Return the place ``n`` numbers further on."""
+    """Return the place of the number that is ``n`` numbers further on."""
     pointer = builder.gep(place.pointer, [n], source_etype=place.kind)
     return Place(pointer, place.kind)
 
@@ -189,13 +200,12 @@ def store(builder, value, place):
 
 
 class Rows:
-    """An argument of an intrinsic that is an array of two dimensions.
-
-    Rows are C-contiguous. All that is read is as wide as a vector.
+    """Access to an argument of an intrinsic that is a C-contiguous matrix.
 
     Attributes
     ----------
     n_rows
+        Number of rows.
     """
 
     def __init__(self, context, builder, array_type, value) -> None:
@@ -208,7 +218,7 @@ class Rows:
         self._vector = ir.VectorType(self._number, _lanes(self._number))
 
     def place(self, row, column=None):
-        """Place of a number; at the start of the row without a column."""
+        """Return the place of a number, by default of the first in the row."""
         builder = self._builder
         address = builder.add(self._base, builder.mul(row, self._stride))
         start = Place(builder.inttoptr(address, ir.PointerType()), self._number)
@@ -223,15 +233,15 @@ class Rows:
         return _spread(self._builder, self._vector, value)
 
     def vector(self, row, column=None):
-        """Load the vector at a column of the row, or at the start of the row."""
+        """Load the vector at a column, by default at the start of the row."""
         return load(self._builder, self._vector_place(row, column))
 
     def put(self, row, column, value) -> None:
-        """Write a vector."""
+        """Store a vector at a column of the row."""
         store(self._builder, value, self._vector_place(row, column))
 
     def add(self, row, column, x, y) -> None:
-        """Add the product of two vectors."""
+        """Add the product of two vectors to the vector at a column of the row."""
         total = multiply_add(self._builder, x, y, self.vector(row, column))
         self.put(row, column, total)
 
@@ -244,10 +254,10 @@ class Rows:
 
 
 def multiply_add(builder, x, y, z):
-    """x y + z."""
+    """Compute x y + z."""
     return builder.fadd(z, builder.fmul(x, y, _FMA), _FMA)
 
 
 def add_to(builder, register, x, y) -> None:
-    """Add x y to a variable."""
+    """Add x y to a variable made by `Rows.register`."""
     builder.store(multiply_add(builder, x, y, builder.load(register)), register)

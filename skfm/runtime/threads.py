@@ -1,8 +1,8 @@
-"""Threads of one fit or predict: how many, who runs the kernels, and restoring them.
+"""Threads of a fit or a prediction, and the thread count of torch.
 
-The engine's kernels release the GIL and work on a range of rows or columns, so a small
-pool of Python threads runs them. Unlike an OpenMP team the pool does not spin between
-regions, survives a fork, and may be entered from several Python threads at once.
+The kernels release the GIL and work on a range of rows or columns, so that a small pool
+of Python threads runs them. Unlike a team of OpenMP, the pool does not spin between
+regions, survives a fork, and may be used from several Python threads at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from .modes import default_modes
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Chunks per thread: enough to even out a slow core, few enough to cost nothing.
+#: Number of chunks per thread: enough to make up for a slow core, few enough to cost
+#: nothing.
 _CHUNKS_PER_THREAD = 8
 
 _pool: ThreadPoolExecutor | None = None
@@ -34,7 +35,7 @@ _own = threading.local()
 
 
 def resolve_n_jobs(n_jobs: int | None) -> int:
-    """Turn scikit-learn's ``n_jobs`` into a number of threads (None: all usable cores).
+    """Return the number of threads for ``n_jobs`` (None: all usable cores).
 
     Raises
     ------
@@ -42,7 +43,9 @@ def resolve_n_jobs(n_jobs: int | None) -> int:
         If ``n_jobs`` is 0.
     """
     if n_jobs == 0:
-        raise ValueError("n_jobs=0 has no meaning; pass None, -1 or a positive integer")
+        raise ValueError(
+            "n_jobs=0 is not allowed: pass None, -1 or a positive integer."
+        )
     if n_jobs is None:
         return max(1, min(_cpu_count(), torch_threads.unborrowed()))
     return n_jobs if n_jobs > 0 else max(1, _cpu_count() + 1 + n_jobs)
@@ -50,16 +53,17 @@ def resolve_n_jobs(n_jobs: int | None) -> int:
 
 @functools.cache
 def _cpu_count() -> int:
-    """Count the cores that this process may use; as slow as scoring some rows."""
+    """Count the cores that this process may use; cached, because it takes long."""
     return int(joblib.cpu_count())
 
 
 @contextmanager
 def team(n_threads: int) -> Iterator[None]:
-    """Threads of its own for what the calling thread hands out meanwhile.
+    """Run the tasks of the calling thread on a pool of their own.
 
-    There are ``n_threads - 1`` of them, so that work in the background delays helpers
-    rather than compete with them and the caller for ``n_threads`` cores.
+    The pool has ``n_threads - 1`` threads. A task in the background then delays the
+    helpers of `parallel_for`, and does not compete with them and the caller for
+    ``n_threads`` cores.
     """
     outer = getattr(_own, "pool", None)
     pool = ThreadPoolExecutor(max(1, n_threads - 1), thread_name_prefix="skfm-team")
@@ -85,14 +89,14 @@ def _executor() -> ThreadPoolExecutor:
 
 
 def run_in_background(task: Callable[..., Any], *args: Any) -> Future[Any]:
-    """Start ``task`` on the pool."""
+    """Start ``task`` on the pool of the calling thread."""
     return _executor().submit(task, *args)
 
 
 def ahead_of_time(
     task: Callable[[Item], Result], items: Sequence[Item]
 ) -> Iterator[Result]:
-    """Yield ``task(item)`` in order; the next starts before it is requested."""
+    """Yield ``task(item)`` in order, and start the next task before it is requested."""
     ahead = run_in_background(task, items[0])
     for item in items[1:]:
         ready = ahead.result()
@@ -106,8 +110,8 @@ def parallel_for(
 ) -> None:
     """Call ``kernel(*args, start, stop)`` on chunks that cover ``range(n)``.
 
-    Returns only when every chunk is done, also when interrupted, so that no thread
-    still writes to an array that the caller goes on to use.
+    The function returns only when every chunk is done, even if it is interrupted, so
+    that no thread still writes to an array that the caller uses afterwards.
     """
     if n_threads <= 1 or n <= 1:
         kernel(*args, 0, n)
@@ -132,10 +136,10 @@ def parallel_for(
 
 
 class _TorchThreads:
-    """The thread count of torch, borrowed by any number of fits.
+    """Thread count of torch, which any number of fits may set at the same time.
 
-    With OpenMP each Python thread has a count of its own beside the one that new
-    threads start with, so every borrower puts back its own thread's.
+    With OpenMP, each Python thread has a count of its own, beside the count that new
+    threads start with. Each fit therefore restores the count of its own thread.
     """
 
     def __init__(self) -> None:
@@ -145,7 +149,7 @@ class _TorchThreads:
         self._own = threading.local()
 
     def before_fork(self) -> None:
-        """Hold the lock over a fork, so that no child finds it held by nobody."""
+        """Take the lock, so that no other thread holds it when the process forks."""
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
@@ -153,7 +157,7 @@ class _TorchThreads:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Forget the borrowers among the threads that the child does not have."""
+        """Forget the fits that ran in threads that the child does not have."""
         self._lock = threading.Lock()
         depth = getattr(self._own, "depth", 0)
         if self._borrowers and not depth:
@@ -161,7 +165,7 @@ class _TorchThreads:
         self._borrowers = depth
 
     def unborrowed(self) -> int:
-        """Return the thread count while nobody borrows it."""
+        """Return the thread count that no fit has set."""
         with self._lock:
             return self._original if self._borrowers else torch.get_num_threads()
 
@@ -190,14 +194,14 @@ def _set_torch_threads(n_threads: int) -> None:
         torch.set_num_threads(n_threads)
 
 
-#: ``with torch_threads(n):`` runs torch on n threads, in `default_modes`, and restores
-#: its count afterwards, when the last of several overlapping users leaves.
+#: ``with torch_threads(n):`` runs torch on n threads, in `default_modes`. Its count is
+#: restored when the last of several overlapping blocks ends.
 torch_threads = _TorchThreads()
 
 
 def _before_fork() -> None:
-    # Whatever the child will want is held by the thread that goes on in it. numba's
-    # lock first: a thread that compiles holds none of the others.
+    # The forking thread, which continues in the child, must hold all locks that the
+    # child needs. A thread that compiles holds none of the others: take numba's first.
     global_compiler_lock.acquire()
     _pool_lock.acquire()
     torch_threads.before_fork()
@@ -210,7 +214,7 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    # A forked child has none of its parent's threads.
+    # A forked child has none of the threads of its parent.
     global _pool, _pool_lock, _own
     torch_threads.after_fork_in_child()
     _pool, _pool_lock, _own = None, threading.Lock(), threading.local()
