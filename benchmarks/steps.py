@@ -12,7 +12,7 @@ import numpy as np
 from workloads import FACTORS
 
 import skfm
-from skfm.data.loader import Feed
+from skfm.data.loader import Loader
 from skfm.optim import RowOptimizer
 from skfm.optim.dense_adam import DenseAdam
 from skfm.sparse import EmbeddingTable
@@ -20,7 +20,7 @@ from skfm.training.learner import Learner
 
 #: The methods that make up a step, and what to call them.
 PARTS = [
-    (Feed, "_gather", "gather rows and group by column (in the background)"),
+    (Loader, "_gather", "gather rows and group by column (in the background)"),
     (EmbeddingTable, "pool_whole", "look up"),
     (EmbeddingTable, "look_up", "look up"),
     (Learner, "_backward", "forward and backward, look-up included"),

@@ -5,6 +5,8 @@ import pytest
 from common_cases import one_hot
 from hypothesis import settings
 
+from skfm.sparse import BACKENDS, TorchBackend
+
 # The first call of a numba kernel compiles it, which is no reason to call a test slow.
 settings.register_profile("skfm", deadline=None, print_blob=True)
 settings.load_profile("skfm")
@@ -17,3 +19,9 @@ def click_data():
     noise = np.random.default_rng(1).random(400) < 0.05
     y = ((cells[:, 0] % 2 == cells[:, 1] % 2) ^ noise).astype(int)
     return X, y
+
+
+@pytest.fixture
+def in_torch(monkeypatch):
+    """Networks built meanwhile run without kernels."""
+    monkeypatch.setitem(BACKENDS, "cpu", TorchBackend)

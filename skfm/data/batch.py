@@ -9,8 +9,6 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 from torch import Tensor
 
-from .queries import Queries
-
 #: Number of rows that predict and evaluate score at once: enough to hide the cost of a
 #: call, few enough that the look-ups of a batch stay in cache.
 PREDICTION_BATCH = 8192
@@ -30,20 +28,11 @@ class AnyBatch(Generic[Array]):
         Column of each entry.
     values : ndarray or Tensor of shape (nnz,) or (0,)
         Value of each entry. Empty if every value is one.
-    target : Tensor of shape (B,) or (B, n_outputs), or None
-        Encoded target of each row.
-    weight : Tensor of shape (B,), or None
-        Weight of each row; None: all are one.
-    queries : Queries or None
-        Queries of the rows, for a ranker.
     """
 
     indptr: np.ndarray
     columns: Array
     values: Array
-    target: Tensor | None = None
-    weight: Tensor | None = None
-    queries: Queries | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -53,16 +42,13 @@ class AnyBatch(Generic[Array]):
         return int(np.diff(self.indptr).max(initial=0))
 
     def slice(self, start: int, stop: int) -> Self:
-        """Return rows ``start`` to ``stop`` as views; they must not cut a query."""
+        """Return rows ``start`` to ``stop`` as views."""
         lo, hi = int(self.indptr[start]), int(self.indptr[stop])
         return replace(
             self,
             indptr=self.indptr[start : stop + 1] - lo,
             columns=self.columns[lo:hi],
             values=self.values[lo:hi],
-            target=None if self.target is None else self.target[start:stop],
-            weight=None if self.weight is None else self.weight[start:stop],
-            queries=None if self.queries is None else self.queries.slice(start, stop),
         )
 
 

@@ -1,4 +1,4 @@
-"""Rows of a CSR matrix, with targets and weights, cut into batches.
+"""Rows of a CSR matrix, cut into batches.
 
 The matrix is never copied: a `Batch` of consecutive rows is a view, one of scattered
 rows is gathered into fresh arrays with int32 columns and values of the network's dtype.
@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numba import njit
-from torch import Tensor
 
 from ..runtime.jit import CACHE_LINE, JIT, prefetch
 from ..runtime.threads import parallel_for
@@ -20,7 +18,7 @@ from .csr import all_ones
 
 
 class Rows:
-    """All rows of a matrix with their targets and weights.
+    """All rows of a matrix.
 
     Parameters
     ----------
@@ -29,30 +27,19 @@ class Rows:
         Read-only arrays are fine; nothing is written.
     dtype : {"float32", "float64"}
         Floating type of the batches' values.
-    target, weight : Tensor or None
-        One row (element) per row of X.
     mean_fields : ndarray of shape (n_columns,) or None
         Field of each column: batches hold the values divided by the number of entries
         that the row has in the field. None: the values as they are.
-    query : ndarray of shape (n_rows,), int, or None
-        The query of each row, where rows are to be ranked.
     """
 
     def __init__(
-        self,
-        X: Any,
-        dtype: str,
-        target: Tensor | None = None,
-        weight: Tensor | None = None,
-        mean_fields: np.ndarray | None = None,
-        query: np.ndarray | None = None,
+        self, X: Any, dtype: str, mean_fields: np.ndarray | None = None
     ) -> None:
         self.n_columns = X.shape[1]
         self.indptr, self.indices = X.indptr, X.indices
         self.data = None if all_ones(X.data) else X.data
         self.dtype = np.dtype(dtype)
-        self.target, self.weight = target, weight
-        self.mean_fields, self.query = mean_fields, query
+        self.mean_fields = mean_fields
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -65,13 +52,7 @@ class Rows:
             values = self.data[lo:hi].astype(self.dtype, copy=False)
         indptr = self.indptr[start : stop + 1].astype(np.int64) - lo
         columns = self.indices[lo:hi].astype(np.int32, copy=False)
-        return Batch(
-            indptr,
-            columns,
-            self._pooled(indptr, columns, values),
-            None if self.target is None else self.target[start:stop],
-            None if self.weight is None else self.weight[start:stop],
-        )
+        return Batch(indptr, columns, self._pooled(indptr, columns, values))
 
     def take(self, rows: np.ndarray, n_threads: int = 1) -> Batch:
         """Gather any rows."""
@@ -92,14 +73,7 @@ class Rows:
             columns,
             values,
         )
-        picked = torch.from_numpy(rows)
-        return Batch(
-            indptr,
-            columns,
-            self._pooled(indptr, columns, values, n_threads),
-            None if self.target is None else self.target.index_select(0, picked),
-            None if self.weight is None else self.weight.index_select(0, picked),
-        )
+        return Batch(indptr, columns, self._pooled(indptr, columns, values, n_threads))
 
     def _pooled(
         self,
@@ -134,11 +108,17 @@ class Rows:
         """Average entries of a row."""
         return float(self.indptr[-1] - self.indptr[0]) / max(1, len(self))
 
-    def mean_pairs(self, rows: np.ndarray) -> float:
-        """Average number of pairs of entries in one of ``rows``, by weight."""
+    def mean_pairs(self, rows: np.ndarray, weight: np.ndarray) -> float:
+        """Average number of pairs of entries in one of ``rows``.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+        weight : ndarray of shape (n_rows,)
+            Of all rows.
+        """
         lengths = np.diff(self.indptr)[rows].astype(np.float64)
-        weight = None if self.weight is None else self.weight.numpy()[rows]
-        return float(np.average(lengths * (lengths - 1) / 2, weights=weight))
+        return float(np.average(lengths * (lengths - 1) / 2, weights=weight[rows]))
 
 
 #: Rows ahead of the current one that `_gather` requests, and the cache lines of each.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,7 @@ from numba import njit
 
 from ..persistence.records import is_array, is_integer, require, saved
 from ..runtime.jit import JIT
-from .batch import PREDICTION_BATCH, Batch
-from .rows import Rows
+from .batch import Batch
 
 
 @saved("record")
@@ -71,33 +70,31 @@ class ColumnStatistics:
 
 
 def column_statistics(
-    rows: Rows, chosen: np.ndarray, prepare: Callable[[Batch], Batch]
+    batches: Iterable[Batch], n_columns: int, prepare: Callable[[Batch], Batch]
 ) -> ColumnStatistics:
     """Compute the statistics of the columns in some rows, as a network reads them.
 
     Parameters
     ----------
-    rows : Rows
-        All rows.
-    chosen : ndarray of int
-        Numbers of the rows to use. Those of weight zero are left out.
+    batches : iterable of Batch
+        The rows, which are passed over once: see `skfm.data.source.RowSource.weighty`.
+    n_columns : int
+        Number of columns.
     prepare : callable
         Function applied to each batch: see `skfm.nn.network.Network.prepare`.
     """
-    if rows.weight is not None:
-        chosen = chosen[rows.weight.numpy()[chosen] > 0]
-    counts = np.zeros(rows.n_columns, np.int64)
+    n_rows, counts = 0, np.zeros(n_columns, np.int64)
     sums = squares = None
-    for start in range(0, len(chosen), PREDICTION_BATCH):
-        batch = prepare(rows.take(chosen[start : start + PREDICTION_BATCH]))
+    for batch in map(prepare, batches):
+        n_rows += len(batch)
         _count(batch.columns, counts)
         if not len(batch.values):
             continue
         if sums is None:
             # The batches before this one had no entries, or they would have values.
-            sums, squares = np.zeros((2, rows.n_columns))
+            sums, squares = np.zeros((2, n_columns))
         _add(batch.columns, batch.values, sums, squares)
-    return ColumnStatistics(len(chosen), counts, sums, squares)
+    return ColumnStatistics(n_rows, counts, sums, squares)
 
 
 @njit(**JIT)

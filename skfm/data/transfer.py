@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from .batch import AnyBatch, Batch
+from .labels import Labelled, Labels
+from .queries import Queries
 from .rows import Rows
 
 #: Number of entries moved at once when all rows of a matrix are kept on a device.
@@ -48,11 +50,17 @@ def place(batch: Batch, device: torch.device) -> DeviceBatch:
         batch.indptr,
         move(batch.columns, device).long(),
         move(batch.values, device),
-        None if batch.target is None else move(batch.target.numpy(), device),
-        None if batch.weight is None else move(batch.weight.numpy(), device),
-        batch.queries,
         lengths=move(np.diff(batch.indptr), device),
     )
+
+
+def place_labels(labels: Labels, batch: Batch | DeviceBatch) -> Labels:
+    """Return the labels of a batch where the batch is, copied there if they are not."""
+    if isinstance(batch, Batch):
+        return labels
+    device = batch.lengths.device
+    target, weight = (move(t.numpy(), device) for t in (labels.target, labels.weight))
+    return Labels(target, weight, labels.queries)
 
 
 def move(array: np.ndarray, device: torch.device) -> Tensor:
@@ -94,6 +102,8 @@ class ResidentRows:
     ----------
     rows : Rows
         Rows to move.
+    labels : Labels
+        Labels of the rows.
     prepare : callable
         Function applied to each batch before it is moved: see `Network.prepare`.
     device : torch.device
@@ -101,7 +111,11 @@ class ResidentRows:
     """
 
     def __init__(
-        self, rows: Rows, prepare: Callable[[Batch], Batch], device: torch.device
+        self,
+        rows: Rows,
+        labels: Labels,
+        prepare: Callable[[Batch], Batch],
+        device: torch.device,
     ) -> None:
         # indptr has any integer type, and starts above 0 if X is a slice of a matrix.
         self._bounds, self._device = rows.indptr, device
@@ -111,8 +125,7 @@ class ResidentRows:
         self._starts = torch.tensor(starts, device=device)
         self._columns = torch.empty(n_entries, dtype=torch.int32, device=device)
         self._values = torch.empty(0, device=device)
-        self._target = None if rows.target is None else rows.target.to(device)
-        self._weight = None if rows.weight is None else rows.weight.to(device)
+        self._labels = Labels(labels.target.to(device), labels.weight.to(device))
         low = at = 0
         while low < len(rows):
             end = int(rows.indptr[low]) + _ENTRIES_AT_ONCE
@@ -132,7 +145,9 @@ class ResidentRows:
         self._values[part] = values
 
     @staticmethod
-    def fits(rows: Rows, device: torch.device, reserved: int = 0) -> bool:
+    def fits(
+        rows: Rows, labels: Labels, device: torch.device, reserved: int = 0
+    ) -> bool:
         """Return whether a device has room for the rows; False if unknown.
 
         ``reserved`` is the number of free bytes that are needed for something else.
@@ -142,11 +157,14 @@ class ResidentRows:
             return False
         n_entries = int(rows.indptr[-1] - rows.indptr[0])
         needed = n_entries * (4 + rows.dtype.itemsize) + 8 * len(rows)
-        needed += sum(t.nbytes for t in (rows.target, rows.weight) if t is not None)
+        needed += labels.n_bytes()
         return needed <= RESIDENT_SHARE * (free - reserved)
 
-    def take(self, rows: np.ndarray) -> DeviceBatch:
-        """Return a batch of the given rows, gathered on the device."""
+    def take(self, rows: np.ndarray, queries: Queries | None = None) -> Labelled:
+        """Return a batch of the given rows, gathered on the device.
+
+        ``queries`` are those of the batch, where its rows are ranked.
+        """
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(self._bounds[rows + 1] - self._bounds[rows], out=indptr[1:])
         n_entries = int(indptr[-1])
@@ -156,11 +174,11 @@ class ResidentRows:
             self._starts[picked] - begins[:-1], lengths, output_size=n_entries
         )
         at = shift + torch.arange(n_entries, device=self._device)
-        return DeviceBatch(
+        batch = DeviceBatch(
             indptr,
             self._columns[at].long(),
             self._values[at] if len(self._values) else self._values,
-            None if self._target is None else self._target[picked],
-            None if self._weight is None else self._weight[picked],
             lengths=lengths,
         )
+        target, weight = self._labels.target[picked], self._labels.weight[picked]
+        return Labelled(batch, Labels(target, weight, queries))

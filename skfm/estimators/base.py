@@ -21,12 +21,13 @@ from ..runtime.threads import resolve_n_jobs, torch_threads
 from ..training.callbacks import CallbackMonitor
 from ..training.solver import History
 from . import checks
+from .data import Data
 from .guard import warn_if_worse
 from .init_from import check_pretrained
 from .predictor import Predictor
 from .run import Fit, Run
 from .stochastic import StochasticFit
-from .validation import Data, Inputs
+from .validation import Inputs
 
 
 class BaseModel(CallbackSupportMixin, Inputs):

@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from ..data.labels import Labels
+from ..data.memory import MemorySource, Part
 from ..data.rows import Rows
 from ..data.statistics import column_statistics
 from ..exceptions import ConvergenceWarning
@@ -25,9 +27,9 @@ from ..sampling import State as Chains
 from ..training.solver import History, Monitor, Progress
 from . import defaults
 from .checks import check_normal
+from .data import Data
 from .guard import Examined
 from .run import Run
-from .validation import Data
 
 #: R-hat, and standard error of the mean predictions, above which chains are said to
 #: disagree. A mean over samples is good long before R-hat is near 1
@@ -107,10 +109,9 @@ class BayesianFit:
             n_threads=self._n_threads,
         )
         self._start = model._chains if resume else None
-        rows = Rows(csr, "float32")
-        self._dtype = defaults.dtype(model.dtype, data.X)
-        weighty = np.flatnonzero(data.weight > 0)
-        self._statistics = column_statistics(rows, weighty, lambda batch: batch)
+        self._data, self._dtype = data, defaults.dtype(model.dtype, data.X)
+        rows = MemorySource(self._part(csr, data, "float32")).weighty()
+        self._statistics = column_statistics(rows, csr.shape[1], lambda batch: batch)
         if resume:
             self._statistics += model._column_statistics
         self._validation = None
@@ -183,21 +184,21 @@ class BayesianFit:
 
     def examined(self) -> Examined:
         """Held-out rows if there are any, else training rows."""
-        problem, loss = self._problem, self._model._make_loss()
-        part = self._validation or problem
-        assert problem.weight is not None
-        return Examined(
-            Rows(
-                part.csr,
-                self._dtype,
-                as_target(loss, part.target, torch.float64),
-                torch.tensor(part.weight),
-            ),
-            np.arange(len(part.target)),
-            held_out=part is not problem,
-            baseline=loss.baseline(problem.target, problem.weight),
-            n_train=len(problem.target),
+        data, held_out = self._data, self._validation
+        source = MemorySource(
+            self._part(self._problem.csr, data, self._dtype),
+            None
+            if held_out is None
+            else self._part(held_out.csr, held_out.data, self._dtype),
         )
+        loss = self._model._make_loss()
+        return Examined(source, loss.baseline(data.target, data.weight))
+
+    def _part(self, csr: Any, data: Data, dtype: str) -> Part:
+        """All rows of a matrix with their labels."""
+        target = as_target(self._model._make_loss(), data.target, torch.float64)
+        labels = Labels(target, torch.tensor(data.weight))
+        return Part(Rows(csr, dtype), labels, np.arange(len(data.weight)))
 
     def _network(self, posterior: Posterior) -> PosteriorNetwork:
         """The samples as a network."""
@@ -306,8 +307,8 @@ class _Validation:
     """Held-out rows, scored by the mean prediction of the iterations so far."""
 
     def __init__(self, csr: Any, data: Data, family: str, burn_in: int) -> None:
-        self.csr, self._family, self._burn_in = csr, family, burn_in
-        self.target, self.weight = data.target, data.weight
+        self.csr, self.data = csr, data
+        self._family, self._burn_in = family, burn_in
         self._sum: Any = 0.0
         self._n = 0
 
@@ -318,10 +319,10 @@ class _Validation:
             self._sum, self._n = self._sum + mean, self._n + 1
             mean = self._sum / self._n
         if self._family == "gaussian":
-            loss = 0.5 * np.square(mean - self.target).mean(axis=1)
+            loss = 0.5 * np.square(mean - self.data.target).mean(axis=1)
         else:
             if self._family == "logistic":
                 mean = np.hstack([1 - mean, mean])
-            chosen = mean[np.arange(len(mean)), self.target]
+            chosen = mean[np.arange(len(mean)), self.data.target]
             loss = -np.log(np.maximum(chosen, PROBABILITY_FLOOR))
-        return -float(np.average(loss, weights=self.weight))
+        return -float(np.average(loss, weights=self.data.weight))

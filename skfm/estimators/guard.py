@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..data.batch import PREDICTION_BATCH
-from ..data.rows import Rows
+from ..data.source import RowSource
 from ..exceptions import WorseThanConstantWarning
 from ..losses import Loss, RankingLoss, as_target
 from ..runtime.threads import resolve_n_jobs, torch_threads
@@ -39,23 +39,14 @@ class Examined:
 
     Attributes
     ----------
-    rows : Rows
-        With target and weight.
-    chosen : ndarray of int
-        The rows that count.
-    held_out : bool
-        Whether the model has not been trained on them.
+    source : RowSource
+        Held-out rows are compared if there are any, else training rows.
     baseline : ndarray of shape (n_outputs,)
         Scores of the best constant, by the training rows.
-    n_train : int
-        Number of the training rows.
     """
 
-    rows: Rows
-    chosen: np.ndarray
-    held_out: bool
+    source: RowSource
     baseline: np.ndarray
-    n_train: int
 
 
 @dataclass(frozen=True)
@@ -121,7 +112,7 @@ def warn_if_worse(model: Any, examined: Examined) -> None:
     found = _compare(model, loss, examined)
     if found is None or not found.worse:
         return
-    kind = "held-out" if examined.held_out else "training"
+    kind = "held-out" if examined.source.has_held_out else "training"
     warn(
         f"{type(model).__name__} is worse than a constant: its mean loss on the {kind} "
         f"rows is {found.model:.3g}, that of the best constant {found.constant:.3g}. "
@@ -132,26 +123,18 @@ def warn_if_worse(model: Any, examined: Examined) -> None:
 
 def _compare(model: Any, loss: Loss, examined: Examined) -> Comparison | None:
     """Score a sample of the rows; None where there are too few."""
-    rows, chosen = examined.rows, examined.chosen
-    assert rows.weight is not None
-    chosen = chosen[rows.weight.numpy()[chosen] > 0]
-    if len(chosen) < _FEW:
+    batch, labels, _ = examined.source.sample(_MANY)
+    if len(batch) < _FEW:
         return None
-    if len(chosen) > _MANY:
-        picked = np.random.default_rng(0).choice(len(chosen), _MANY, replace=False)
-        chosen = chosen[np.sort(picked)]
-    batch = rows.take(chosen)
-    assert batch.target is not None
-    assert batch.weight is not None
     with torch_threads(1), torch.no_grad():
         scores = model.network_.score(batch, resolve_n_jobs(model.n_jobs))
         scores = scores.cpu().double()
-        target = as_target(loss, batch.target.numpy(), torch.float64)
+        target = as_target(loss, labels.target.numpy(), torch.float64)
         constant = torch.from_numpy(examined.baseline).double().expand_as(scores)
         return Comparison.of(
             loss.per_row(scores, target).double().numpy(),
             loss.per_row(constant, target).double().numpy(),
-            batch.weight.double().numpy(),
+            labels.weight.double().numpy(),
         )
 
 
@@ -167,12 +150,12 @@ def _cause(model: Any, examined: Examined) -> str:
             "which is encoded."
         )
     causes = []
-    if examined.n_train < _FEW_TO_LEARN:
-        causes.append(f"only {examined.n_train} rows to learn from")
+    if examined.source.n_rows < _FEW_TO_LEARN:
+        causes.append(f"only {examined.source.n_rows} rows to learn from")
     if getattr(model, "solver_", "sgd") == "sgd":
         rate = given_or_default(model, OptimizationParameters, "learning_rate")
         causes.append(f"a learning rate that is too high (learning_rate={rate!r})")
-    if examined.held_out:
+    if examined.source.has_held_out:
         causes.append("held-out rows unlike the training rows")
     else:
         causes.append("training that ended too early (max_iter)")

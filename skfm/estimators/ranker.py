@@ -13,10 +13,10 @@ from .._sklearn import Interval, StrOptions, fit_context
 from ..data.rank_metrics import mean_metric
 from .base import BaseModel
 from .checks import check_weights
+from .data import Data
 from .fitted import FittedTarget
 from .params import param
 from .run import ONE_PASS, Fit, Run
-from .validation import Data
 
 
 class Ranker(FittedTarget, BaseModel):

@@ -21,10 +21,10 @@ from ..runtime.warnings import warn
 from ..sparse.lookup import PooledLookup
 from .base import BaseModel
 from .bayesian import BayesianFit, table_bytes
+from .data import Data
 from .optimization import OptimizationParameters
 from .params import Parametrized, given_or_default, param, unset
 from .run import Fit, Run
-from .validation import Data
 
 #: Work that ``solver="auto"`` gives to chains: non-zeros x iterations x chains x
 #: outputs, at 16 factors. Two cores do some 12 to 25 million a second.

@@ -7,27 +7,24 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
-from ..data.rows import Rows
 from ..data.statistics import ColumnStatistics, column_statistics
-from ..losses import Loss, as_target
-from ..nn.network import DTYPES, Network, Shape
+from ..nn.network import Network, Shape
 from ..optim import n_tables
 from ..runtime.threads import resolve_n_jobs
 from ..training.checkpoints import open_checkpoint
 from ..training.learner import Settings
+from ..training.problem import Problem, State
 from ..training.solver import Monitor
 from ..training.stochastic import StochasticSolver
-from ..training.trainer import Problem, State
 from . import defaults
+from .data import Data
 from .guard import Examined
 from .init_from import same_target
 from .optimization import OptimizationParameters
 from .params import given_or_default
 from .predictor import is_served
 from .run import Run
-from .validation import Data
 
 #: Parameters that go to the training loop as they are.
 _SETTINGS = (
@@ -83,39 +80,23 @@ class StochasticFit:
         assert run.early_stopping is not None
         self.max_iter = run.max_iter
         rng = np.random.default_rng(seed)
-        n_rows = data.X.shape[0]
         stop = defaults.early_stopping(
-            run.early_stopping, n_rows, given=held_out is not None
+            run.early_stopping, data.n_rows, given=held_out is not None
         )
-        train, rest = np.arange(n_rows), None
-        if stop and held_out is None:
-            train, rest = defaults.hold_out(
-                data.weight,
-                self._given("validation_fraction"),
-                model._labels(data.target),
-                rng,
-                data.query,
-            )
-        loss, settings = model._make_loss(), self._settings(data, len(train), stop)
-        if resume:
-            dtype = model.network_.shape.dtype
-        else:
-            dtype = defaults.dtype(model.dtype, data.X)
-        rows = self._rows(data, loss, dtype)
-        validation = None if rest is None else (rows, rest)
-        if held_out is not None:
-            given = self._rows(held_out, loss, dtype)
-            validation = given, np.arange(len(given))
-        self._problem = Problem(loss, rows, train, validation)
-        self._data = data
+        splits = stop and held_out is None
+        fraction = self._given("validation_fraction") if splits else None
+        dtype = model.network_.shape.dtype if resume else data.dtype(model.dtype)
+        loss = model._make_loss()
+        self._material = data.material(model, loss, dtype, held_out, fraction, rng)
+        self._problem = Problem(loss, self._material.source)
         self._solver = StochasticSolver(
-            settings,
+            self._settings(data, self._problem.source.n_rows, stop),
             rng,
             keep_optimizers=run.keep_optimizer,
             checkpoint=open_checkpoint(model, run.max_iter),
         )
-        self._statistics = ColumnStatistics(0, np.zeros(rows.n_columns, np.int64))
-        self._state = self._go_on() if resume else self._start(data, dtype)
+        self._statistics = ColumnStatistics(0, np.zeros(data.n_columns, np.int64))
+        self._state = self._go_on() if resume else self._start(dtype)
 
     def _given(self, name: str) -> Any:
         return given_or_default(self._model, OptimizationParameters, name)
@@ -123,8 +104,7 @@ class StochasticFit:
     @cached_property
     def _baseline(self) -> np.ndarray:
         """Scores of the best constant on the training rows, (n_outputs,)."""
-        data, train = self._data, self._problem.train
-        return self._problem.loss.baseline(data.target[train], data.weight[train])
+        return self._material.baseline()
 
     def solve(self, monitor: Monitor) -> State:
         """Train."""
@@ -140,22 +120,14 @@ class StochasticFit:
 
     def examined(self) -> Examined:
         """Held-out rows if there are any, else training rows."""
-        problem = self._problem
-        rows, chosen = problem.validation or (problem.rows, problem.train)
-        return Examined(
-            rows,
-            chosen,
-            held_out=problem.validation is not None,
-            baseline=self._baseline,
-            n_train=len(problem.train),
-        )
+        return Examined(self._problem.source, self._baseline)
 
     def _settings(self, data: Data, n_train: int, stop: bool) -> Settings:
         model, scheduled = self._model, not self._run.one_pass
         schedule = self._given("learning_rate_schedule") if scheduled else "constant"
         ranked = data.query is not None
         # A chunk does not tell how long its stream is.
-        n_rows = data.X.shape[0] if scheduled else defaults.MANY_ROWS
+        n_rows = data.n_rows if scheduled else defaults.MANY_ROWS
         batch_size = defaults.batch_size(self._given("batch_size"), n_train)
         # Rows of a single batch are not counted, lest two rows of equal content be
         # other than one of twice the weight.
@@ -181,51 +153,45 @@ class StochasticFit:
             **{name: self._given(name) for name in _SETTINGS},
         )
 
-    def _rows(self, data: Data, loss: Loss, dtype: str) -> Rows:
-        return Rows(
-            data.X,
-            dtype,
-            as_target(loss, data.target, DTYPES[dtype]),
-            # Scaled in float64: only the ratios of weights matter.
-            torch.from_numpy(data.weight / data.weight.mean()).to(DTYPES[dtype]),
-            mean_fields=self._model._mean_fields,
-            query=data.query,
-        )
-
     def _n_tables(self) -> int:
         return n_tables(self._given("optimizer"), self.max_iter)
 
     def _go_on(self) -> State:
         """State of the estimator's network, which has been trained before."""
-        model, rows, train = self._model, self._problem.rows, self._problem.train
+        model, source = self._model, self._problem.source
         device = defaults.device(model.device)
         network = model._single_network().on(device, self._n_tables())
         if is_served(network):
             network = copy.deepcopy(network)
-        network.check_memory(rows.longest())
-        found = column_statistics(rows, train, network.prepare)
+        network.check_memory(source.longest())
+        found = self._count(network)
         new = found.seen & ~model._column_statistics.seen
         self._statistics = model._column_statistics + found
         return State(network, True, new, model._optimizer_state)
 
-    def _start(self, data: Data, dtype: str) -> State:
+    def _count(self, network: Network) -> ColumnStatistics:
+        """Statistics of the training rows as a network reads them."""
+        source = self._problem.source
+        return column_statistics(source.weighty(), source.n_columns, network.prepare)
+
+    def _start(self, dtype: str) -> State:
         """State of a new network; columns without training entries have zeros."""
-        model, rows, train = self._model, self._problem.rows, self._problem.train
+        model, source = self._model, self._problem.source
         shape = Shape(
-            n_columns=rows.n_columns,
+            n_columns=source.n_columns,
             n_factors=model.n_factors,
             n_outputs=model._n_outputs(),
             fields=model.fields_,
-            mean_pairs=rows.mean_pairs(train),
+            mean_pairs=source.mean_pairs(),
             dtype=dtype,
             device=defaults.device(model.device),
         )
-        full_batch = self._solver.settings.batch_size >= len(train)
+        full_batch = self._solver.settings.batch_size >= source.n_rows
         options = model._network_options(full_batch=full_batch)
         model._network_class.check_table(shape, self._n_tables())
         network = model._network_class.build(shape, **options)
-        network.check_memory(rows.longest())
-        self._statistics = column_statistics(rows, train, network.prepare)
+        network.check_memory(source.longest())
+        self._statistics = self._count(network)
         # Frozen at random, columns that a pretrained model does not know are noise.
         unknown = model.freeze and model.init_from is not None
         drawn = self._statistics.seen & (not unknown)

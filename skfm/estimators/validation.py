@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +17,7 @@ from ..fields import resolve_fields
 from ..nn.network import Network
 from ..runtime.threads import resolve_n_jobs
 from .checks import check_finite, check_weights, naming_categories, refuse_overflow
+from .data import Data
 from .fitted import Fitted
 from .optimization import OptimizationParameters
 from .tables import check_numbers, new_codec, table_fields, wants_encoding
@@ -37,19 +38,6 @@ _INPUT_ATTRIBUTES = (
     "y_scale_",
     "_score_kind",
 )
-
-
-class Data(NamedTuple):
-    """Checked input: canonical X, encoded target, weights of the loss, queries.
-
-    ``dense`` tells whether X was given as a dense array or a table of numbers.
-    """
-
-    X: Any
-    target: np.ndarray
-    weight: np.ndarray
-    query: np.ndarray | None = None
-    dense: bool = False
 
 
 class Inputs(Fitted, OptimizationParameters):

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
+from ..estimators.data import Data
 from ..estimators.hyperparameters import MLPParameters
 from ..estimators.init_from import check_pretrained
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..estimators.run import Fit, Run
 from ..estimators.stochastic import StochasticFit
-from ..estimators.validation import Data
 from ..nn.factorization import FMNetwork
 from ..nn.layers import MLP
 from ..nn.network import Network, Shape

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import AnyBatch, Batch
+from ..data.labels import Labels
 from ..data.rows import Rows
 from ..data.transfer import ResidentRows
 from .lookup import Groups, Lookup, PooledLookup
@@ -57,7 +58,11 @@ class Backend(ABC, Generic[BatchT]):
 
     @abstractmethod
     def keep_rows(
-        self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
+        self,
+        rows: Rows,
+        labels: Labels,
+        prepare: Callable[[Batch], Batch],
+        reserved: int,
     ) -> ResidentRows | None:
         """Keep all rows of a matrix on the device, if that pays and they fit.
 
@@ -65,6 +70,8 @@ class Backend(ABC, Generic[BatchT]):
         ----------
         rows : Rows
             Rows to keep.
+        labels : Labels
+            Labels of the rows.
         prepare : callable
             Function applied to each batch before it is kept: see `Network.prepare`.
         reserved : int

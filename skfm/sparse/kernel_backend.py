@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
+from ..data.labels import Labels
 from ..data.rows import Rows
 from ..runtime.threads import parallel_for
 from . import kernels
@@ -44,7 +45,11 @@ class KernelBackend(Backend[Batch]):
         return batch
 
     def keep_rows(
-        self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
+        self,
+        rows: Rows,
+        labels: Labels,
+        prepare: Callable[[Batch], Batch],
+        reserved: int,
     ) -> None:
         """Return None: batches are gathered from the rows in main memory."""
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
+from ..data.labels import Labels
 from ..data.rows import Rows
 from ..data.transfer import DeviceBatch, ResidentRows
 from . import kernels
@@ -155,10 +156,14 @@ class EmbeddingTable:
         return placed
 
     def keep_rows(
-        self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
+        self,
+        rows: Rows,
+        labels: Labels,
+        prepare: Callable[[Batch], Batch],
+        reserved: int,
     ) -> ResidentRows | None:
         """Keep all rows of a matrix on the device: see `Backend.keep_rows`."""
-        return self.backend.keep_rows(rows, prepare, reserved)
+        return self.backend.keep_rows(rows, labels, prepare, reserved)
 
     def n_slots(self, batch: Batch | DeviceBatch) -> int:
         """Return the number of slots of a look-up by field or by non-zero."""

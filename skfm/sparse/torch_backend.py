@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
+from ..data.labels import Labels
 from ..data.rows import Rows
 from ..data.transfer import DeviceBatch, ResidentRows, place
 from . import torch_ops
@@ -39,12 +40,16 @@ class TorchBackend(Backend[DeviceBatch]):
         return place(batch, self.device)
 
     def keep_rows(
-        self, rows: Rows, prepare: Callable[[Batch], Batch], reserved: int
+        self,
+        rows: Rows,
+        labels: Labels,
+        prepare: Callable[[Batch], Batch],
+        reserved: int,
     ) -> ResidentRows | None:
-        if ResidentRows.fits(rows, self.device, reserved):
+        if ResidentRows.fits(rows, labels, self.device, reserved):
             # Other processes may take memory at the same time.
             with suppress(torch.OutOfMemoryError):
-                return ResidentRows(rows, prepare, self.device)
+                return ResidentRows(rows, labels, prepare, self.device)
         return None
 
     def n_threads(self, batch: DeviceBatch, n_threads: int) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data.batch import Batch
+from ..data.labels import Labelled, Labels
 from ..data.transfer import DeviceBatch
 from ..losses import Loss, RankingLoss
 from ..nn.network import Network
@@ -131,17 +132,13 @@ class Learner:
         self.table_optimizer.learning_rate = factor * settings.learning_rate
         self.dense_optimizer.learning_rate = factor * settings.network_learning_rate
 
-    def step(
-        self, batch: Batch | DeviceBatch, groups: Groups | None, mean_weight: float
-    ) -> float:
+    def step(self, labelled: Labelled, mean_weight: float) -> float:
         """Learn from one batch.
 
         Parameters
         ----------
-        batch : Batch or DeviceBatch
-            With target and weight, where the table is.
-        groups : Groups or None
-            Its entries by column; None on a device.
+        labelled : Labelled
+            Where the table is; its entries grouped by column, but on a device.
         mean_weight : float
             Average weight of all training rows.
 
@@ -151,9 +148,9 @@ class Learner:
             Mean weighted loss of the batch before the step. If it is not finite,
             nothing is updated.
         """
-        assert batch.weight is not None
-        share = batch.weight / (mean_weight * len(batch))
-        loss, lookups = self._backward(batch, groups, share)
+        batch, labels, groups = labelled
+        share = labels.weight / (mean_weight * len(batch))
+        loss, lookups = self._backward(labelled, share)
         if not np.isfinite(loss):
             return loss
         self._step_table(batch, groups, lookups, share)
@@ -189,15 +186,15 @@ class Learner:
         self.table_optimizer.n_steps = optimizer.n_steps
 
     def _backward(
-        self, batch: Batch | DeviceBatch, groups: Groups | None, share: Tensor
+        self, labelled: Labelled, share: Tensor
     ) -> tuple[float, list[Lookup]]:
         """Compute the loss's gradients; replica i takes every n-th part from i on."""
         settings, n = self.settings, len(self.replicas)
-        table = self.network.table
+        table, (batch, labels, groups) = self.network.table, labelled
         pooled = table.pool_whole(batch, groups, n_threads=settings.n_threads)
         parts = self.network.parts(batch, n)
-        if batch.queries is not None:
-            parts = batch.queries.whole(parts)
+        if labels.queries is not None:
+            parts = labels.queries.whole(parts)
         threads = max(1, settings.n_threads // n)
         losses = [0.0] * len(parts)
         lookups: list[Lookup | None] = [None] * len(parts)
@@ -207,15 +204,14 @@ class Learner:
                 self.replicas[replica].gradient.zero_()
                 for i in range(replica, len(parts), n):
                     network = self.replicas[replica].network
-                    rows = batch.slice(*parts[i])
                     if pooled is None:
+                        rows = batch.slice(*parts[i])
                         lookup = table.look_up(rows, n_threads=threads)
                     else:
                         lookup = pooled.rows(*parts[i])
                     lookups[i] = lookup.collect_gradients(frozen=settings.freeze)
-                    losses[i] = self._part(
-                        network, rows, lookup, share[slice(*parts[i])]
-                    )
+                    own, weight = labels.slice(*parts[i]), share[slice(*parts[i])]
+                    losses[i] = self._part(network, lookup, own, weight)
 
         parallel_for(work, n, settings.n_threads)
         return sum(losses), [lookup for lookup in lookups if lookup is not None]
@@ -223,18 +219,18 @@ class Learner:
     def _part(
         self,
         network: Network,
-        rows: Batch | DeviceBatch,
         lookup: Lookup,
+        labels: Labels,
         weight: Tensor,
     ) -> float:
         """Compute the weighted loss of some rows, and add its gradients in place."""
-        assert rows.target is not None
+        target = labels.target
         with torch.enable_grad():
             scores = network(lookup)
             if isinstance(self.loss, RankingLoss):
-                per_row = self.loss.per_row(scores, rows.target, rows.queries, weight)
+                per_row = self.loss.per_row(scores, target, labels.queries, weight)
             else:
-                per_row = self.loss.per_row(scores, rows.target)
+                per_row = self.loss.per_row(scores, target)
             loss = (per_row * weight).sum()
             loss.backward()
         return loss.item()

@@ -40,15 +40,7 @@ class RunState:
         yield type(loss).__qualname__, told
         yield trainer.rng.bit_generator.state
         yield from self._tensors()
-        yield trainer.train
-        sources = [trainer.rows]
-        if trainer.validation is not None:
-            sources.append(trainer.validation[0])
-            yield trainer.validation[1]
-        for rows in sources:
-            yield from (rows.n_columns, rows.indptr, rows.indices)
-            yield from (rows.data, rows.dtype)
-            yield from (rows.target, rows.weight, rows.query, rows.mean_fields)
+        yield from trainer.source.origins()
 
     def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the state after the epochs so far, as JSON and arrays."""
@@ -116,7 +108,7 @@ class RunState:
         require(numbers, "a loss is no number")
         possible = len(losses) <= self._trainer.settings.max_iter
         require(possible, "it has too many epochs")
-        n_scores = 0 if self._trainer.validation is None else len(losses)
+        n_scores = len(losses) if self._trainer.source.has_held_out else 0
         require(len(scores) == n_scores, "its scores are not those of its epochs")
         best = is_integer(history.best_epoch, 0, len(losses))
         require(best, "its best epoch is none")

@@ -8,9 +8,10 @@ import numpy as np
 
 from .checkpoints import Checkpoint
 from .learner import Settings
+from .problem import Problem, State
 from .resuming import RunState
 from .solver import Monitor
-from .trainer import Problem, State, Trainer
+from .trainer import Trainer
 
 
 @dataclass(frozen=True)

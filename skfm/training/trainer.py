@@ -5,71 +5,20 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.batch import PREDICTION_BATCH, Batch, batch_bounds
-from ..data.loader import Feed
-from ..data.rows import Rows
-from ..data.sampler import QueryShuffle, RowShuffle, Shuffle
-from ..data.transfer import DeviceBatch
-from ..losses import Loss, RankingLoss
-from ..nn.network import Network
+from ..data.labels import Labels
+from ..data.source import Reading
+from ..losses import RankingLoss
 from ..optim.schedules import Schedule
 from ..runtime.threads import team, torch_threads
 from .learner import Learner, Settings
-from .optimizer_state import OptimizerState
+from .problem import Problem, State
 from .snapshot import Snapshot
 from .solver import History, Monitor, Progress
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Rows and a loss.
-
-    Attributes
-    ----------
-    loss : Loss
-    rows : Rows
-        With target and weight.
-    train : ndarray of int
-        The rows to learn from.
-    validation : (Rows, ndarray of int) or None
-        The rows to stop early on.
-    """
-
-    loss: Loss
-    rows: Rows
-    train: np.ndarray
-    validation: tuple[Rows, np.ndarray] | None = None
-
-
-@dataclass(frozen=True)
-class State:
-    """A network, trained or about to be.
-
-    Attributes
-    ----------
-    network : Network
-        Trained in place.
-    trained : bool
-        Whether it has been trained before: a run that fails in its first epoch then
-        puts everything back.
-    new_columns : ndarray of bool of shape (n_columns,), or None
-        Columns of a trained network whose factors are still to be drawn.
-    optimizers : OptimizerState or None
-        State of the optimizers of the earlier run, to go on from.
-    history : History
-    """
-
-    network: Network
-    trained: bool = False
-    new_columns: np.ndarray | None = None
-    optimizers: OptimizerState | None = None
-    history: History = field(default_factory=History)
 
 
 class Trainer:
@@ -100,15 +49,13 @@ class Trainer:
         keep_optimizers: bool = False,
     ) -> None:
         self.network, self.loss = state.network, problem.loss
-        self.rows, self.train = problem.rows, problem.train
-        self.validation = problem.validation
-        self.settings, self.rng = settings, rng
+        self.source, self.settings, self.rng = problem.source, settings, rng
         self.history = History()
         self._keep_optimizers = keep_optimizers
         # Whether the network has the weights to keep, rather than the snapshot.
         self._best_is_live = False
         self.learner = Learner(
-            self.network, self.loss, settings, self.rows.mean_length(), rng
+            self.network, self.loss, settings, self.source.mean_length(), rng
         )
         if state.optimizers is not None:
             self.learner.load_optimizers(state.optimizers)
@@ -117,22 +64,26 @@ class Trainer:
             self._snapshot.take()
         if state.new_columns is not None:
             self.network.draw_factors(state.new_columns, rng, settings.init_scale)
-        reserved = self._snapshot.n_bytes() if settings.max_iter > 1 else 0
-        self._feed = self._validation_feed = self._make_feed(self.rows, reserved)
-        if self.validation is not None and self.validation[0] is not self.rows:
-            self._validation_feed = self._make_feed(self.validation[0], reserved)
-        assert self.rows.weight is not None
-        self._shuffle = self._make_shuffle()
+        self._feed = self.source.feed(self._reading())
         self._schedule = Schedule(
             settings.learning_rate_schedule, settings.warmup_epochs, settings.max_iter
         )
         # Epochs before the last change of rates, which is given time to show.
         self._plateau_from = 0
-        learnt = torch.from_numpy(self._shuffle.rows)
-        self._mean_weight = float(self.rows.weight[learnt].mean())
 
-    def _make_feed(self, rows: Rows, reserved: int) -> Feed:
-        return Feed(rows, self.network.prepare, self.network.table, reserved)
+    def _reading(self) -> Reading:
+        network, size = self.network, self.settings.batch_size
+        longest_query = size
+        if isinstance(self.loss, RankingLoss):
+            n_slots = network.table.n_fields or self.source.longest()
+            longest_query = network.chunk_rows(n_slots) or size
+        return Reading(
+            network.table,
+            network.prepare,
+            size,
+            longest_query,
+            self._snapshot.n_bytes() if self.settings.max_iter > 1 else 0,
+        )
 
     def state(self) -> State:
         """Return the state after the best epoch; call after `run`."""
@@ -148,7 +99,7 @@ class Trainer:
         return Progress(
             self.history,
             self.settings.max_iter,
-            len(self.train),
+            self.source.n_rows,
             lambda: {"network_": copy.deepcopy(self.network)},
         )
 
@@ -219,11 +170,11 @@ class Trainer:
         table, dense = self.network.table, self.learner.dense_optimizer
         weights = [*table.weight.tensors(), dense.values]
         self._check_finite(sum(_total(weight) for weight in weights))
-        scores = [] if self.validation is None else [-self.evaluate()]
+        scores = [-self.evaluate()] if self.source.has_held_out else []
         if last and not scores:
-            few = self._feed.take(self.train[:PREDICTION_BATCH])
             self.network.eval()
-            scored = self.network.score_prepared(few, self.settings.n_threads)
+            few, n_threads = self._feed.first(), self.settings.n_threads
+            scored = self.network.score_prepared(few, n_threads)
             self._check_finite(float(scored.sum()))
         for score in scores:
             self._check_finite(score)
@@ -260,74 +211,45 @@ class Trainer:
         """Make a pass over the training rows, and return their mean loss."""
         self.learner.train()
         total, n_rows = 0.0, 0
-        draws = self._shuffle.epoch(self.rng)
-        batches = self._feed.batches(draws, self.settings.n_threads)
-        for i, (batch, groups) in enumerate(batches):
-            done = number + (i + 0.5) / len(draws)
+        n_batches, batches = self._feed.epoch(self.rng, self.settings.n_threads)
+        for i, labelled in enumerate(batches):
+            done = number + (i + 0.5) / n_batches
             self.learner.scale_rates(self._schedule.factor(done))
-            loss = self.learner.step(batch, groups, self._mean_weight)
+            loss = self.learner.step(labelled, self._feed.mean_weight)
             self._check_finite(loss)
-            total += loss * len(batch)
-            n_rows += len(batch)
+            total += loss * len(labelled.batch)
+            n_rows += len(labelled.batch)
         return total / n_rows
 
     def evaluate(self) -> float:
-        """Return the mean weighted loss on the validation rows, or minus their NDCG."""
-        assert self.validation is not None
-        rows, chosen = self.validation
+        """Return the mean weighted loss on the held-out rows, or minus their NDCG."""
         self.network.eval()
         if isinstance(self.loss, RankingLoss):
-            return -self._validation_ndcg(self.loss, rows, chosen)
+            return -self._held_out_ndcg(self.loss)
         total, weight = 0.0, 0.0
-        for batch, scores in self._scored(chosen):
-            assert batch.target is not None
-            assert batch.weight is not None
-            per_row = self.loss.per_row(scores, batch.target).cpu().double()
-            total += float((per_row * batch.weight.cpu()).sum())
-            weight += float(batch.weight.sum())
+        for scores, labels in self._scored():
+            per_row = self.loss.per_row(scores, labels.target).cpu().double()
+            total += float((per_row * labels.weight.cpu()).sum())
+            weight += float(labels.weight.sum())
         return total / weight
 
-    def _scored(
-        self, chosen: np.ndarray
-    ) -> Iterator[tuple[Batch | DeviceBatch, Tensor]]:
-        """Validation rows and their scores, batch by batch."""
+    def _scored(self) -> Iterator[tuple[Tensor, Labels]]:
+        """Yield the scores and labels of the held-out rows, batch by batch."""
         n_threads = self.settings.n_threads
-        for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
-            batch = self._validation_feed.take(chosen[lo:hi], n_threads)
-            yield batch, self.network.score_prepared(batch, n_threads)
+        for batch, labels, _ in self._feed.held_out(n_threads):
+            yield self.network.score_prepared(batch, n_threads), labels
 
-    def _validation_ndcg(
-        self, loss: RankingLoss, rows: Rows, chosen: np.ndarray
-    ) -> float:
-        assert rows.query is not None
-        assert rows.target is not None
-        assert rows.weight is not None
-        scores = torch.cat([scores for _, scores in self._scored(chosen)])
-        self._check_finite(float(scores.sum()))
-        picked = torch.from_numpy(chosen)
-        return loss.validation_score(
-            scores.cpu().double().numpy(),
-            rows.target[picked].numpy(),
-            rows.query[chosen],
-            rows.weight[picked].numpy(),
+    def _held_out_ndcg(self, loss: RankingLoss) -> float:
+        parts = [(s, labels.target, labels.weight) for s, labels in self._scored()]
+        scores, target, weight = (
+            torch.cat(part).cpu() for part in zip(*parts, strict=True)
         )
-
-    def _make_shuffle(self) -> Shuffle:
-        size = self.settings.batch_size
-        if self.rows.query is None:
-            return RowShuffle(self.train, size)
-        assert self.rows.target is not None
-        if self.validation is not None and isinstance(self.loss, RankingLoss):
-            rows, chosen = self.validation
-            assert rows.target is not None
-            self.loss.check_held_out(rows.target[torch.from_numpy(chosen)])
-        n_slots = self.network.table.n_fields or self.rows.longest()
-        return QueryShuffle(
-            self.train,
-            self.rows.query,
-            self.rows.target.numpy(),
-            size,
-            self.network.chunk_rows(n_slots) or size,
+        self._check_finite(float(scores.sum()))
+        return loss.validation_score(
+            scores.double().numpy(),
+            target.numpy(),
+            self.source.held_out_query(),
+            weight.numpy(),
         )
 
     def _check_finite(self, number: float) -> None:

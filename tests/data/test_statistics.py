@@ -73,7 +73,7 @@ def test_statistics_are_saved(tmp_path):
 
 
 def test_empty_rows_before_the_first_value(monkeypatch):
-    monkeypatch.setattr("skfm.data.statistics.PREDICTION_BATCH", 2)
+    monkeypatch.setattr("skfm.data.memory.PREDICTION_BATCH", 2)
     rows = sp.csr_array(np.array([[0.0, 0], [0, 0], [2, 0], [0, 3], [2, 0], [1, 1]]))
     found = make(skfm.FMRegressor).fit(rows, np.arange(6))._column_statistics
     assert_array_equal(found.counts, [3, 2])

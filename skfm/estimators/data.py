@@ -1,0 +1,115 @@
+"""Checked data of a fit, and the rows that the stochastic solver makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ..data.labels import Labels
+from ..data.memory import MemorySource, Part
+from ..data.rows import Rows
+from ..data.source import RowSource
+from ..losses import Loss, RankingLoss, as_target
+from ..nn.network import DTYPES
+from . import defaults
+
+
+class Material(NamedTuple):
+    """Rows for the stochastic solver, and what to start from.
+
+    Attributes
+    ----------
+    source : RowSource
+    baseline : callable
+        Computes the scores of the best constant on the training rows, (n_outputs,).
+    """
+
+    source: RowSource
+    baseline: Callable[[], np.ndarray]
+
+
+class Data(NamedTuple):
+    """Checked input: canonical X, encoded target, weights of the loss, queries.
+
+    ``dense`` tells whether X was given as a dense array or a table of numbers.
+    """
+
+    X: Any
+    target: np.ndarray
+    weight: np.ndarray
+    query: np.ndarray | None = None
+    dense: bool = False
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.X.shape[0])
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns."""
+        return int(self.X.shape[1])
+
+    def dtype(self, asked: str) -> str:
+        """Return the floating type of a new model's weights."""
+        return defaults.dtype(asked, self.X)
+
+    def material(
+        self,
+        model: Any,
+        loss: Loss,
+        dtype: str,
+        held_out: Data | None,
+        fraction: float | None,
+        rng: np.random.Generator,
+    ) -> Material:
+        """Prepare the rows for the stochastic solver.
+
+        Parameters
+        ----------
+        model : estimator
+            Knows how values are pooled and labels are encoded.
+        loss : Loss
+        dtype : {"float32", "float64"}
+        held_out : Data or None
+            Rows to stop on.
+        fraction : float or None
+            Share of these rows to stop on instead; None: none of them.
+        rng : numpy Generator
+            Draws them.
+
+        Raises
+        ------
+        ValueError
+            If training rows or held-out rows would have no weight, or held-out rows no
+            NDCG to stop on.
+        """
+        train, rest = np.arange(self.n_rows), None
+        if fraction is not None:
+            labels = model._labels(self.target)
+            train, rest = defaults.hold_out(
+                self.weight, fraction, labels, rng, self.query
+            )
+        part, other = self._part(model, loss, dtype)._replace(chosen=train), None
+        if held_out is not None:
+            other = held_out._part(model, loss, dtype)
+        elif rest is not None:
+            other = part._replace(chosen=rest)
+        if other is not None and isinstance(loss, RankingLoss):
+            loss.check_held_out(other.labels.target[torch.from_numpy(other.chosen)])
+        return Material(
+            MemorySource(part, other),
+            lambda: loss.baseline(self.target[train], self.weight[train]),
+        )
+
+    def _part(self, model: Any, loss: Loss, dtype: str) -> Part:
+        """All rows."""
+        target = as_target(loss, self.target, DTYPES[dtype])
+        # Scaled in float64: only the ratios of weights matter.
+        weight = torch.from_numpy(self.weight / self.weight.mean()).to(DTYPES[dtype])
+        rows, labels = Rows(self.X, dtype, model._mean_fields), Labels(target, weight)
+        part = Part(rows, labels, np.arange(self.n_rows))
+        return part if self.query is None else part._replace(query=self.query)

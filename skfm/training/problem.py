@@ -1,0 +1,53 @@
+"""Input and output of the stochastic solver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..data.source import RowSource
+from ..losses import Loss
+from ..nn.network import Network
+from .optimizer_state import OptimizerState
+from .solver import History
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A loss, and the rows on which it is to be small.
+
+    Attributes
+    ----------
+    loss : Loss
+    source : RowSource
+        Held-out rows, if it has any, are those to stop early on.
+    """
+
+    loss: Loss
+    source: RowSource
+
+
+@dataclass(frozen=True)
+class State:
+    """A network, trained or about to be.
+
+    Attributes
+    ----------
+    network : Network
+        Trained in place.
+    trained : bool
+        Whether it has been trained before: a run that fails in its first epoch then
+        puts everything back.
+    new_columns : ndarray of bool of shape (n_columns,), or None
+        Columns of a trained network whose factors are still to be drawn.
+    optimizers : OptimizerState or None
+        State of the optimizers of the earlier run, to go on from.
+    history : History
+    """
+
+    network: Network
+    trained: bool = False
+    new_columns: np.ndarray | None = None
+    optimizers: OptimizerState | None = None
+    history: History = field(default_factory=History)
