@@ -130,6 +130,12 @@ class DateBlock:
         return varying
 
     @property
+    def parts_with_columns(self) -> list[NestedBlock | CategoryBlock]:
+        """Blocks of the elapsed time and of the parts that vary, in their order."""
+        elapsed = [] if self.elapsed is None else [self.elapsed]
+        return [*elapsed, *self._varying.values()]
+
+    @property
     def field_widths(self) -> dict[str, int]:
         """Width of each field, by what it adds to the name."""
         widths = {} if self.elapsed is None else dict(self.elapsed.field_widths)

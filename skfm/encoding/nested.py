@@ -219,6 +219,25 @@ class NestedBlock(SampledBlock):
         values = self._scaled(floats, missing)
         return Encoded(columns.ravel(), values, per_row=len(widths))
 
+    def encode_levels(self, levels: NDArray[Any]) -> Encoded:
+        """Encode numbers of which only the finest field is known.
+
+        Parameters
+        ----------
+        levels : ndarray of int of shape (n_rows,)
+            Column of each row within the last field: the ids, or the fine bins. The
+            number of a bin is its middle, that of an outer one its edge.
+        """
+        if self.with_ids:
+            assert self.ids is not None
+            numbers = self.ids.decode(levels, np.empty(0)).astype(np.float64)
+            numbers[np.isnan(numbers)] = self.value.mean
+            numbers[levels == self.ids.missing_column] = np.nan
+            return self.encode_floats(numbers, levels)
+        outer = np.pad(self.edges, 1, "edge") if len(self.edges) else np.zeros(2)
+        middles = np.append((outer[1:] + outer[:-1]) / 2, np.nan)
+        return self.encode_floats(middles[levels], None)
+
     def _scaled(
         self, floats: NDArray[np.float64], missing: NDArray[np.bool_]
     ) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from ..persistence.estimators import SavedEstimator
 from ..persistence.records import require, saved
 from ..persistence.values import Packer, Unpacker
 from ..training.optimizer_state import OptimizerState
+from .importances import feature_importances
 
 
 class Fitted(SavedEstimator):
@@ -79,6 +80,13 @@ class Fitted(SavedEstimator):
         crosses_ : list of CrossInfo
             The crosses of columns that were added: name, columns, kind, number of
             levels, gain, variance and z, in the order in which they were found.
+        feature_importances_ : ndarray of shape (n_features_in_,)
+            Share of each feature of X, as it was given, in the variance of the raw
+            scores, alone and together with others: its total effect (Homma and
+            Saltelli, 1996), divided by their sum. The features are taken as independent
+            of each other, each as frequent as in training. Exact for an FM on a matrix;
+            otherwise estimated from up to 4,000 rows that are drawn so, always the same
+            ones, for up to 2,000 features. Computed when it is read.
         n_features_in_ : int
             Number of columns of X seen in `fit`; a table is counted before it is
             encoded.
@@ -195,6 +203,11 @@ class Fitted(SavedEstimator):
     def factors_(self) -> np.ndarray:
         """Embeddings of the columns, (n_columns, n_factors)."""
         return np.array(self.network_.factors.cpu().numpy())
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Total effect of each feature on the scores, (n_features_in_,), sum 1."""
+        return feature_importances(self)
 
 
 class FittedTarget:

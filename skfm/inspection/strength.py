@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from .._sklearn import StrOptions, validate_params
+from ..data.drawing import draw_rows
 from ..data.rows import Rows
 from ..fields import FieldInferenceError
 from ..models.dcn import DCNNetwork
@@ -18,7 +19,6 @@ from ..nn.pairwise import PairwiseNetwork
 from ..runtime.threads import torch_threads
 from .independence import IndependentFields
 from .reading import Model, batches, to_float64
-from .sampling import draw_rows
 
 #: Features of which a matrix of all pairs is made without being asked for.
 _MAX_FEATURES = 2000

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.statistics import ColumnStatistics
+from .statistics import ColumnStatistics
 
 #: Random numbers drawn at once.
 _NUMBERS_PER_DRAW = 1 << 22
 
 
 def draw_rows(
-    statistics: ColumnStatistics, fields: np.ndarray, n_rows: int, seed: int
+    statistics: ColumnStatistics, fields: np.ndarray, n_rows: int, seed: Any
 ) -> sp.csr_array:
     """Draw rows whose columns have the frequencies of training, (n_rows, n_columns).
 
@@ -23,9 +24,12 @@ def draw_rows(
     statistics : ColumnStatistics
         Of the training rows, whose number is known.
     fields : ndarray of shape (n_columns,)
-        As in `IndependentFields`.
+        Field of each column. The columns of a field with at most one entry a row on
+        average exclude each other; all others are independent.
     n_rows : int
-    seed : int
+        Number of rows to draw.
+    seed : int or sequence of int
+        Seed of the generator.
 
     Returns
     -------
