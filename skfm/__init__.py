@@ -1,5 +1,8 @@
 """Factorization machines and their neural descendants for scikit-learn."""
 
+from importlib import import_module
+from types import ModuleType
+
 from . import datasets
 from .encoding import FieldCrosses, FieldEncoder
 from .export import to_onnx
@@ -80,3 +83,18 @@ __all__ = [
     "save",
     "to_onnx",
 ]
+
+#: Modules that are imported when they are first used, so that `import skfm` is light.
+_LAZY = {"exceptions", "inspection", "model_selection", "persistence", "plotting"}
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a public module on its first use."""
+    if name in _LAZY:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, those of modules not yet imported included."""
+    return sorted({*globals(), *_LAZY})

@@ -2,8 +2,12 @@
 
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 import skfm
 
@@ -41,3 +45,17 @@ def test_the_lowest_versions_are_those_of_pyproject():
     check = runpy.run_path(str(ROOT / ".ci" / "check_package.py"))
     expected = [d.replace(">=", "==") for d in PROJECT["dependencies"]]
     assert check["lowest_versions"]() == expected
+
+
+def test_public_modules_are_imported_when_they_are_used():
+    code = """
+import sys, skfm
+before = set(sys.modules)
+skfm.plotting.LossCurveDisplay, skfm.inspection.explain
+skfm.model_selection.compare, skfm.exceptions.ConvergenceWarning
+assert {"skfm.plotting", "skfm.model_selection"}.isdisjoint(before)
+assert "plotting" in dir(skfm)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="module 'skfm' has no attribute 'plot'"):
+        skfm.plot

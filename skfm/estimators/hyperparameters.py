@@ -144,9 +144,9 @@ class SharedParameters(Parametrized):
         doc=""""auto" or array-like
             Fields of the columns, as the sizes of consecutive blocks of columns or as
             one label per column. "auto" makes each column of a table or of a dense X a
-            field, and infers the blocks of a one-hot encoded sparse X. For models that
-            need no fields, "auto" means no fields, unless X is a table that is
-            encoded.""",
+            field, but joins dummies of one variable, and infers the blocks of a one-hot
+            encoded sparse X. For models that need no fields, "auto" means no fields,
+            unless X is a table that is encoded.""",
     )
     field_pooling: str = param(
         default="sum",

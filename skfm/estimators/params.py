@@ -10,10 +10,13 @@ bases declare.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import textwrap
 from typing import Any, ClassVar, dataclass_transform
 
 from sklearn.base import BaseEstimator
+
+from .groups import in_groups
 
 __all__ = ["Parametrized", "given_or_default", "param", "redeclare", "unset"]
 
@@ -108,6 +111,15 @@ def _follow_mro(cls: type) -> None:
     cls.__annotations__ = annotations
 
 
+def _order_signature(cls: type) -> None:
+    """Show the parameters of ``__init__``, all keyword-only, by group."""
+    init = vars(cls)["__init__"]
+    signature = inspect.signature(init)
+    me, *others = signature.parameters
+    ordered = [signature.parameters[name] for name in (me, *in_groups(others))]
+    init.__signature__ = signature.replace(parameters=ordered)
+
+
 @dataclass_transform(
     kw_only_default=True, eq_default=False, field_specifiers=(param, redeclare, unset)
 )
@@ -119,7 +131,9 @@ class Parametrized(BaseEstimator):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         _follow_mro(cls)
         dataclasses.dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
-        fields = dataclasses.fields(cls)
+        declared = {field.name: field for field in dataclasses.fields(cls)}
+        fields = [declared[name] for name in in_groups(declared)]
+        _order_signature(cls)
         cls._parameter_constraints = {f.name: f.metadata["valid"] for f in fields}
         texts = {
             "{sections}": _text(cls, "_sections_doc").replace("{name}", cls.__name__),

@@ -26,6 +26,9 @@ from skfm.fields.layout import column_names, number_fields, unique_names
 
 __all__ = ["fields_from"]
 
+#: What scikit-learn's imputers put before the name of a column they mark the gaps of.
+_INDICATOR = "missingindicator_"
+
 
 @dataclass(frozen=True)
 class _Layout:
@@ -65,8 +68,9 @@ def fields_from(transformer: Any) -> tuple[NDArray[np.int32], list[str]]:
         names of its input keep the fields of their input; ColumnTransformer,
         FeatureUnion and Pipeline put together the fields of their parts (a predictor
         at the end of a Pipeline is left out). Any object with fitted attributes
-        ``fields_`` (one number per output column) and ``field_names_`` is read by
-        those.
+        ``fields_`` (one number per output column) and ``field_names_``, or
+        ``output_to_input_`` (from the name of each output column to that of an input
+        column, as in skrub's TableVectorizer), is read by those.
 
     Returns
     -------
@@ -103,6 +107,8 @@ def _read(transformer: Any, source: _Layout | None) -> _Layout:
     for kind, reader in _READERS.items():
         if isinstance(transformer, kind):
             return reader(transformer, source)
+    if isinstance(getattr(transformer, "output_to_input_", None), dict):
+        return _read_sources(transformer, source)
     return _read_by_name(transformer, source)
 
 
@@ -200,9 +206,11 @@ def _read_by_name(transformer: Any, source: _Layout | None) -> _Layout:
         raise _cannot_read(transformer, "it does not name its output columns.")
     names_in = pd.Index(_input_names(transformer))
     try:
-        names_out = pd.Index([str(n) for n in transformer.get_feature_names_out()])
+        names = [str(n) for n in transformer.get_feature_names_out()]
     except (ValueError, AttributeError) as error:
         raise _cannot_read(transformer, str(error)) from error
+    # An imputer's indicator belongs to the column whose missing cells it marks.
+    names_out = pd.Index([n.removeprefix(_INDICATOR) for n in names])
     if names_out.equals(names_in):
         return _table(transformer, source)
     made = names_out.difference(names_in)
@@ -213,6 +221,17 @@ def _read_by_name(transformer: Any, source: _Layout | None) -> _Layout:
             f"nothing tells which fields they belong to.",
         )
     return _table(transformer, source).take(names_in.get_indexer(names_out))
+
+
+def _read_sources(transformer: Any, source: _Layout | None) -> _Layout:
+    """Read a transformer that says which input column each output is made of."""
+    made_of = transformer.output_to_input_
+    names_in = pd.Index(_input_names(transformer))
+    names_out = [str(name) for name in transformer.get_feature_names_out()]
+    inputs = names_in.get_indexer([made_of.get(name) for name in names_out])
+    if (inputs < 0).any():
+        raise _cannot_read(transformer, "output_to_input_ lacks some of its columns.")
+    return _table(transformer, source).take(inputs)
 
 
 def _read_pipeline(pipeline: Any, source: _Layout | None) -> _Layout:

@@ -1,6 +1,7 @@
 """The fields of a model: what the user said, or what X shows."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from skfm.fields.layout import (
     number_fields,
     unique_names,
 )
-from skfm.fields.scan import active_columns
+from skfm.fields.scan import active_columns, largest_of_two
 
 __all__ = ["MAX_DENSE_FIELDS", "MAX_FALLBACK_FIELDS", "resolve_fields"]
 
@@ -35,8 +36,9 @@ def resolve_fields(
     Parameters
     ----------
     fields : "auto" or array-like
-        - ``"auto"``: one field per column if X was dense with at most 256 columns;
-          else blocks inferred from the structure of X; else, where these are not
+        - ``"auto"``: if X was dense with at most 256 columns, blocks inferred from
+          each run of columns of two values, and one field per other column; else
+          blocks inferred from the structure of X; else, where these are not
           certain and there are at most 64 columns, one field per column.
         - Block sizes in order: integers of at least 1 that sum to ``n_features``.
         - One label (integer or string) per column, in any order; fields are
@@ -84,7 +86,7 @@ def resolve_fields(
 def _auto_fields(X: Any, names: Sequence[str] | None, is_dense: bool) -> Fields:
     n_features = X.shape[1]
     if is_dense and n_features <= MAX_DENSE_FIELDS:
-        return _field_per_column(n_features, names)
+        return _dense_fields(X, names)
     try:
         inferred = infer_fields(X)
     except FieldInferenceError:
@@ -93,6 +95,35 @@ def _auto_fields(X: Any, names: Sequence[str] | None, is_dense: bool) -> Fields:
         return _field_per_column(n_features, names)
     named = None if names is None else active_columns(X)
     return inferred, block_names(inferred, names, named)
+
+
+def _dense_fields(X: Any, names: Sequence[str] | None) -> Fields:
+    """Make a field of each column, and one of the dummies of a variable.
+
+    Dummies are columns of two values side by side, scaled or not. Their fields are
+    inferred from where they have the larger one.
+    """
+    starts = np.ones(X.shape[1], dtype=np.int32)
+    high = largest_of_two(X)
+    for first, stop in _runs(~np.isnan(high)):
+        dummies = X[:, first:stop]
+        dummies.data = dummies.data == high[first + dummies.indices]
+        dummies.eliminate_zeros()
+        # Where the blocks are not certain, each column is a field of its own.
+        with suppress(FieldInferenceError):
+            starts[first + 1 : stop] = np.diff(infer_fields(dummies))
+    if starts.all():
+        return _field_per_column(X.shape[1], names)
+    fields = np.cumsum(starts, dtype=np.int32) - 1
+    named = column_names(X.shape[1]) if names is None else names
+    return fields, block_names(fields, named)
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the bounds of the runs of two or more true elements."""
+    steps = np.diff(mask.astype(np.int8), prepend=0, append=0)
+    bounds = zip(np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), strict=True)
+    return [(int(a), int(b)) for a, b in bounds if b - a > 1]
 
 
 def _field_per_column(n_features: int, names: Sequence[str] | None) -> Fields:

@@ -11,6 +11,7 @@ __all__ = [
     "active_columns",
     "all_equal",
     "entries_of_rows",
+    "largest_of_two",
     "rows_with",
     "varying_columns",
 ]
@@ -30,6 +31,28 @@ def active_columns(X: Any) -> NDArray[np.bool_]:
     for chunk in _entry_chunks(X):
         active[X.indices[chunk]] = True
     return active
+
+
+def largest_of_two(X: Any) -> NDArray[Any]:
+    """Return the larger value of each column of two values, one of them above zero.
+
+    NaN for other columns. Where a row has no entry, the value is 0.
+    """
+    high = np.full(X.shape[1], -np.inf)
+    low = np.full(X.shape[1], np.inf)
+    n_entries = np.zeros(X.shape[1], dtype=np.int64)
+    chunks = _entry_chunks(X)
+    for chunk in chunks:
+        columns = X.indices[chunk]
+        np.maximum.at(high, columns, X.data[chunk])
+        np.minimum.at(low, columns, X.data[chunk])
+        n_entries += np.bincount(columns, minlength=len(high))
+    low[n_entries < X.shape[0]] = 0.0
+    two = (high > 0) & (low < high)
+    for chunk in chunks:
+        columns, values = X.indices[chunk], X.data[chunk]
+        two[columns[(values != high[columns]) & (values != low[columns])]] = False
+    return np.where(two, high, np.nan)
 
 
 def _row_chunks(indptr: NDArray[Any]) -> Iterator[tuple[int, int]]:

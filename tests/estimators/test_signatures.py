@@ -13,6 +13,7 @@ import pytest
 from sklearn.base import clone
 
 import skfm
+from skfm.estimators.groups import GROUPS, in_groups
 
 GOLDEN = Path(__file__).parents[1] / "signatures.txt"
 REGENERATE = "python tests/estimators/test_signatures.py > tests/signatures.txt"
@@ -77,6 +78,14 @@ def test_parameters(cls):
         kind, text = documented[name]
         assert kind.endswith(f", default={parameter.default!r}"), name
         assert text.endswith("."), name
+
+
+def test_groups_order_parameters():
+    known = {name for cls in CLASSES for name in inspect.signature(cls).parameters}
+    assert known.issuperset(*GROUPS.values())
+    names = ["verbose", "own", "n_factors", "alpha", "alpha_factors", "loss"]
+    ordered = ["loss", "n_factors", "own", "alpha_factors", "alpha", "verbose"]
+    assert in_groups(names) == ordered
 
 
 @every_class

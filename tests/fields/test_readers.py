@@ -82,6 +82,8 @@ ONE_FIELD_PER_INPUT = {
     "maxabs": (MaxAbsScaler(), NUMBERS),
     "robust": (RobustScaler(), NUMBERS),
     "imputer": (SimpleImputer(), NUMBERS),
+    "imputer with indicators": (
+        SimpleImputer(missing_values=0.0, add_indicator=True), ["zeros", "code"]),
     "selector": (VarianceThreshold(), NUMBERS),
     "function": (FunctionTransformer(np.sqrt, feature_names_out="one-to-one"),
                  ["zeros", "code"]),
@@ -191,6 +193,25 @@ class TestFieldsFrom:
         ):
             fields_from(steps.fit(np.eye(2)))
 
+    def test_a_transformer_that_names_its_sources(self):
+        class Vectorizer(MaxAbsScaler):
+            def fit(self, X, y=None):
+                self.output_to_input_ = {"b_1": "b", "b_2": "b", "a": "a"}
+                return super().fit(X)
+
+            def get_feature_names_out(self, input_features=None):
+                return np.array(["b_1", "b_2", "a", "c"][: self.n_out])
+
+        table = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+        vectorizer = Vectorizer().fit(table)
+        vectorizer.n_out = 3
+        fields, names = fields_from(vectorizer)
+        np.testing.assert_array_equal(fields, [0, 0, 1])
+        assert names == ["b", "a"]
+        vectorizer.n_out = 4
+        with pytest.raises(FieldInferenceError, match="Vectorizer: output_to_input_"):
+            fields_from(vectorizer)
+
     @pytest.mark.parametrize(
         ("fields", "match"), [([0, 2], "1 names"), ([0.5], "integers"), (1, "vector")]
     )
@@ -208,7 +229,6 @@ class TestFieldsFrom:
             PCA(2),
             PolynomialFeatures(2),
             FunctionTransformer(np.abs),
-            SimpleImputer(missing_values=1.0, add_indicator=True),
             FeatureHasher(4, input_type="dict"),
             make_pipeline(PCA(2), StandardScaler()),
             make_pipeline(PCA(2), VarianceThreshold()),

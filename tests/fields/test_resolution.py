@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from field_cases import csr
+from scipy.sparse import csr_array
 
 from skfm.fields import (
     FieldInferenceError,
@@ -77,7 +78,7 @@ class TestResolveFields:
             resolve_fields("auto", self.X, names=["a", "b"])
 
     def test_auto_dense(self):
-        X = csr([[0], [1]], 256)
+        X = csr([[0, 1], [1]], 256)
         fields, names = resolve_fields("auto", X, is_dense=True)
         np.testing.assert_array_equal(fields, np.arange(256))
         assert names[:2] == ["x0", "x1"]
@@ -87,6 +88,20 @@ class TestResolveFields:
         assert names[255] == "c255"
         fields, _ = resolve_fields("auto", csr([[0], [1]], 257), is_dense=True)
         assert fields.max() == 0
+
+    @pytest.mark.parametrize("scale", [lambda X: X, lambda X: (X - X.mean(0)) / 0.3])
+    def test_dummies_of_a_dense_array(self, scale):
+        rng = np.random.default_rng(0)
+        codes = rng.integers([0, 3], [3, 6], size=(60, 2))
+        dummies = np.zeros((60, 6))
+        np.put_along_axis(dummies, codes, 1, axis=1)
+        flags = rng.integers(2, size=(60, 2))  # both in some rows
+        X = np.column_stack([rng.normal(size=60), dummies, flags, rng.normal(size=60)])
+        X[:, 1:9] = scale(X[:, 1:9])
+        names = ["n", "a_1", "a_2", "a_3", "b_p", "b_q", "b_r", "f", "g", "m"]
+        found = resolve_fields("auto", csr_array(X), names=names, is_dense=True)
+        np.testing.assert_array_equal(found[0], [0, 1, 1, 1, 2, 2, 2, 3, 4, 5])
+        assert found[1] == ["n", "a", "b", "f", "g", "m"]
 
     @pytest.mark.parametrize("n_features", [64, 65])
     def test_auto_falls_back_to_columns_only_when_few(self, n_features):
