@@ -58,4 +58,4 @@ assert "plotting" in dir(skfm)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="module 'skfm' has no attribute 'plot'"):
-        skfm.plot
+        skfm.__getattr__("plot")
