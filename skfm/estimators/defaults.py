@@ -31,14 +31,18 @@ def dtype(asked: str, X: Any) -> str:
     return "float64"
 
 
-def batch_size(asked: int | str, n_rows: int) -> int:
-    """Return the number of rows per step, at most ``n_rows``."""
-    if isinstance(asked, str):
-        if n_rows <= FULL_BATCH:
-            return n_rows
+def batch_size(asked: int | str, n_rows: int, most: int | None = None) -> int:
+    """Return the number of rows per step, at most ``n_rows``.
+
+    ``most`` limits what is chosen for "auto".
+    """
+    if not isinstance(asked, str):
+        return min(asked, n_rows)
+    wanted = n_rows
+    if n_rows > FULL_BATCH:
         wanted = n_rows // _BATCHES_PER_EPOCH
-        asked = int(np.clip(wanted, FULL_BATCH, MAX_AUTO_BATCH))
-    return min(asked, n_rows)
+        wanted = int(np.clip(wanted, FULL_BATCH, MAX_AUTO_BATCH))
+    return wanted if most is None else min(wanted, most)
 
 
 def learning_rate(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.statistics import ColumnStatistics, column_statistics
+from ..nn.footprint import Footprint, rows_in_memory
 from ..nn.network import Network, Shape
 from ..optim import n_tables
 from ..runtime.threads import resolve_n_jobs
@@ -89,6 +90,7 @@ class StochasticFit:
         loss = model._make_loss()
         self._material = data.material(model, loss, dtype, held_out, fraction, rng)
         self._problem = Problem(loss, self._material.source)
+        self._shape = self._make_shape(dtype)
         self._solver = StochasticSolver(
             self._settings(data, self._problem.source.n_rows, stop),
             rng,
@@ -96,7 +98,7 @@ class StochasticFit:
             checkpoint=open_checkpoint(model, run.max_iter),
         )
         self._statistics = ColumnStatistics(0, np.zeros(data.n_columns, np.int64))
-        self._state = self._go_on() if resume else self._start(dtype)
+        self._state = self._go_on() if resume else self._start()
 
     def _given(self, name: str) -> Any:
         return given_or_default(self._model, OptimizationParameters, name)
@@ -128,7 +130,16 @@ class StochasticFit:
         ranked = data.query is not None
         # A chunk does not tell how long its stream is.
         n_rows = data.n_rows if scheduled else defaults.MANY_ROWS
-        batch_size = defaults.batch_size(self._given("batch_size"), n_train)
+        batch_size = defaults.batch_size(
+            self._given("batch_size"),
+            n_train,
+            rows_in_memory(
+                model._network_class,
+                self._shape,
+                self._options(full_batch=False),
+                self._problem.source.longest(),
+            ),
+        )
         # Rows of a single batch are not counted, lest two rows of equal content be
         # other than one of twice the weight.
         single = scheduled and batch_size >= n_train
@@ -174,10 +185,9 @@ class StochasticFit:
         source = self._problem.source
         return column_statistics(source.weighty(), source.n_columns, network.prepare)
 
-    def _start(self, dtype: str) -> State:
-        """State of a new network; columns without training entries have zeros."""
+    def _make_shape(self, dtype: str) -> Shape:
         model, source = self._model, self._problem.source
-        shape = Shape(
+        return Shape(
             n_columns=source.n_columns,
             n_factors=model.n_factors,
             n_outputs=model._n_outputs(),
@@ -186,9 +196,25 @@ class StochasticFit:
             dtype=dtype,
             device=defaults.device(model.device),
         )
-        full_batch = self._solver.settings.batch_size >= source.n_rows
-        options = model._network_options(full_batch=full_batch)
-        model._network_class.check_table(shape, self._n_tables())
+
+    def _options(self, *, full_batch: bool) -> dict[str, Any]:
+        options: dict[str, Any] = self._model._network_options(full_batch=full_batch)
+        return options
+
+    def _start(self) -> State:
+        """State of a new network; columns without training entries have zeros."""
+        model, source, shape = self._model, self._problem.source, self._shape
+        batch_size = self._solver.settings.batch_size
+        options = self._options(full_batch=batch_size >= source.n_rows)
+        Footprint(
+            model._network_class,
+            shape,
+            options,
+            self._n_tables(),
+            batch_size,
+            source.longest(),
+            keeps_best=self.max_iter > 1,
+        ).check()
         network = model._network_class.build(shape, **options)
         network.check_memory(source.longest())
         self._statistics = self._count(network)

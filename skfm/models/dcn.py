@@ -48,6 +48,10 @@ class DCNNetwork(Network[FieldLookup]):
         if structure == "parallel":
             self.output = Linear(size, shape.n_outputs, bias=False)
 
+    def numbers_per_row(self, n_slots: int) -> int:
+        # Output and product of each layer, and their gradients.
+        return 4 * (len(self.cross.layers) + 1) * n_slots * self.shape.n_factors
+
     def interaction(self, lookup: FieldLookup) -> Tensor:
         embeddings = lookup.slots.flatten(start_dim=1)  # (B, F k)
         crossed = self.cross(embeddings)

@@ -35,6 +35,10 @@ class DeepCrossingNetwork(Network[FieldLookup]):
         self.units = nn.Sequential(*units)
         self.output = Linear(n_inputs, shape.n_outputs, bias=False)
 
+    def numbers_per_row(self, n_slots: int) -> int:
+        # Sum and activation of each unit, and their gradients.
+        return 4 * (len(self.units) + 1) * n_slots * self.shape.n_factors
+
     def interaction(self, lookup: FieldLookup) -> Tensor:
         scores: Tensor = self.output(self.units(lookup.slots.flatten(start_dim=1)))
         return scores

@@ -62,6 +62,14 @@ class FFMNetwork(PairwiseNetwork[SlotLookup]):
         norm = values.square().sum(dim=1, keepdim=True).sqrt()
         return values / torch.where(norm > 0, norm, 1)
 
+    @classmethod
+    def held_per_row(cls, shape: Shape, options: dict[str, Any], longest: int) -> int:
+        held = super().held_per_row(shape, options, longest)
+        if not options["intra_field_pairs"]:
+            return held
+        # An entry, not a field, is a slot.
+        return held // shape.n_fields * longest
+
     def numbers_per_row(self, n_slots: int) -> int:
         return max(n_slots, self.shape.n_fields) * self.table.n_factors
 

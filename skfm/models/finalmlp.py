@@ -53,6 +53,10 @@ class FinalMLPNetwork(Network[FieldLookup]):
         widths = self.first.output.in_features, self.second.output.in_features
         self.bilinear = BilinearFusion(*widths, shape.n_outputs, n_heads)
 
+    def numbers_per_row(self, n_slots: int) -> int:
+        # Gates and gated embeddings of both streams, and their gradients.
+        return 8 * n_slots * self.shape.n_factors
+
     def interaction(self, lookup: FieldLookup) -> Tensor:
         embeddings = lookup.slots.flatten(start_dim=1)  # (B, F k)
         first = self.first.hidden(self.first_gate(embeddings))  # o1

@@ -10,7 +10,7 @@ from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
-from ..nn.layers import WeightedPairs
+from ..nn.layers import WeightedPairs, pair_numbers
 from ..nn.network import Shape
 from ..nn.pairwise import Entries, PairwiseNetwork
 from ..sparse import FieldLookup
@@ -25,6 +25,9 @@ class FwFMNetwork(PairwiseNetwork[FieldLookup]):
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
         self.pairs = WeightedPairs(shape.n_fields, shape.n_outputs)
+
+    def numbers_per_row(self, n_slots: int) -> int:
+        return pair_numbers(n_slots)
 
     def work_per_row(self) -> float:
         return float(self.shape.n_fields**2 * self.shape.n_factors)

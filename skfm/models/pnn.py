@@ -14,7 +14,7 @@ from ..estimators.hyperparameters import MLPParameters
 from ..estimators.params import param, redeclare
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
-from ..nn.layers import MLP, inner_products, outer_product
+from ..nn.layers import MLP, inner_products, outer_product, pair_numbers
 from ..nn.network import Network, Shape
 from ..sparse import FieldLookup
 
@@ -33,7 +33,12 @@ class PNNNetwork(Network[FieldLookup]):
         n_inputs = n_fields * n_factors
         n_inputs += self.inner * n_fields * (n_fields - 1) // 2
         n_inputs += self.outer * n_factors**2
+        self.n_inputs = n_inputs
         self.mlp = MLP(n_inputs, n_outputs=shape.n_outputs, bias=False, **mlp)
+
+    def numbers_per_row(self, n_slots: int) -> int:
+        # The input of the perceptron and its gradient, beside what it is made of.
+        return pair_numbers(n_slots) * self.inner + 2 * self.n_inputs
 
     def interaction(self, lookup: FieldLookup) -> Tensor:
         fields = lookup.slots  # (B, F, k)

@@ -270,6 +270,26 @@ class Network(nn.Module, Generic[LookupT]):
         MemoryError
         """
 
+    @classmethod
+    def held_per_row(cls, shape: Shape, options: dict[str, Any], longest: int) -> int:
+        """Return the numbers that a training step holds of each row of its batch.
+
+        They are the slots of the look-up, their gradients, and the gradients of all
+        parts of the batch in one array. Pooled look-ups are small.
+
+        Parameters
+        ----------
+        shape : Shape
+        options : dict
+            Further arguments of the class.
+        longest : int
+            Entries of the longest row.
+        """
+        if cls.lookup.startswith("pooled"):
+            return 0
+        n_slots = shape.n_fields if cls.lookup == "by_field" else longest
+        return 3 * n_slots * cls.embedding_width(shape)
+
     def numbers_per_row(self, n_slots: int) -> int:
         """Return the intermediate numbers of a row of ``n_slots`` entries, if many."""
         return 0

@@ -17,6 +17,7 @@ from .products import (
     gather_fields,
     inner_products,
     outer_product,
+    pair_numbers,
 )
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "gather_fields",
     "inner_products",
     "outer_product",
+    "pair_numbers",
 ]

@@ -180,7 +180,9 @@ class CIN(nn.Module):
         sizes = [n_fields, *layer_sizes]
         self.n_maps = sum(layer_sizes)
         #: Number of products of a row for each of the k factors.
-        self.products_per_factor = n_fields * sum(sizes[:-1])
+        self.products_per_factor = sum(
+            before * min(n_fields, after) for before, after in pairwise(sizes)
+        )
         self.layers = nn.ModuleList(
             [
                 Linear(before * n_fields, after, bias=False)
@@ -206,7 +208,30 @@ class CIN(nn.Module):
         maps, pooled = first, []
         for layer in self.layers:
             assert isinstance(layer, Linear)
-            products = maps[:, None] * first  # (H, F, B k)
-            maps = layer.weight @ products.flatten(end_dim=1)  # (H', B k)
+            maps = _weigh_products(maps, first, layer.weight)
             pooled.append(maps.view(-1, n_rows, n_factors).sum(dim=2))
         return torch.cat(pooled).T
+
+
+def _weigh_products(maps: Tensor, first: Tensor, weight: Tensor) -> Tensor:
+    """Compute the weighted sums of the products of two sets of vectors.
+
+    Either the products are formed and weighed, or one set is weighed and then
+    multiplied by the other: whichever holds fewer numbers.
+
+    Parameters
+    ----------
+    maps : Tensor of shape (H, n)
+    first : Tensor of shape (F, n)
+    weight : Tensor of shape (H', H F)
+
+    Returns
+    -------
+    Tensor of shape (H', n)
+    """
+    n_fields = len(first)
+    if n_fields <= len(weight):
+        products = maps[:, None] * first  # (H, F, n)
+        return weight @ products.flatten(end_dim=1)
+    weighed = weight.view(-1, n_fields) @ first  # (H' H, n)
+    return (weighed.view(len(weight), len(maps), -1) * maps).sum(dim=1)

@@ -37,6 +37,12 @@ def inner_products(embeddings: Tensor) -> Tensor:
     return gram[:, first, second]
 
 
+def pair_numbers(n_fields: int) -> int:
+    """Return the numbers that `inner_products` and its gradient hold of a row."""
+    # The Gram matrix, the pairs, which are half of it, and the gradients of both.
+    return 3 * n_fields**2
+
+
 def outer_product(embeddings: Tensor) -> Tensor:
     """Compute the outer product of the fields' sum with itself (PNN, equation 12).
 

@@ -178,8 +178,9 @@ def test_cin_layer_is_homogeneous_in_its_degree():
 
 
 def test_cin_counts_its_products():
-    layer = CIN(4, (3, 2))
-    assert layer.products_per_factor == 4 * 4 + 3 * 4
+    """Of the fields, or of the maps to be made: whichever are fewer."""
+    assert CIN(4, (3, 2)).products_per_factor == 4 * 3 + 3 * 2
+    assert CIN(2, (3, 2)).products_per_factor == 2 * 2 + 3 * 2
 
 
 def naive_attention(layer, fields):
