@@ -17,8 +17,8 @@ from ..exceptions import ConvergenceWarning
 from ..fields import FieldInferenceError
 from ..losses import as_target
 from ..losses.links import PROBABILITY_FLOOR
-from ..nn.network import Shape
 from ..nn.posterior import PosteriorNetwork
+from ..nn.shape import Shape
 from ..runtime.memory import check_memory
 from ..runtime.threads import resolve_n_jobs
 from ..runtime.warnings import warn

@@ -13,7 +13,7 @@ from ..data.memory import MemorySource, Part
 from ..data.rows import Rows
 from ..data.source import RowSource
 from ..losses import Loss, RankingLoss, as_target
-from ..nn.network import DTYPES
+from ..nn.shape import DTYPES
 from . import defaults
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from ..data.statistics import ColumnStatistics
 from ..encoding import CrossInfo
 from ..encoding.codec import TableCodec
-from ..nn.network import Network, check_fields
+from ..nn.network import Network
 from ..nn.serialization import pack_network, unpack_network
+from ..nn.shape import check_fields
 from ..persistence.estimators import SavedEstimator
 from ..persistence.records import require, saved
 from ..persistence.values import Packer, Unpacker

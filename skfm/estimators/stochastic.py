@@ -10,7 +10,8 @@ import numpy as np
 
 from ..data.statistics import ColumnStatistics, column_statistics
 from ..nn.footprint import Footprint, rows_in_memory
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..optim import n_tables
 from ..runtime.threads import resolve_n_jobs
 from ..training.checkpoints import open_checkpoint

@@ -1,1 +1,1 @@
-"""Model architectures, one a file."""
+"""Model architectures, each in a file of its own."""

@@ -17,12 +17,12 @@ from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import Dropout, PairAttention
-from ..nn.network import Shape
 from ..nn.pairwise import Entries, PairwiseNetwork
+from ..nn.shape import Shape
 from ..runtime.memory import check_memory
 from ..sparse import EntryLookup
 
-#: Copies of the pairs' products and attention units alive in a backward pass in torch.
+#: Number of copies of the products and attention units in torch's backward pass.
 _COPIES = 4
 
 
@@ -49,7 +49,7 @@ class AFMNetwork(PairwiseNetwork[EntryLookup]):
     def check_memory(self, longest: int) -> None:
         check_memory(
             self.numbers_per_row(longest) * self.bias.element_size(),
-            f"a row of X has {longest} entries, whose pairs need",
+            f"A row of X has {longest} entries, whose pairs need",
             "AFM is for rows with few entries. Use FM or NFM, lower n_factors or "
             "attention_size, or drop frequent columns.",
             free_memory(self.table.weight.device),
@@ -75,7 +75,7 @@ class AFMNetwork(PairwiseNetwork[EntryLookup]):
 
 
 class PairProjection(nn.Module):
-    """Projection p in R^{k x C}; at first, uniform attention gives an FM's scores."""
+    """Projection p in R^{k x C}, which with uniform attention starts as an FM."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()

@@ -16,7 +16,8 @@ from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, FieldAttention, Linear
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..sparse import FieldLookup
 
 

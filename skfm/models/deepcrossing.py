@@ -15,7 +15,8 @@ from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import Linear, ResidualUnit
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..sparse import FieldLookup
 
 
@@ -66,7 +67,7 @@ class _DeepCrossing(MLPParameters, BaseModel):
 class DeepCrossingClassifier(Classifier, _DeepCrossing):
     """DeepCrossing classifier: residual units on the fields' embeddings.
 
-    Let e_f be the sum of ``x_i v_i`` over the columns of field f, and act the
+    Let e_f be the sum of ``x_i v_i`` over the columns of field f, and let act be the
     ``activation`` (Shan et al., KDD 2016, section 4)::
 
         x_0 = [e_1, ..., e_F]

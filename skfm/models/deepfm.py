@@ -12,7 +12,8 @@ from ..estimators.hyperparameters import MLPParameters
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, InteractionHead, bi_interaction
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..sparse import FieldLookup
 
 

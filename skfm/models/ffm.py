@@ -21,13 +21,16 @@ from ..nn.layers import (
     field_aware_entry_products,
     field_aware_products,
 )
-from ..nn.network import Shape
 from ..nn.pairwise import Entries, PairwiseNetwork
+from ..nn.shape import Shape
 from ..sparse import EntryLookup, SlotLookup
 
 
 class FFMNetwork(PairwiseNetwork[SlotLookup]):
-    """w0 + sum w_i x_i + sum_{f<g} <C_fg, C_gf>, C_fg = sum_{i in f} x_i v_ig."""
+    """Network of FFM: w0 + sum w_i x_i + sum_{f<g} <C_fg, C_gf>.
+
+    C_fg is the sum of x_i v_ig over the columns i of field f.
+    """
 
     lookup = "by_field"
     needs_fields = True
@@ -95,7 +98,7 @@ class FFMNetwork(PairwiseNetwork[SlotLookup]):
         first, second = entries.pairs()
         own, other = entries.fields_of_pairs(self.shape.fields)
         rows = torch.arange(len(own), device=own.device)[:, None]
-        # The embedding of each of the two entries for the field of the other.
+        # Multiply the embedding of each entry for the field of the other.
         products = embeddings[rows, first, other] * embeddings[rows, second, own]
         if not self.intra_field_pairs:
             products = products * (own != other)[..., None]

@@ -17,7 +17,8 @@ from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, BilinearFusion, FeatureGate
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..sparse import FieldLookup
 
 
@@ -115,16 +116,16 @@ class FinalMLPClassifier(Classifier, _FinalMLP):
     """FinalMLP classifier: two gated MLPs and a bilinear form of both.
 
     Let e be the embeddings [e_1, ..., e_F], where e_f is the sum of ``x_i v_i`` over
-    the columns of field f. The two streams s = 1, 2 weigh the elements of e by gates
+    the columns of field f. The two streams s = 1, 2 multiply the elements of e by gates
     of their own before their hidden layers (Mao et al., AAAI 2023)::
 
         o_s = hidden layers_s(2 sigmoid(MLP_s(context)) * e)
         f(x) = w0 + w_1^T o_1 + w_2^T o_2 + sum over heads h of o_1h^T W_h o_2h
 
-    The paper takes the context from fields chosen by hand. Here it is a learned vector,
-    as the authors use if no field is chosen, or with ``gate="fields"`` all of e. There
-    is no linear part. The model needs fields, which are inferred from one-hot blocks or
-    given by ``fields``.
+    In the paper, the context is made of fields that are chosen by hand. Here it is a
+    learned vector, which the authors use if no field is chosen, or all of e with
+    ``gate="fields"``. There is no linear part. The model needs fields, which are
+    inferred from one-hot blocks or given by ``fields``.
 
     Parameters
     ----------

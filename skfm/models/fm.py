@@ -39,15 +39,16 @@ class FMClassifier(Classifier, SampledModel, _FM):
 
     By default the model is Bayesian: samples of its posterior are drawn by blocked
     Gibbs sampling, with nothing to tune, and their predicted probabilities are
-    averaged. ``decision_function`` is the log odds of the averaged probabilities.
+    averaged. ``decision_function`` returns the log odds of the averaged probabilities.
     ``coef_`` and ``intercept_`` are posterior means. ``factors_`` holds the factors of
-    all samples side by side, divided by the root of their number: samples do not
-    average in rotation, but the inner product of two columns' rows is the posterior
-    mean of their interaction. Each class has factors of its own.
+    all samples side by side, divided by the square root of their number. The factors of
+    two samples may be rotated against each other and are not averaged. The inner
+    product of the rows of two columns is the posterior mean of their interaction. Each
+    class has factors of its own.
 
-    With ``solver="sgd"`` one model is trained by stochastic gradients. With more than
-    two classes its embeddings are shared and each class weighs the factors: <v_i, v_j>
-    becomes sum_f h_cf v_if v_jf.
+    With ``solver="sgd"``, one model is trained by stochastic gradients. With more than
+    two classes, the classes share the embeddings, and each class has a weight for each
+    factor: <v_i, v_j> becomes sum_f h_cf v_if v_jf.
 
     Parameters
     ----------
@@ -86,8 +87,9 @@ class FMRegressor(SampledRegressor, Regressor, _FM):
 
     See `FMClassifier` for the model and its solvers. ``predict(X)`` is ``intercept_ + X
     @ coef_`` plus ``y_scale_`` times the pairwise terms of ``factors_``. Fitted by the
-    Bayesian solver, ``predict(X, return_std=True)`` and `predict_quantiles` tell how
-    certain that is. Several outputs share the embeddings with ``solver="sgd"`` only.
+    Bayesian solver, ``predict(X, return_std=True)`` and `predict_quantiles` return the
+    uncertainty of the predictions. Several outputs share their embeddings with
+    ``solver="sgd"`` only.
 
     {sections}
     """

@@ -19,7 +19,8 @@ from ..estimators.run import Fit, Run
 from ..estimators.stochastic import StochasticFit
 from ..nn.factorization import FMNetwork
 from ..nn.layers import MLP
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..persistence.records import saved
 from ..sparse import FieldLookup
 from ..training.solver import Unwatched
@@ -56,8 +57,8 @@ class FNNNetwork(Network[FieldLookup]):
     ) -> None:
         if not same_target or source.linear_weights is None:
             raise ValueError(
-                "FNN starts from the linear weights too: init_from must be a model "
-                "with a linear part, such as an FM, fitted on the same kind of target."
+                "FNN also starts from linear weights: init_from must be a model with a "
+                "linear part, such as an FM, fitted on the same kind of target."
             )
         super().inherit(source, columns, same_target=True)
         with torch.no_grad():
@@ -118,7 +119,7 @@ class _FNN(MLPParameters, BaseModel):
         )
 
     def _fit_fm(self, data: Data, held_out: Data | None, run: Run, seed: int) -> Any:
-        """Fit the first stage; the same seed holds out the same rows as the second."""
+        """Fit the first stage with the seed and the held-out rows of the second."""
         names = self._fm_class().get_params(deep=False)
         fm = self._fm_class(**{name: getattr(self, name) for name in names})
         fm.set_params(freeze=False, init_from=None)

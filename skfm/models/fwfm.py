@@ -11,8 +11,8 @@ from ..estimators.classifier import Classifier
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import WeightedPairs, pair_numbers
-from ..nn.network import Shape
 from ..nn.pairwise import Entries, PairwiseNetwork
+from ..nn.shape import Shape
 from ..sparse import FieldLookup
 
 

@@ -15,7 +15,8 @@ from ..estimators.params import param, redeclare
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, BatchNorm, Dropout, bi_interaction
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..sparse import PooledLookup
 
 
@@ -67,8 +68,8 @@ class _NFM(MLPParameters, BaseModel):
         """
 
     _network_class = NFMNetwork
-    # Its perceptron reads nothing but products of embeddings, and follows long steps of
-    # theirs too slowly.
+    # The perceptron reads only products of embeddings. It adapts too slowly to long
+    # steps of the embeddings.
     _auto_learning_rate = 0.03
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:

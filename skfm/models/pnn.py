@@ -15,7 +15,8 @@ from ..estimators.params import param, redeclare
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, inner_products, outer_product, pair_numbers
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..sparse import FieldLookup
 
 

@@ -15,12 +15,13 @@ from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..sparse import FieldLookup
 
 
 class WideDeepNetwork(Network[FieldLookup]):
-    """Network of Wide & Deep: w0 + wide columns' w_i x_i + MLP of the deep columns'."""
+    """Network of Wide & Deep: a linear part on wide columns, an MLP on deep columns."""
 
     lookup = "by_field"
     needs_fields = True
@@ -80,8 +81,8 @@ class _WideDeep(MLPParameters, BaseModel):
         wide, deep = self._chosen("wide_columns"), self._chosen("deep_columns")
         if deep is not None and not deep.any():
             raise ValueError(
-                "deep_columns selects no column: without a deep part the model is "
-                "linear. Use LogisticRegression or Ridge."
+                "deep_columns selects no column, and without a deep part the model is "
+                "linear: select columns, or use LogisticRegression or Ridge."
             )
         columns = {"wide_columns": wide, "deep_columns": deep}
         return {**columns, **self._mlp_options(full_batch)}

@@ -18,12 +18,13 @@ from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import CIN, MLP, Linear
-from ..nn.network import Network, Shape
+from ..nn.network import Network
+from ..nn.shape import Shape
 from ..sparse import FieldLookup
 
 
 class XDeepFMNetwork(Network[FieldLookup]):
-    """Network of xDeepFM: w0 + sum w_i x_i + w^T CIN([e_1 .. e_F]) + MLP(the same)."""
+    """Network of xDeepFM: a linear part + w^T CIN([e_1 .. e_F]) + MLP([e_1 .. e_F])."""
 
     lookup = "by_field"
     needs_fields = True

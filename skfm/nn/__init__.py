@@ -1,1 +1,1 @@
-"""Networks: the table, the layers, and the equations on top of them."""
+"""Networks: a table of embeddings, layers, and the interaction of an architecture."""

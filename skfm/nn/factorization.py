@@ -1,4 +1,4 @@
-"""Network of the factorization machine, which is also FNN's first stage."""
+"""Network of the factorization machine, which is also the first stage of FNN."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from torch import Tensor
 
 from ..sparse import PooledLookup
 from .layers import InteractionHead, bi_interaction
-from .network import Shape
 from .pairwise import Entries, PairwiseNetwork
+from .shape import Shape
 
 
 class FMNetwork(PairwiseNetwork[PooledLookup]):
     """Network of FM: w0 + sum w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j."""
 
     def __init__(self, shape: Shape) -> None:
-        # One output needs the squares' total only, which halves the gradient's cost.
+        # One output needs only the total of the squares: the gradient costs half.
         self.lookup = "pooled_total" if shape.n_outputs == 1 else "pooled"
         super().__init__(shape)
         self.head = InteractionHead(shape.n_factors, shape.n_outputs)

@@ -10,7 +10,8 @@ import torch
 
 from ..data.transfer import free_memory
 from ..runtime.memory import check_memory
-from .network import Network, Shape
+from .network import Network
+from .shape import Shape
 
 __all__ = ["Footprint", "rows_in_memory"]
 

@@ -1,9 +1,9 @@
-"""Base class of all networks: the table, the bias and the linear part."""
+"""Base class of all networks, with the table, the bias and the linear part."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -11,98 +11,35 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..data.batch import Batch
-from ..data.transfer import DeviceBatch, free_memory
-from ..persistence.records import is_array, is_integer, require, saved
-from ..runtime.memory import check_memory
+from ..data.transfer import DeviceBatch
 from ..runtime.threads import parallel_for
 from ..sparse import EmbeddingTable, Lookup
 from .parameters import flatten
+from .shape import DTYPES, Shape, check_table_memory
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 LookupT = TypeVar("LookupT", bound=Lookup)
-#: Parts that a batch is scored in, where it is large enough.
+#: Number of parts in which a large batch is scored.
 SCORED_PARTS = 16
-
-
-@saved("record")
-@dataclass(frozen=True)
-class Shape:
-    """Sizes from which a network is built.
-
-    Attributes
-    ----------
-    n_columns : int
-        Number of columns of the matrix that the network reads.
-    n_factors : int
-    n_outputs : int
-        C, raw scores per row.
-    fields : ndarray of shape (n_columns,) or None
-    mean_pairs : float
-        Average number of pairs of entries in a training row.
-    dtype : {"float32", "float64"}
-    device : str
-    n_samples : int
-        Models that the network holds side by side: see `skfm.nn.posterior`.
-    """
-
-    n_columns: int
-    n_factors: int
-    n_outputs: int
-    fields: np.ndarray | None = None
-    mean_pairs: float = 1.0
-    dtype: str = "float32"
-    device: str = "cpu"
-    n_samples: int = 1
-
-    def check(self) -> None:
-        """Raise a ValueError unless a network can be built from these sizes."""
-        sizes = (self.n_columns, self.n_factors, self.n_outputs, self.n_samples)
-        require(all(is_integer(n, 1) for n in sizes), "a size is not a positive number")
-        require(self.dtype in DTYPES, f"dtype is {self.dtype!r}")
-        number = isinstance(self.mean_pairs, int | float)
-        require(number and self.mean_pairs >= 0, f"mean_pairs is {self.mean_pairs!r}")
-        check_fields(self.fields, self.n_columns)
-
-    @property
-    def n_fields(self) -> int:
-        """F, the number of fields (0 without fields)."""
-        return 0 if self.fields is None else int(self.fields.max()) + 1
-
-
-def check_fields(fields: Any, n_columns: int) -> None:
-    """Raise a ValueError for fields that would lead kernels out of bounds.
-
-    Parameters
-    ----------
-    fields : object
-        None, or an array of int32 of shape (n_columns,) with values below n_columns.
-    n_columns : int
-    """
-    if fields is None:
-        return
-    fine = is_array(fields, np.int32, (n_columns,))
-    require(fine, "fields is not an array of a field for each column")
-    inside = fields.min() >= 0 and fields.max() < n_columns
-    require(inside, "a field is not in [0, number of columns)")
 
 
 class Network(nn.Module, Generic[LookupT]):
     """Base class of networks: score = bias + linear part + `interaction`.
 
-    A subclass names the lookup it reads, builds its layers in ``__init__`` and gives
+    A subclass names its kind of look-up, builds its layers in ``__init__`` and defines
     `interaction`. All its options are keywords, so that `build` can remember them and
-    a pickle can hold arrays instead of code.
+    pickles need not hold code.
 
     Parameters
     ----------
     shape : Shape
+        Sizes and types of the network.
     """
 
-    #: "pooled", "pooled_total", "by_field" or "by_nonzero": see `EmbeddingTable`.
+    #: Kind of look-up: see `EmbeddingTable`.
     lookup: str = "pooled"
-    #: Whether the model is defined on fields, which it is to be given or to infer.
+    #: Whether the model is defined on fields, which must be given or inferred.
     needs_fields: ClassVar[bool] = False
-    #: Whether columns have linear weights, and scores a bias, beside the interaction.
+    #: Whether columns have linear weights that are added to the scores.
     has_linear: ClassVar[bool] = True
 
     config: dict[str, Any]
@@ -110,7 +47,7 @@ class Network(nn.Module, Generic[LookupT]):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        #: Columns (a mask) whose linear weights, or whose factors, stay zero.
+        #: Mask of the columns whose linear weights, or whose factors, stay zero.
         self.without_linear: np.ndarray | None = None
         self.without_factors: np.ndarray | None = None
         self.table = EmbeddingTable(
@@ -126,39 +63,19 @@ class Network(nn.Module, Generic[LookupT]):
 
     @classmethod
     def linear_width(cls, shape: Shape) -> int:
-        """Linear weights that the table holds of a column."""
+        """Return the number of linear weights per column of the table."""
         return shape.n_samples * shape.n_outputs * cls.has_linear
 
     @classmethod
     def embedding_width(cls, shape: Shape) -> int:
-        """Return the numbers per column of the table, beside its linear weights."""
+        """Return the number of factors per column of the table."""
         return shape.n_factors
 
     @classmethod
     def check_table(cls, shape: Shape, n_tables: int) -> None:
-        """Refuse a table that cannot be trained in the memory there is.
-
-        Parameters
-        ----------
-        shape : Shape
-        n_tables : int
-            Arrays of the table's size that training holds: the weights, the state of
-            the optimizer, and the weights of the best epoch.
-
-        Raises
-        ------
-        MemoryError
-            With the bytes that they take.
-        """
+        """Raise a MemoryError if the table is too large: see `check_table_memory`."""
         width = cls.embedding_width(shape) + cls.linear_width(shape)
-        check_memory(
-            n_tables * shape.n_columns * width * np.dtype(shape.dtype).itemsize,
-            f"{n_tables} tables (weights, optimizer, best epoch) of {shape.n_columns} "
-            f"columns x {width} {shape.dtype} numbers need",
-            "hash the categories into fewer columns, lower n_factors, or set "
-            'dtype="float32".',
-            free_memory(torch.device(shape.device)),
-        )
+        check_table_memory(shape, width, n_tables)
 
     @classmethod
     def build(cls, shape: Shape, **options: Any) -> Network:
@@ -172,7 +89,7 @@ class Network(nn.Module, Generic[LookupT]):
     def initialize(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
     ) -> None:
-        """Draw the dense weights, and the factors of ``columns`` (a mask)."""
+        """Draw the dense weights, and the factors of the columns in a mask."""
         self.draw_factors(columns, rng, scale)
         generator = Generator().manual_seed(int(rng.integers(2**62)))
         with torch.no_grad():
@@ -181,7 +98,7 @@ class Network(nn.Module, Generic[LookupT]):
                     self._initialize(module, generator)
 
     def _initialize(self, module: Any, generator: Generator) -> None:
-        """Draw a layer's weights, on the host: the same ones for every device."""
+        """Draw the weights of a layer on the host, equal for all devices."""
         if self.bias.device.type == "cpu":
             module.initialize(generator)
             return
@@ -192,49 +109,49 @@ class Network(nn.Module, Generic[LookupT]):
     def draw_factors(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
     ) -> None:
-        """Draw the factors of ``columns`` (a mask), if they have any."""
+        """Draw the factors of the columns in a mask, except those that stay zero."""
         if self.without_factors is not None:
             columns = columns & ~self.without_factors
         self.table.initialize(columns, rng, scale)
 
     @property
     def linear_weights(self) -> Tensor | None:
-        """The columns' linear weights, (n_columns, n_outputs): part of the table."""
+        """Linear weights of the columns, (n_columns, n_outputs)."""
         return self.table.weight.linear if self.has_linear else None
 
     @property
     def factors(self) -> Tensor:
-        """The columns' embeddings, (n_columns, k): part of the table."""
+        """Embeddings of the columns, (n_columns, k)."""
         return self.table.weight.factors
 
     def inherit(
         self, source: Network, columns: np.ndarray, *, same_target: bool
     ) -> None:
-        """Start ``columns`` (a mask) from another network's weights.
+        """Copy the weights of some columns from another network.
 
         Parameters
         ----------
         source : Network
-            On the same columns, with embeddings of the same length. One embedding a
-            column serves as that of each field where this network has one a field.
+            Network with the same columns and embeddings of the same length. If only
+            this network has an embedding for each field, it is copied to all fields.
         columns : ndarray of bool of shape (n_columns,)
-            The columns that ``source`` has seen.
+            Mask of the columns that ``source`` has seen.
         same_target : bool
-            Whether the linear weights and the bias are taken over too, where both
-            networks have some.
+            Whether the linear weights and the bias are also copied, if both networks
+            have linear weights.
 
         Raises
         ------
         ValueError
-            If the embeddings are of different shapes.
+            If the embeddings have different shapes.
         """
         given, own = source.factors.to(self.factors), self.factors
         if own.dim() == given.dim() + 1:
             given = given[:, None].expand_as(own)
         if given.shape != own.shape:
             raise ValueError(
-                "init_from must have embeddings of shape "
-                f"{tuple(own.shape[1:])} per column; got {tuple(given.shape[1:])}."
+                f"init_from must have embeddings of shape {tuple(own.shape[1:])} per "
+                f"column, but has {tuple(given.shape[1:])}. Choose the same n_factors."
             )
         mask = self._mask(columns, self.without_factors)
         own[mask] = given[mask]
@@ -250,24 +167,25 @@ class Network(nn.Module, Generic[LookupT]):
         return torch.from_numpy(chosen).to(self.table.weight.device)
 
     def prepare(self, batch: Batch) -> Batch:
-        """Prepare rows of X for the network, which reads them as they are or scaled."""
+        """Return the batch as the network reads it; a subclass may scale its values."""
         return batch
 
     def scale_values(self, values: Tensor) -> Tensor:
-        """Scale values as `prepare` does, in rows padded with zeros, (B, m)."""
+        """Scale the values of rows that are padded with zeros, (B, m), as `prepare`."""
         return values
 
     def set_bias(self, bias: np.ndarray) -> None:
-        """Start from constant scores ``bias`` of shape (n_outputs,)."""
+        """Set the bias to ``bias`` of shape (n_outputs,)."""
         with torch.no_grad():
             self.bias.copy_(torch.from_numpy(bias))
 
     def check_memory(self, longest: int) -> None:
-        """Refuse rows of up to ``longest`` entries if one alone cannot be processed.
+        """Raise an error if a row of ``longest`` entries needs too much memory.
 
         Raises
         ------
         MemoryError
+            If a single such row cannot be processed.
         """
 
     @classmethod
@@ -291,21 +209,21 @@ class Network(nn.Module, Generic[LookupT]):
         return 3 * n_slots * cls.embedding_width(shape)
 
     def numbers_per_row(self, n_slots: int) -> int:
-        """Return the intermediate numbers of a row of ``n_slots`` entries, if many."""
+        """Return the count of intermediate numbers per row; 0 if there are few."""
         return 0
 
     def chunk_rows(self, n_slots: int) -> int | None:
-        """Return how many rows of ``n_slots`` entries fit in memory; None means any."""
+        """Return the number of rows that fit in memory; None if any number does."""
         needed = self.numbers_per_row(n_slots) * self.bias.element_size()
         budget = self.table.backend.chunk_bytes
         return max(1, budget // needed) if needed else None
 
     def work_per_row(self) -> float:
-        """Multiplications that the dense layers spend on a row, roughly."""
+        """Return the approximate number of multiplications of the layers per row."""
         return float(sum(p.numel() for p in self.parameters()))
 
     def interaction(self, lookup: LookupT) -> Tensor:
-        """Compute the scores beyond the linear part, of shape (B, n_outputs)."""
+        """Compute the scores without linear part and bias, (B, n_outputs)."""
         raise AssertionError("defined by each architecture")
 
     def forward(self, lookup: LookupT) -> Tensor:
@@ -316,7 +234,7 @@ class Network(nn.Module, Generic[LookupT]):
         return scores + self.bias
 
     def parts(self, batch: Batch | DeviceBatch, n: int) -> list[tuple[int, int]]:
-        """Split a batch's rows into ``n`` equal parts, or more if memory needs it."""
+        """Split the rows of a batch into ``n`` equal parts, or more to save memory."""
         rows = -(-len(batch) // n)
         budget = self.chunk_rows(self.table.n_slots(batch))
         if budget is not None:
@@ -325,14 +243,14 @@ class Network(nn.Module, Generic[LookupT]):
         return [(start, min(start + rows, len(batch))) for start in bounds]
 
     def score(self, batch: Batch, n_threads: int = 1) -> Tensor:
-        """Compute the raw scores of a batch, without a graph; call `eval` first."""
+        """Compute the raw scores of a batch, without gradients; call `eval` first."""
         return self.score_prepared(self.prepare(batch), n_threads)
 
     def score_prepared(self, batch: Batch | DeviceBatch, n_threads: int = 1) -> Tensor:
         """Compute the raw scores of a batch that `prepare` has returned."""
         batch = self.table.place(batch)
-        # Matrix products of other rows round differently: with dense weights, the cuts
-        # are the same for any number of threads.
+        # Matrix products of other numbers of rows round differently. With dense
+        # weights, the parts are therefore the same for any number of threads.
         dense = len(list(self.parameters())) > 1
         n_parts = self.table.threads_for(batch, SCORED_PARTS if dense else n_threads)
         parts = self.parts(batch, n_parts)
@@ -358,8 +276,9 @@ class Network(nn.Module, Generic[LookupT]):
         return {"factors": weight.factors, **linear}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all weights, by name, as NumPy arrays of their own."""
-        return {name: _own_array(tensor) for name, tensor in self.tensors().items()}
+        """Return copies of all weights, by name, as NumPy arrays."""
+        tensors = self.tensors().items()
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors}
 
     def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Load all weights from the result of `arrays`."""
@@ -369,39 +288,34 @@ class Network(nn.Module, Generic[LookupT]):
         self.load_dense(arrays)
 
     def load_dense(self, arrays: dict[str, np.ndarray]) -> None:
-        """Load all weights but the table's from the result of `arrays`."""
+        """Load all weights except those of the table from the result of `arrays`."""
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         self.load_state_dict(tensors)
 
     def on(self, device: str, n_tables: int) -> Network:
-        """Return this network, or a copy of it, on a device, to be trained there.
+        """Return this network or, if it is on another device, a copy on ``device``.
 
         Raises
         ------
         MemoryError
-            As `check_table`.
+            If the device has too little memory to train it: see `check_table`.
         """
         if self.shape.device == device:
             return self
         config = self._config_on(device)
         self.check_table(config["shape"], n_tables)
         moved = self.build(**config)
-        for own, copied in zip(
-            self.tensors().values(), moved.tensors().values(), strict=True
-        ):
-            copied.copy_(own)
+        own = self.tensors()
+        for name, copied in moved.tensors().items():
+            copied.copy_(own[name])
         return moved
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A pickle may travel to a machine without the device: it lands on the CPU.
+        # A pickle may be loaded on a machine without the device: load it on the CPU.
         return _rebuild, (type(self), self._config_on("cpu"), self.arrays())
 
     def _config_on(self, device: str) -> dict[str, Any]:
         return {**self.config, "shape": replace(self.shape, device=device)}
-
-
-def _own_array(tensor: Tensor) -> np.ndarray:
-    return np.array(tensor.detach().cpu().numpy())
 
 
 def _rebuild(

@@ -1,4 +1,4 @@
-"""Networks whose interaction is a sum over the pairs of a row's entries."""
+"""Networks whose interaction is a sum over the pairs of entries of a row."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from .network import LookupT, Network
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Entries of some rows one by one, m being the number of the longest row.
+    """Embeddings of the single entries of rows.
+
+    Shorter rows are padded with zeros to the number m of entries of the longest row.
 
     Attributes
     ----------
     embeddings : Tensor of shape (B, m, k)
-        x v of each entry, padded with zeros.
+        Embedding x v of each entry.
     columns : ndarray of int32 of shape (B, m)
-        The column of each; 0 where padded.
+        Column of each entry, and 0 for padding.
     lengths : Tensor of shape (B,)
         Number of entries of each row.
     """
@@ -36,7 +38,7 @@ class Entries:
         return first, second
 
     def products(self) -> Tensor:
-        """Element-wise product of the embeddings of each pair, (B, P, k)."""
+        """Return the element-wise products of the embeddings of pairs, (B, P, k)."""
         first, second = self.pairs()
         return self.embeddings[:, first] * self.embeddings[:, second]
 
@@ -63,15 +65,16 @@ class PairwiseNetwork(Network[LookupT]):
         return Entries(embeddings, columns, torch.from_numpy(lengths).to(found.device))
 
     def pair_terms(self, entries: Entries) -> Tensor:
-        """Compute the term of each pair in the scores, (B, P, C); zero where padded.
+        """Compute the term of each pair in the scores, (B, P, C), zero for padding.
 
-        In the order of ``entries.pairs()``. The sum over the pairs is `interaction`.
+        The pairs are in the order of ``entries.pairs()``. The sum of their terms equals
+        `interaction`.
         """
         raise AssertionError("defined by each architecture")
 
     def pair_weights(self, first: int, second: int) -> Tensor | None:
-        """Return the weights of the products of two fields' embeddings, (k, C).
+        """Return the weights of the products of the embeddings of two fields, (k, C).
 
-        None where that depends on the rest of the row.
+        None means that the weights depend on the rest of the row.
         """
         return None

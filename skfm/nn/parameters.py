@@ -1,4 +1,4 @@
-"""Flattened parameters: all dense weights of a network in one buffer."""
+"""Storage of all dense weights of a network in one buffer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 def flatten(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Move the storage of parameters into one flat buffer, which is returned.
+    """Move the storage of parameters into one flat buffer, and return it.
 
-    The last bits of a matrix product depend on where in memory its operands lie: a
-    network that is to compute what another does has its weights laid out as there.
+    The last bits of a matrix product depend on the alignment of its operands in memory.
+    Networks with this layout give the same bits for the same weights.
     """
     parameters = list(parameters)
     values = torch.cat([p.detach().flatten() for p in parameters])

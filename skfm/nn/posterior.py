@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..sparse import PooledLookup
-from .network import Shape
 from .pairwise import Entries, PairwiseNetwork
+from .shape import Shape
 
 
 class PosteriorNetwork(PairwiseNetwork[PooledLookup]):

@@ -1,4 +1,4 @@
-"""Serialization of networks as their configuration and arrays."""
+"""Serialization of networks to their configuration and arrays."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch.overrides import TorchFunctionMode
 
 from ..persistence.container import FileFormatError, Reader
 from ..persistence.values import Packer, Unpacker
-from .network import Network, Shape
+from .network import Network
+from .shape import Shape
 
 
 def pack_network(network: Network, packer: Packer) -> dict[str, Any]:
-    """Pack a network as JSON."""
+    """Pack a network as JSON, and store its arrays in the packer."""
     config = dict(network.config)
-    # A file may travel to a machine without the device: it lands on the CPU.
+    # The file may be loaded on a machine without the device: load it on the CPU.
     config["shape"] = replace(config["shape"], device="cpu")
     arrays = {
         name: packer.store(tensor.detach().cpu().numpy())
@@ -30,10 +31,10 @@ def pack_network(network: Network, packer: Packer) -> dict[str, Any]:
 def unpack_network(
     network_class: type[Network], content: Any, unpacker: Unpacker
 ) -> Network:
-    """Build the network of an estimator whose file holds ``content``.
+    """Build the network that ``content`` of a file describes.
 
-    Nothing is allocated before the sizes in the configuration are found to be those of
-    the arrays, which are no larger than the file.
+    Nothing is allocated before the sizes in the configuration have been compared with
+    those of the arrays, which are not larger than the file.
     """
     config = unpacker.unpack(content["config"])
     names = {part: unpacker.claim(name) for part, name in content["arrays"].items()}
@@ -45,7 +46,7 @@ def unpack_network(
     if any(sizes[name] != size for name, size in expected.items()):
         raise FileFormatError("its table does not fit the network")
     with torch.device("meta"), _Bounded(sizes):
-        # On the meta device tensors have a shape and no memory.
+        # On the meta device, tensors have a shape but no memory.
         sketch = network_class.build(replace(shape, device="meta"), **config)
     if {name: tuple(t.shape) for name, t in sketch.tensors().items()} != sizes:
         raise FileFormatError("its arrays do not fit the network")
@@ -72,7 +73,7 @@ def _read_table(
 def _table_sizes(
     network_class: type[Network], shape: Shape
 ) -> dict[str, tuple[int, int]]:
-    """Return the shapes of the parts of the table that a configuration asks for."""
+    """Return the shapes that a configuration gives the parts of the table."""
     sizes = {"factors": (shape.n_columns, network_class.embedding_width(shape))}
     if network_class.has_linear:
         sizes["linear"] = shape.n_columns, network_class.linear_width(shape)

@@ -14,7 +14,7 @@ from skfm.models.afm import AFMNetwork
 from skfm.models.deepfm import DeepFMNetwork
 from skfm.models.fm import FMNetwork
 from skfm.models.nfm import NFMNetwork
-from skfm.nn.network import Shape
+from skfm.nn.shape import Shape
 
 #: Two hidden layers of different widths, so that a transposed weight cannot pass.
 MLP = {

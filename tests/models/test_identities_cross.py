@@ -16,7 +16,7 @@ from skfm.models.dcn import DCNNetwork
 from skfm.models.finalmlp import FinalMLPNetwork
 from skfm.models.xdeepfm import XDeepFMNetwork
 from skfm.nn import layers
-from skfm.nn.network import Shape
+from skfm.nn.shape import Shape
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 N_COLUMNS, N_FIELDS, K = 9, 3, 4

@@ -16,7 +16,7 @@ from skfm.models.fwfm import FwFMNetwork
 from skfm.models.pnn import PNNNetwork
 from skfm.models.widedeep import WideDeepNetwork
 from skfm.nn.layers import inner_products, outer_product
-from skfm.nn.network import Shape
+from skfm.nn.shape import Shape
 
 #: Three fields, their columns interleaved.
 FIELDS = np.array([0, 1, 2, 0, 1, 0, 2, 2, 1], np.int32)

@@ -8,7 +8,7 @@ import skfm
 from skfm.estimators import defaults
 from skfm.nn import footprint
 from skfm.nn.footprint import Footprint, rows_in_memory
-from skfm.nn.network import Shape
+from skfm.nn.shape import Shape
 
 NUMBERS = CELLS + 0.5
 ONE_EACH = {"fields": range(3)}

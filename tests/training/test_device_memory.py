@@ -86,7 +86,7 @@ def test_rows_are_streamed_if_the_memory_is_gone_after_all(in_torch, monkeypatch
 
 
 def test_tables_that_do_not_fit_the_device(monkeypatch):
-    monkeypatch.setattr(skfm.nn.network, "free_memory", lambda device: 1000)
+    monkeypatch.setattr(skfm.nn.shape, "free_memory", lambda device: 1000)
     model = make(skfm.FMClassifier)
     with pytest.raises(MemoryError, match=r"tables .* GiB available: hash"):
         model.fit(X, LABELS)
@@ -96,7 +96,7 @@ def test_tables_that_do_not_fit_the_device(monkeypatch):
 def test_partial_fit_where_tables_do_not_fit(monkeypatch):
     model = partial_fit(make(skfm.FMClassifier)).set_params(device="cpu:0")
     before = dict(vars(model))
-    monkeypatch.setattr(skfm.nn.network, "free_memory", lambda device: 100)
+    monkeypatch.setattr(skfm.nn.shape, "free_memory", lambda device: 100)
     with pytest.raises(MemoryError, match="tables"):
         partial_fit(model)
     assert vars(model) == before
