@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 
 from ..data.labels import Labels
 from ..data.memory import MemorySource, Part
 from ..data.rows import Rows
-from ..data.statistics import column_statistics
+from ..data.statistics import ColumnStatistics, column_statistics
 from ..exceptions import ConvergenceWarning
-from ..fields import FieldInferenceError
 from ..losses import as_target
-from ..losses.links import PROBABILITY_FLOOR
 from ..nn.posterior import PosteriorNetwork
-from ..nn.shape import Shape
-from ..runtime.memory import check_memory
 from ..runtime.threads import resolve_n_jobs
 from ..runtime.warnings import warn
-from ..sampling import Posterior, Problem, Settings
+from ..sampling import HeldOut, Posterior, Settings
 from ..sampling import State as Chains
 from ..training.solver import History, Monitor, Progress
 from . import defaults
+from .bayesian_problem import check_table, floating, make_problem, prior_fields
 from .checks import check_normal
 from .data import Data
 from .guard import Examined
@@ -50,6 +46,12 @@ class State:
 
     chains: Chains
     history: History
+
+
+#: Names of the functions from the mean of the samples' predictions to a raw score.
+_LINKS = {"gaussian": "identity", "logistic": "logit", "multinomial": "softmax"}
+#: Iterations of a chain that are never kept, or half of all if that is fewer.
+_BURN_IN = 50
 
 
 class BayesianFit:
@@ -81,45 +83,40 @@ class BayesianFit:
         resume: bool,
         seed: int,
     ) -> None:
-        self._model, self._run, self._seed = model, run, seed
+        self._model, self._run = model, run
         assert run.max_iter is not None
         self.max_iter = run.max_iter
-        self._n_threads = resolve_n_jobs(model.n_jobs)
-        self._fields, self._field_names = _prior_fields(model, data)
         check_normal(data.weight, "sample_weight", np.float32)
-        _check_table(model, data.X.shape[1])
-        csr = _floating(data, model._mean_fields)
-        family = _family(model)
-        self._problem = Problem(
-            csr=csr,
-            fields=self._fields,
-            n_fields=1 if self._fields is None else int(self._fields.max()) + 1,
-            target=data.target,
-            weight=data.weight,
-            family=family,
-            n_classes=model._n_outputs() if family == "multinomial" else 2,
-        )
-        self._settings = Settings(
-            n_factors=model.n_factors,
-            n_chains=model.n_chains,
-            max_iter=run.max_iter,
-            burn_in=min(50, run.max_iter // 2),
-            n_samples=model.n_samples,
-            seed=seed,
-            n_threads=self._n_threads,
-        )
+        check_table(model, data.X.shape[1])
+        self._fields, self._field_names = prior_fields(model, data)
+        self._problem = make_problem(model, data, self._fields)
+        self._settings = self._make_settings(seed)
         self._start = model._chains if resume else None
         self._data, self._dtype = data, defaults.dtype(model.dtype, data.X)
-        rows = MemorySource(self._part(csr, data, "float32")).weighty()
-        self._statistics = column_statistics(rows, csr.shape[1], lambda batch: batch)
+        self._statistics = self._count_columns()
         if resume:
             self._statistics += model._column_statistics
-        self._validation = None
+        self._held_out = None
         if held_out is not None:
-            held_csr = _floating(held_out, model._mean_fields)
-            self._validation = _Validation(
-                held_csr, held_out, family, self._settings.burn_in
-            )
+            csr = floating(held_out, model._mean_fields)
+            self._held_out = _HeldOutRows(csr, held_out)
+
+    def _make_settings(self, seed: int) -> Settings:
+        model, max_iter = self._model, self.max_iter
+        return Settings(
+            n_factors=model.n_factors,
+            n_chains=model.n_chains,
+            max_iter=max_iter,
+            burn_in=min(_BURN_IN, max_iter // 2),
+            n_samples=model.n_samples,
+            seed=seed,
+            n_threads=resolve_n_jobs(model.n_jobs),
+        )
+
+    def _count_columns(self) -> ColumnStatistics:
+        csr = self._problem.csr
+        rows = MemorySource(self._part(csr, self._data, "float32")).weighty()
+        return column_statistics(rows, csr.shape[1], lambda batch: batch)
 
     def solve(self, monitor: Monitor) -> State:
         """Sample; see `skfm.training.solver.Solver`."""
@@ -137,13 +134,16 @@ class BayesianFit:
         return state
 
     def _iterate(self, state: State, monitor: Monitor) -> None:
-        chains, history = state.chains, state.history
+        chains, history, held_out = state.chains, state.history, None
+        if self._held_out is not None:
+            csr, data = self._held_out
+            held_out = HeldOut(chains, csr, data.target, data.weight)
         while history.best_epoch < self.max_iter and not chains.converged:
             monitor.begin_iteration()
             chains.step()
             history.loss_curve.append(chains.loss())
-            if self._validation is not None:
-                history.validation_scores.append(self._validation.score(chains))
+            if held_out is not None:
+                history.validation_scores.append(held_out.score())
             history.best_epoch += 1
             progress = Progress(
                 history,
@@ -184,15 +184,13 @@ class BayesianFit:
 
     def examined(self) -> Examined:
         """Held-out rows if there are any, else training rows."""
-        data, held_out = self._data, self._validation
+        problem, held_out = self._problem, self._held_out
         source = MemorySource(
-            self._part(self._problem.csr, data, self._dtype),
-            None
-            if held_out is None
-            else self._part(held_out.csr, held_out.data, self._dtype),
+            self._part(problem.csr, self._data, self._dtype),
+            None if held_out is None else self._part(*held_out, self._dtype),
         )
         loss = self._model._make_loss()
-        return Examined(source, loss.baseline(data.target, data.weight))
+        return Examined(source, loss.baseline(problem.target, problem.weight))
 
     def _part(self, csr: Any, data: Data, dtype: str) -> Part:
         """All rows of a matrix with their labels."""
@@ -202,127 +200,19 @@ class BayesianFit:
 
     def _network(self, posterior: Posterior) -> PosteriorNetwork:
         """The samples as a network."""
-        n_columns, n_samples = len(posterior.slots), posterior.n_samples
-        n_outputs, k = posterior.n_outputs, self._model.n_factors
-        shape = Shape(
-            n_columns=n_columns,
-            n_factors=n_samples * n_outputs * k,
-            n_outputs=n_outputs,
+        return PosteriorNetwork.of_samples(
+            posterior.factors,
+            posterior.linear,
+            posterior.intercept,
+            posterior.noise,
+            link=_LINKS[posterior.family],
             fields=self._fields,
             dtype=self._dtype,
-            n_samples=n_samples,
         )
-        network = PosteriorNetwork.build(shape, link=_LINKS[posterior.family])
-        assert isinstance(network, PosteriorNetwork)
-        table = np.empty((n_columns, n_samples, n_outputs, k + 1), np.float32)
-        seen = posterior.slots >= 0
-        table[seen] = posterior.table[posterior.slots[seen]]
-        table[~seen] = _unseen(posterior, np.flatnonzero(~seen), self._seed)
-        network.set_samples(
-            {
-                "factors": table[..., :k],
-                "linear": table[..., k],
-                "intercept": posterior.intercept,
-                "noise": posterior.noise,
-            }
-        )
-        network.eval()
-        return network
 
 
-#: How the mean of the samples' predictions becomes a raw score.
-_LINKS = {"gaussian": "identity", "logistic": "logit", "multinomial": "softmax"}
+class _HeldOutRows(NamedTuple):
+    """Rows that are scored after each iteration."""
 
-
-def _unseen(posterior: Posterior, columns: np.ndarray, seed: int) -> np.ndarray:
-    """Draws of the numbers of columns that no training row has.
-
-    Of such a column nothing is known but its field: under each sample its numbers are
-    normal about the field's means. The draws of a column have exactly mean zero and
-    variance one over the samples, so that predictions average over them at once.
-    """
-    fields = posterior.fields[columns]
-    shape = (len(columns), *posterior.table.shape[1:])
-    draws = np.random.default_rng([seed, 1]).standard_normal(shape, np.float32)
-    draws -= draws.mean(axis=1, keepdims=True)
-    spread = draws.std(axis=1, keepdims=True)
-    draws /= np.where(spread > 0, spread, 1)
-    found: np.ndarray = posterior.means[fields] + posterior.deviations[fields] * draws
-    return found
-
-
-def _family(model: Any) -> Any:
-    """The sampler's name of the distribution of the target."""
-    if model.loss == "squared_error":
-        return "gaussian"
-    return "logistic" if model._n_outputs() == 1 else "multinomial"
-
-
-def _prior_fields(model: Any, data: Data) -> tuple[Any, Any]:
-    """Field of each column, and the names: columns of a field share their prior.
-
-    Those of the estimator, or what the structure of X shows; None where it shows
-    nothing, which makes one field of all columns.
-    """
-    if model.fields_ is not None:
-        return model.fields_, model.field_names_
-    try:
-        return model._find_fields(data.X, data.dense, needed=True)
-    except FieldInferenceError:
-        return None, None
-
-
-def _floating(data: Data, mean_fields: np.ndarray | None) -> Any:
-    """CSR of floating values, averaged over each row's entries of a field if asked."""
-    X = data.X
-    values = X.data if X.dtype.kind == "f" else X.data.astype(np.float32)
-    if mean_fields is not None:
-        rows = Rows(X, "float64", mean_fields=mean_fields)
-        values = rows.span(0, len(rows)).values
-    return sp.csr_array((values, X.indices, X.indptr), shape=X.shape, copy=False)
-
-
-def table_bytes(model: Any, n_columns: int) -> float:
-    """Bytes of the samples of a fit, which are held once by the fit and once after."""
-    numbers = model.n_samples * model._n_outputs() * (model.n_factors + 1)
-    return 2 * 4.0 * n_columns * numbers
-
-
-def _check_table(model: Any, n_columns: int) -> None:
-    """Refuse samples that do not fit the memory there is.
-
-    Raises
-    ------
-    MemoryError
-    """
-    check_memory(
-        table_bytes(model, n_columns),
-        f"{model.n_samples} samples of {n_columns} columns need",
-        "lower n_samples or n_factors, hash the categories into fewer columns, or set "
-        'solver="sgd".',
-    )
-
-
-class _Validation:
-    """Held-out rows, scored by the mean prediction of the iterations so far."""
-
-    def __init__(self, csr: Any, data: Data, family: str, burn_in: int) -> None:
-        self.csr, self.data = csr, data
-        self._family, self._burn_in = family, burn_in
-        self._sum: Any = 0.0
-        self._n = 0
-
-    def score(self, chains: Chains) -> float:
-        """Minus the mean loss of the held-out rows."""
-        mean, _ = chains.current().mean(self.csr, chains.settings.n_threads)
-        if chains.iteration > self._burn_in:
-            self._sum, self._n = self._sum + mean, self._n + 1
-            mean = self._sum / self._n
-        if self._family == "gaussian":
-            loss = 0.5 * np.square(mean - self.data.target).mean(axis=1)
-        else:
-            if self._family == "logistic":
-                mean = np.hstack([1 - mean, mean])
-            chosen = mean[np.arange(len(mean)), self.data.target]
-            loss = -np.log(np.maximum(chosen, PROBABILITY_FLOOR))
-        return -float(np.average(loss, weights=self.data.weight))
+    csr: Any
+    data: Data

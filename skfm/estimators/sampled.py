@@ -18,9 +18,10 @@ from ..nn.network import Network
 from ..nn.posterior import PosteriorNetwork
 from ..runtime.threads import resolve_n_jobs, torch_threads
 from ..runtime.warnings import warn
-from ..sparse.lookup import PooledLookup
+from ..sparse.lookup import SampleLookup
 from .base import BaseModel
-from .bayesian import BayesianFit, table_bytes
+from .bayesian import BayesianFit
+from .bayesian_problem import table_bytes
 from .data import Data
 from .optimization import OptimizationParameters
 from .params import Parametrized, given_or_default, param, unset
@@ -305,7 +306,7 @@ class SampledModel(SampledParameters, BaseModel):
             for start in range(0, len(rows), size):
                 batch = rows.span(start, min(start + size, len(rows)))
                 lookup = network.table.look_up(batch, n_threads=n_threads)
-                assert isinstance(lookup, PooledLookup)
+                assert isinstance(lookup, SampleLookup)
                 out[start : start + len(batch)] = network.sample_scores(lookup).detach()
         return out
 

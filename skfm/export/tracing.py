@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..nn.network import Network
-from ..sparse import EntryLookup, FieldLookup, Lookup, PooledLookup
+from ..sparse import EntryLookup, FieldLookup, Lookup, PooledLookup, SampleLookup
 
 OPSET = 17
 
@@ -82,6 +82,8 @@ class PaddedScores(nn.Module):
             if self.lookup == "pooled_total":
                 squares = squares.sum(dim=1, keepdim=True)
             lookup = PooledLookup(linear, lengths, embeddings.sum(dim=1), squares)
+            if self.lookup == "by_sample":
+                lookup = SampleLookup.of(lookup)
         scores: Tensor = self.network(lookup)
         return scores
 

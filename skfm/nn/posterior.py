@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..sparse import PooledLookup
+from ..sparse import SampleLookup
 from .pairwise import Entries, PairwiseNetwork
 from .shape import Shape
 
 
-class PosteriorNetwork(PairwiseNetwork[PooledLookup]):
+class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
     """The mean prediction of S factorization machines, as a raw score.
 
     The score of sample s is f_s = w0_s + sum w_is x_i + sum_{i<j} <v_is, v_js> x_i x_j.
@@ -36,7 +34,7 @@ class PosteriorNetwork(PairwiseNetwork[PooledLookup]):
     link : {"identity", "logit", "softmax"}
     """
 
-    lookup = "pooled"
+    lookup = "by_sample"
 
     def __init__(self, shape: Shape, *, link: str) -> None:
         self.link = link
@@ -62,16 +60,14 @@ class PosteriorNetwork(PairwiseNetwork[PooledLookup]):
         return factors
 
     def numbers_per_row(self, n_slots: int) -> int:
-        return 2 * self.table.n_factors + self.table.n_linear
+        return 3 * self.table.n_linear
 
-    def sample_scores(self, lookup: PooledLookup) -> Tensor:
+    def sample_scores(self, lookup: SampleLookup) -> Tensor:
         """Scores of the samples, (B, S, n_outputs)."""
-        size = len(lookup.linear), *self.offsets.shape
-        pairs = lookup.sum.square() - lookup.sum_squares
-        pairs = 0.5 * self.shape.n_samples * pairs.view(*size, -1).sum(dim=3)
-        return lookup.linear.view(size) + pairs + self.offsets + self.bias
+        sums = lookup.linear + self.shape.n_samples * lookup.pairs
+        return sums.view(-1, *self.offsets.shape) + self.offsets + self.bias
 
-    def forward(self, lookup: PooledLookup) -> Tensor:
+    def forward(self, lookup: SampleLookup) -> Tensor:
         """Raw scores of shape (B, n_outputs)."""
         scores = self.sample_scores(lookup)
         if self.link == "identity":
@@ -95,23 +91,49 @@ class PosteriorNetwork(PairwiseNetwork[PooledLookup]):
         each = torch.eye(n_outputs).repeat_interleave(k, dim=0)
         return each.repeat(n_samples, 1).to(self.bias)
 
-    def set_samples(self, arrays: dict[str, Any]) -> None:
-        """Take samples.
+    @classmethod
+    def of_samples(
+        cls,
+        factors: np.ndarray,
+        linear: np.ndarray,
+        intercept: np.ndarray,
+        noise: np.ndarray,
+        *,
+        link: str,
+        fields: np.ndarray | None,
+        dtype: str,
+    ) -> PosteriorNetwork:
+        """Build the network of samples, whose arrays it takes as its own.
 
         Parameters
         ----------
-        arrays : dict
-            "factors" (n_columns, S, C, k), "linear" (n_columns, S, C), "intercept" and
-            "noise" (S, C).
+        factors : ndarray of shape (n_columns, S C k)
+        linear : ndarray of shape (n_columns, S C)
+        intercept, noise : ndarray of shape (S, C)
+        link : {"identity", "logit", "softmax"}
+        fields : ndarray of shape (n_columns,) or None
+        dtype : {"float32", "float64"}
         """
-        n_columns = self.shape.n_columns
-        intercept = torch.from_numpy(np.asarray(arrays["intercept"], np.float64))
-        factors = arrays["factors"].reshape(n_columns, -1) / self.shape.n_samples**0.5
-        self.table.weight.factors.copy_(torch.from_numpy(factors))
-        self.table.weight.linear.copy_(
-            torch.from_numpy(arrays["linear"].reshape(n_columns, -1))
+        (n_columns, n_factors), (n_samples, n_outputs) = factors.shape, intercept.shape
+        shape = Shape(
+            n_columns=n_columns,
+            n_factors=n_factors,
+            n_outputs=n_outputs,
+            fields=fields,
+            dtype=dtype,
+            n_samples=n_samples,
         )
+        network = cls.build(shape, link=link)
+        assert isinstance(network, PosteriorNetwork)
+        factors /= np.float32(n_samples**0.5)
+        table = {"factors": factors, "linear": linear}
+        network.table.adopt(
+            {name: part.astype(dtype, copy=False) for name, part in table.items()}
+        )
+        centre = torch.from_numpy(intercept.astype(np.float64))
         with torch.no_grad():
-            self.bias.copy_(intercept.mean(dim=0))
-            self.offsets.copy_(intercept - intercept.mean(dim=0))
-            self.noise.copy_(torch.from_numpy(arrays["noise"]))
+            network.bias.copy_(centre.mean(dim=0))
+            network.offsets.copy_(centre - centre.mean(dim=0))
+            network.noise.copy_(torch.from_numpy(noise))
+        network.eval()
+        return network

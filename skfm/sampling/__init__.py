@@ -10,12 +10,13 @@
 The modules, from the ground up: random numbers (`random`, `polya_gamma`), the data
 (`problem`, `rows`, `layout`, `data`), the draws (`octets`, `columns`, `sweeps`,
 `priors`, `scales`, `overlaps`), machines and chains of them (`machine`, `likelihoods`,
-`chain`), and runs (`keeping`, `diagnostics`, `posterior`, `sampler`). A family of
-targets is a class of `likelihoods`; any model whose score is linear in one column's
-numbers given all others can be drawn by kernels like those of `columns`.
+`chain`), and runs (`keeping`, `diagnostics`, `posterior`, `sampler`, `held_out`). A
+family of targets is a class of `likelihoods`; any model whose score is linear in one
+column's numbers given all others can be drawn by kernels like those of `columns`.
 """
 
 from .diagnostics import bulk_ess, split_rhat
+from .held_out import HeldOut
 from .posterior import Posterior
 from .problem import Family, Prior, Problem, Settings
 from .sampler import Diagnostics, State, sample
@@ -23,6 +24,7 @@ from .sampler import Diagnostics, State, sample
 __all__ = [
     "Diagnostics",
     "Family",
+    "HeldOut",
     "Posterior",
     "Prior",
     "Problem",

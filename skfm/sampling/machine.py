@@ -72,12 +72,46 @@ class Machine:
 
     def rescore(self) -> None:
         """Compute sums and residuals afresh, which ends the drift of rounding."""
-        X, columns = self.data.problem.csr, self.data.layout.columns
-        parallel_for(
-            *(kernels.rescore, len(self.residual), self.n_threads),
-            *(X.indptr, X.indices, X.data, self.data.rows.first, columns.scales),
-            *(self.table, self.intercept, self.sums, self.working, self.residual),
+        rows = self.data.problem.csr, self.data.rows.first
+        state = self.sums, self.working, self.residual
+        self._score(*rows, state, self.n_threads)
+
+    def _score(
+        self, csr: Any, first: np.ndarray, state: tuple[np.ndarray, ...], n_threads: int
+    ) -> None:
+        """Compute the sums of the rows ``first`` and their scores less ``working``."""
+        entries = csr.indptr, csr.indices, csr.data
+        scales, parameters = (
+            self.data.layout.columns.scales,
+            (self.table, self.intercept),
         )
+        parallel_for(
+            kernels.rescore,
+            len(first),
+            n_threads,
+            entries,
+            first,
+            scales,
+            parameters,
+            state,
+        )
+
+    def draw_unseen(self, columns: np.ndarray, iteration: int) -> None:
+        """Draw columns that no row has from the distributions of their fields."""
+        k, at = self.data.n_factors, self.data.fields[columns]
+        rng = np.random.default_rng([int(self.seed), iteration])
+        draws = rng.standard_normal((len(columns), k + 1))
+        numbers = self.hyper[at, 0] + self.hyper[at, 2] * draws
+        self.table[columns, :k] = numbers[:, :k]
+        self.table[columns, self.width] = numbers[:, k]
+
+    def score(self, csr: Any, n_threads: int) -> np.ndarray:
+        """Score other rows under the present parameters, (n_rows,), float32."""
+        n = csr.shape[0]
+        scores, zeros = np.empty(n, np.float32), np.zeros(n, np.float32)
+        state = aligned_zeros(n, self.width), zeros, scores
+        self._score(csr, np.arange(n), state, n_threads)
+        return scores
 
     def row_sums(self) -> np.ndarray:
         """Sums over rows of precision times (residual, 1, residual^2)."""

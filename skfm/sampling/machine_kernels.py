@@ -25,20 +25,10 @@ def start(table, ids, k, seed, deviation):
 
 
 @njit(**JIT)
-def rescore(
-    indptr,
-    indices,
-    data,
-    first,
-    scales,
-    table,
-    intercept,
-    sums,
-    working,
-    out,
-    begin,
-    end,
-):
+def rescore(entries, first, scales, parameters, state, begin, end):
+    indptr, indices, data = entries
+    table, intercept = parameters
+    sums, working, out = state
     width = sums.shape[1]
     total = np.zeros((1, width + LANES), np.float32)
     for i in range(begin, end):

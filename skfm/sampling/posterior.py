@@ -1,49 +1,40 @@
-r"""Samples of the posterior, and what they predict.
-
-The scores of row x under a sample are those of a factorization machine. A column that
-no training row has is one of its field like any other, of which nothing more is known:
-its numbers are :math:`N(\mu_g, 1/\lambda_g)` under the sample's hyperparameters.
-Scores take the mean :math:`\mu_g`; the variance that this leaves,
-
-.. math:: \sigma^2 = \sum_{i \text{ unseen}} x_i^2 \Big[1/\lambda_w + \sum_a
-          (q_a - x_i \mu_a)^2 / \lambda_a\Big]
-          + \sum_{i < j \text{ unseen}} \sum_a x_i^2 x_j^2 / (\lambda_{ia} \lambda_{ja})
-
-(the first sum is exact for one unseen column), enters the standard deviation of
-"gaussian", and pulls probabilities to one half by :math:`f / \sqrt{1 + \pi \sigma^2/8}`
-(MacKay, Neural Computation 4, 1992).
-"""
+"""Samples of the posterior, and the predictions of them all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 
+from ..runtime.memory import zeros
 from ..runtime.threads import parallel_for
-from . import posterior_kernels as kernels
+from ..sparse.sample_kernels import pool_samples
 from .keeping import Keeper
 from .problem import Family
 
-_LINKS: dict[str, int] = {"gaussian": 0, "logistic": 1, "multinomial": 2}
+#: Columns that are copied, and rows that are averaged, at a time.
+_COLUMNS, _ROWS = 1 << 12, 1 << 13
 
 
 @dataclass(frozen=True)
 class Posterior:
     """Samples of factorization machines.
 
+    A column that no training row has is one of its field like any other, of which
+    nothing more is known: under each sample its numbers are drawn from the field's
+    normal distribution. The draws of a column have exactly mean zero and variance one
+    over the samples, so that predictions average over them at once.
+
     Attributes
     ----------
     family : str
-    table : ndarray of shape (n_seen, n_samples, n_outputs, k + 1), float32
-        Factors, then the weight, of each seen column under each sample.
-    slots : ndarray of shape (n_columns,), int32
-        Where in ``table`` a column is; -1 for columns that no training row has.
-    fields : ndarray of shape (n_columns,), int32
+    factors : ndarray of shape (n_columns, n_samples * n_outputs * k), float32
+        Of each column the factors of the first output under the first sample, those of
+        the second output, and so on.
+    linear : ndarray of shape (n_columns, n_samples * n_outputs), float32
     intercept : ndarray of shape (n_samples, n_outputs), float32
-    means, deviations : ndarray of shape (n_fields, n_samples, n_outputs, k + 1)
-        Of the fields' columns, float32.
     noise : ndarray of shape (n_samples, n_outputs), float32
         Standard deviation of the noise of "gaussian"; 1 otherwise.
     chain : ndarray of shape (n_samples,), int32
@@ -51,34 +42,54 @@ class Posterior:
     """
 
     family: Family
-    table: np.ndarray
-    slots: np.ndarray
-    fields: np.ndarray
+    factors: np.ndarray
+    linear: np.ndarray
     intercept: np.ndarray
-    means: np.ndarray
-    deviations: np.ndarray
     noise: np.ndarray
     chain: np.ndarray
 
     @property
     def n_samples(self) -> int:
-        return int(self.table.shape[1])
+        return int(self.intercept.shape[0])
 
     @property
     def n_outputs(self) -> int:
-        return int(self.table.shape[2])
+        return int(self.intercept.shape[1])
 
     def scores(self, csr: Any, n_threads: int = 1) -> np.ndarray:
-        """Score rows under each sample, (n_rows, n_samples, n_outputs), float32."""
-        out = np.empty((csr.shape[0], self.n_samples, self.n_outputs), np.float32)
+        """Score rows under each sample.
+
+        Parameters
+        ----------
+        csr : scipy.sparse.csr_matrix or csr_array of shape (n_rows, n_columns)
+        n_threads : int, default=1
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_samples, n_outputs), float32
+        """
+        if csr.shape[1] != len(self.linear):
+            raise ValueError(
+                f"X has {csr.shape[1]} columns, the posterior {len(self.linear)}"
+            )
+        values = np.asarray(csr.data, np.float32)
+        linear, pairs = np.empty((2, csr.shape[0], self.intercept.size), np.float32)
         parallel_for(
-            *(kernels.score_rows, len(out), n_threads, *self._arrays(csr)),
-            out.reshape(len(out), -1),
+            pool_samples,
+            len(linear),
+            n_threads,
+            (self.factors, self.linear),
+            csr.indptr,
+            csr.indices,
+            values,
+            linear,
+            pairs,
         )
-        return out
+        scores: np.ndarray = (linear + pairs).reshape(-1, *self.intercept.shape)
+        return scores + self.intercept
 
     def mean(self, csr: Any, n_threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation over the samples, without those in memory.
+        """Mean and standard deviation of the predictions over the samples.
 
         Parameters
         ----------
@@ -93,54 +104,73 @@ class Posterior:
         """
         shape = csr.shape[0], self.n_outputs
         mean, deviation = np.empty(shape), np.empty(shape)
-        parallel_for(
-            *(kernels.average_rows, shape[0], n_threads, *self._arrays(csr)),
-            *(_LINKS[self.family], mean, deviation),
-        )
+        for start in range(0, shape[0], _ROWS):
+            rows = slice(start, start + _ROWS)
+            scores = self.scores(csr[rows], n_threads).astype(np.float64)
+            found = predictions(self.family, scores)
+            mean[rows], deviation[rows] = found.mean(axis=1), found.std(axis=1)
         return mean, deviation
 
-    def _arrays(self, csr: Any) -> tuple[Any, ...]:
-        if csr.shape[1] != len(self.slots):
-            raise ValueError(
-                f"X has {csr.shape[1]} columns, the posterior {len(self.slots)}"
-            )
-        n_outputs, width = self.table.shape[2:]
-        size = self.n_samples * n_outputs * width
-        flat = [
-            array.reshape(len(array), size)
-            for array in (self.table, self.means, self.deviations)
-        ]
-        return (
-            (csr.indptr, csr.indices, csr.data),
-            (self.slots, self.fields, *flat, self.intercept.ravel()),
-            (n_outputs, width),
-        )
 
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays, from which `from_arrays` makes an equal posterior."""
-        return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+def predictions(family: Family, scores: np.ndarray) -> np.ndarray:
+    """Turn scores (..., n_outputs) into targets, or probabilities, of the same shape.
 
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Posterior:
-        """Make a posterior of what `to_arrays` returned."""
-        parts: dict[str, Any] = {f.name: arrays[f.name] for f in fields(cls)}
-        parts["family"] = str(arrays["family"])
-        return cls(**parts)
+    That of class 1 for "logistic", those of all classes for "multinomial".
+    """
+    if family == "gaussian":
+        return scores
+    found: np.ndarray = (
+        expit(scores) if family == "logistic" else softmax(scores, axis=-1)
+    )
+    return found
 
 
-def posterior_of(keeper: Keeper, chosen: np.ndarray) -> Posterior:
-    """The samples of some slots of a keeper, laid out for prediction."""
+def posterior_of(keeper: Keeper, chosen: np.ndarray, seed: int) -> Posterior:
+    """Lay the samples of some slots of a keeper out for prediction.
+
+    Parameters
+    ----------
+    keeper : Keeper
+    chosen : ndarray of int
+        Slots, as `Keeper.chosen` returns them.
+    seed : int
+        Seed of the numbers of columns that no training row has.
+    """
     problem, ids = keeper.data.problem, keeper.data.layout.columns.ids
-    slots = np.full(problem.n_columns, -1, np.int32)
-    slots[ids] = np.arange(len(ids), dtype=np.int32)
+    n_weights = len(chosen) * problem.n_outputs
+    size = problem.n_columns, n_weights * keeper.data.n_factors
+    dtype = np.dtype(np.float32)
+    factors, linear = zeros(size, dtype), zeros((size[0], n_weights), dtype, place=1)
+
+    def write(columns: np.ndarray, numbers: np.ndarray) -> None:
+        factors[columns] = numbers[..., :-1].reshape(len(columns), -1)
+        linear[columns] = numbers[..., -1].reshape(len(columns), -1)
+
+    for start in range(0, len(ids), _COLUMNS):
+        part = slice(start, start + _COLUMNS)
+        write(ids[part], keeper.table[part][:, chosen])
+    fields, rng = problem.field_of_columns(), np.random.default_rng([seed, 1])
+    means, deviations = keeper.means[:, chosen], keeper.deviations[:, chosen]
+    unseen = np.setdiff1d(np.arange(size[0]), ids, assume_unique=True)
+    for start in range(0, len(unseen), _COLUMNS):
+        columns = unseen[start : start + _COLUMNS]
+        at = fields[columns]
+        draws = _standard_draws(rng, (len(columns), *means.shape[1:]))
+        write(columns, means[at] + deviations[at] * draws)
     return Posterior(
         family=problem.family,
-        table=np.ascontiguousarray(keeper.table[:, chosen]),
-        slots=slots,
-        fields=problem.field_of_columns(),
+        factors=factors,
+        linear=linear,
         intercept=keeper.intercept[chosen],
-        means=np.ascontiguousarray(keeper.means[:, chosen]),
-        deviations=np.ascontiguousarray(keeper.deviations[:, chosen]),
         noise=keeper.noise[chosen],
         chain=(chosen // keeper.iterations.shape[1]).astype(np.int32),
     )
+
+
+def _standard_draws(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal draws with mean zero and variance one along the second axis."""
+    draws = rng.standard_normal(shape, np.float32)
+    draws -= draws.mean(axis=1, keepdims=True)
+    spread = draws.std(axis=1, keepdims=True)
+    draws /= np.where(spread > 0, spread, 1)
+    return draws

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from ..runtime.threads import parallel_for
 from .chain import Chain
 from .data import Data
 from .diagnostics import bulk_ess, split_rhat
 from .keeping import Keeper
-from .posterior import Posterior, posterior_of
+from .posterior import Posterior, posterior_of, predictions
 from .problem import Problem, Settings
 from .rows import MergedRows
 
@@ -136,21 +135,29 @@ class State:
     @property
     def posterior(self) -> Posterior:
         """The samples that count at the present length of the chains."""
-        chosen = self.keeper.chosen(self.iteration)
-        return posterior_of(self.keeper, chosen) if len(chosen) else self.current()
+        return posterior_of(*self._samples(), self.settings.seed)
 
     def current(self) -> Posterior:
         """The chains' present states as a posterior of one sample each."""
+        return posterior_of(*self._present(), self.settings.seed)
+
+    def _samples(self) -> tuple[Keeper, np.ndarray]:
+        """The samples that count, and their slots; the present states before any."""
+        chosen = self.keeper.chosen(self.iteration)
+        return (self.keeper, chosen) if len(chosen) else self._present()
+
+    def _present(self) -> tuple[Keeper, np.ndarray]:
+        """The chains' present states in a keeper of their own, and its slots."""
         n = len(self.chains)
         keeper = Keeper(self.data, n, 1, 0)
         for c, chain in enumerate(self.chains):
             keeper.put(c, 0, chain)
-        return posterior_of(keeper, np.arange(n))
+        return keeper, np.arange(n)
 
     @property
     def diagnostics(self) -> Diagnostics:
         """Return the report of the run so far."""
-        posterior, draws = self.posterior, self._second_half()
+        (keeper, chosen), draws = self._samples(), self._second_half()
         path = np.array(self.rhat_path).reshape(-1, 2)
         return Diagnostics(
             n_iter=self.iteration,
@@ -159,8 +166,8 @@ class State:
             rhat_path=path,
             gap=self._gap(draws),
             ess=float(np.median(bulk_ess(draws))),
-            noise=posterior.noise.mean(axis=0, dtype=np.float64),
-            scales=posterior.deviations.mean(axis=1, dtype=np.float64),
+            noise=keeper.noise[chosen].mean(axis=0, dtype=np.float64),
+            scales=keeper.deviations[:, chosen].mean(axis=1, dtype=np.float64),
         )
 
     def _gap(self, draws: np.ndarray) -> float:
@@ -169,12 +176,9 @@ class State:
         if len(draws) < 2:
             return float("nan")
         scores = draws.reshape(*draws.shape[:2], -1, n_outputs).astype(np.float64)
-        if family == "logistic":
-            scores = expit(scores)
-        elif family == "multinomial":
-            scores = softmax(scores, axis=3)
-        half = len(scores) // 2
-        means = [part.mean(axis=0) for part in (scores[:half], scores[-half:])]
+        found = predictions(family, scores)
+        half = len(found) // 2
+        means = [part.mean(axis=0) for part in (found[:half], found[-half:])]
         halves = np.concatenate(means)
         variance = halves.var(axis=0, ddof=1) / len(halves)
         return float(np.sqrt(np.mean(variance)))

@@ -9,6 +9,7 @@ from .lookup import (
     Groups,
     Lookup,
     PooledLookup,
+    SampleLookup,
     SlotLookup,
 )
 from .rows import ColumnRows
@@ -27,6 +28,7 @@ __all__ = [
     "Lookup",
     "PooledLookup",
     "RowGradient",
+    "SampleLookup",
     "SlotLookup",
     "TorchBackend",
 ]

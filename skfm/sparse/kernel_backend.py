@@ -16,8 +16,16 @@ from ..runtime.threads import parallel_for
 from . import kernels
 from .backend import Backend
 from .grouping import group_by_column
-from .lookup import EntryLookup, FieldLookup, Groups, Lookup, PooledLookup
+from .lookup import (
+    EntryLookup,
+    FieldLookup,
+    Groups,
+    Lookup,
+    PooledLookup,
+    SampleLookup,
+)
 from .rows import ColumnRows
+from .sample_kernels import pool_samples
 
 if TYPE_CHECKING:
     from .gradients import RowGradient
@@ -65,8 +73,11 @@ class KernelBackend(Backend[Batch]):
 
     def look_up(self, table: EmbeddingTable, batch: Batch, *, n_threads: int) -> Lookup:
         n_threads = self.n_threads(batch, n_threads)
-        read = _pool if table.pooled else _scatter
-        return read(table, batch, n_threads)
+        if table.pooled:
+            return _pool(table, batch, n_threads)
+        if table.lookup == "by_sample":
+            return _pool_samples(table, batch, n_threads)
+        return _scatter(table, batch, n_threads)
 
     def pool_whole(
         self, table: EmbeddingTable, batch: Batch, groups: Groups, *, n_threads: int
@@ -134,6 +145,23 @@ def _pool(table: EmbeddingTable, batch: Batch, n_threads: int) -> PooledLookup:
         out,
     )
     return _split(table, out, batch.indptr[1:] - batch.indptr[:-1])
+
+
+def _pool_samples(table: EmbeddingTable, batch: Batch, n_threads: int) -> SampleLookup:
+    linear, pairs = np.empty((2, len(batch), table.n_linear), table.numpy_dtype)
+    parallel_for(
+        pool_samples,
+        len(batch),
+        n_threads,
+        table.host,
+        batch.indptr,
+        batch.columns,
+        batch.values,
+        linear,
+        pairs,
+    )
+    lengths = batch.indptr[1:] - batch.indptr[:-1]
+    return SampleLookup(*map(torch.from_numpy, (linear, lengths, pairs)))
 
 
 def _scatter(

@@ -66,6 +66,29 @@ class PooledLookup(Lookup):
 
 
 @dataclass(slots=True)
+class SampleLookup(Lookup):
+    """The look-up *by sample*: each linear weight has factors of its own.
+
+    Attributes
+    ----------
+    pairs : Tensor of shape (B, C)
+        Sum of <v, v'> x x' over the pairs of entries, with the factors of each weight.
+    """
+
+    pairs: Tensor
+
+    @classmethod
+    def of(cls, pooled: PooledLookup) -> SampleLookup:
+        """Return the look-up that sums over all factors make."""
+        terms = pooled.sum.square() - pooled.sum_squares
+        pairs = 0.5 * terms.view(*pooled.linear.shape, -1).sum(dim=2)
+        return cls(pooled.linear, pooled.lengths, pairs)
+
+    def leaves(self) -> list[Tensor]:
+        return [self.linear, self.pairs]
+
+
+@dataclass(slots=True)
 class SlotLookup(Lookup):
     """Base class of look-ups that divide the entries of a row among slots.
 

@@ -38,7 +38,7 @@ class EmbeddingTable:
         Number C of linear weights per column; 0 for a model without linear part.
     n_factors : int
         Length k of an embedding.
-    lookup : {"pooled", "pooled_total", "by_field", "by_nonzero"}
+    lookup : {"pooled", "pooled_total", "by_sample", "by_field", "by_nonzero"}
         Kind of look-up that `look_up` returns.
     fields : ndarray of shape (n_columns,), int32, or None
         Field of each column, which a look-up by field needs.

@@ -15,7 +15,7 @@ from ..data.rows import Rows
 from ..data.transfer import DeviceBatch, ResidentRows, place
 from . import torch_ops
 from .backend import Backend
-from .lookup import EntryLookup, FieldLookup, Lookup, PooledLookup
+from .lookup import EntryLookup, FieldLookup, Lookup, PooledLookup, SampleLookup
 from .rows import ColumnRows
 
 if TYPE_CHECKING:
@@ -75,11 +75,12 @@ class TorchBackend(Backend[DeviceBatch]):
         """Compute the look-up of a batch from ``entries`` in place of its own."""
         batch = self.place(batch)
         lengths = batch.lengths
-        if table.pooled:
+        if table.pooled or table.lookup == "by_sample":
             linear, total, squares = torch_ops.pool(entries, table.n_linear, lengths)
-            if not table.n_squares:
+            if table.lookup == "pooled_total":
                 squares = squares.sum(dim=1, keepdim=True)
-            return PooledLookup(linear, lengths, total, squares)
+            pooled = PooledLookup(linear, lengths, total, squares)
+            return pooled if table.pooled else SampleLookup.of(pooled)
         linear, slots = torch_ops.scatter(
             entries, table.n_linear, batch, table.slot_fields, table.n_slots(batch)
         )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from sampling_cases import fm, mixed, problem_of, quick
+from sampling_cases import fm, mixed, parameters_of, problem_of, quick
 
-from skfm.sampling import bulk_ess, sample, split_rhat
+from skfm.sampling import HeldOut, State, bulk_ess, sample, split_rhat
 
 LINKS = {
     "gaussian": lambda f: f,
@@ -22,14 +22,16 @@ def fitted(request):
     return X, sample(problem, quick(n_factors=3)).posterior
 
 
-def scores_by_definition(posterior, X, table=None):
+def scores_by_definition(posterior, X):
     """Scores (n_rows, n_samples, n_outputs) by the sum over pairs."""
-    table = posterior.table if table is None else table
-    out = np.empty((X.shape[0], posterior.n_samples, posterior.n_outputs))
-    for s in range(posterior.n_samples):
-        for j in range(posterior.n_outputs):
-            theta = table[:, s, j].astype(float)
-            out[:, s, j] = fm(X, posterior.intercept[s, j], theta[:, :-1], theta[:, -1])
+    size = len(posterior.linear), *posterior.intercept.shape
+    factors = posterior.factors.reshape(*size, -1).astype(float)
+    linear = posterior.linear.reshape(size).astype(float)
+    out = np.empty((X.shape[0], *size[1:]))
+    for s in range(size[1]):
+        for j in range(size[2]):
+            one = factors[:, s, j], linear[:, s, j]
+            out[:, s, j] = fm(X, posterior.intercept[s, j], *one)
     return out
 
 
@@ -45,48 +47,63 @@ def test_predictions_are_those_of_the_definition(fitted, n_threads):
     np.testing.assert_allclose(deviation, values.std(axis=1), rtol=1e-3, atol=1e-4)
 
 
-def test_unseen_columns_are_averaged_over_their_prior():
-    X, fields = mixed(40, seed=7)
-    # Columns 3 and 8 are in no training row.
-    keep = np.ones(10)
-    keep[[3, 8]] = 0
+def without(X, columns):
+    """Return X without the entries of some columns."""
+    keep = np.ones(X.shape[1])
+    keep[columns] = 0
     seen = sp.csr_array(X * keep)
     seen.eliminate_zeros()
-    problem = problem_of(seen, fields)
-    posterior = sample(problem, quick(n_factors=2)).posterior
-    assert posterior.slots[3] == posterior.slots[8] == -1
-    row = sp.csr_array(np.array([[0, 0, 0, 1.0, 1, 0, 0, 0, 2, 0.5]]))
-    mean, deviation = posterior.mean(row)
-    full = np.zeros((10, *posterior.table.shape[1:]))
-    full[posterior.slots >= 0] = posterior.table
-    rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(3000):
-        for c, g in ((3, 0), (8, 1)):
-            z = rng.normal(size=full[c].shape)
-            full[c] = posterior.means[g] + z * posterior.deviations[g]
-        draws.append(scores_by_definition(posterior, row.toarray(), full)[0, :, 0])
-    draws = np.array(draws)
-    error = 5 * draws.std() / np.sqrt(draws.size)
-    # The pair of two unseen columns is the product of their means.
-    np.testing.assert_allclose(mean[0, 0], draws.mean(), atol=error)
-    np.testing.assert_allclose(deviation[0, 0], draws.std(), rtol=0.08)
+    return seen
 
 
-def test_probabilities_of_unseen_columns_lean_to_one_half():
+def test_unseen_columns_are_drawn_from_their_fields():
     X, fields = mixed(40, seed=7)
-    keep = np.ones(10)
-    keep[3] = 0
-    seen = sp.csr_array(X * keep)
-    seen.eliminate_zeros()
-    posterior = sample(problem_of(seen, fields, "logistic"), quick()).posterior
-    row = sp.csr_array(np.eye(10)[[3]])
-    f = posterior.scores(row)[0, :, 0].astype(float)
-    sd = posterior.deviations[0, :, 0, -1].astype(float)
-    z, weights = np.polynomial.hermite_e.hermegauss(40)
-    exact = (1 / (1 + np.exp(-(f[:, None] + sd[:, None] * z))) @ weights).mean()
-    mean, _ = posterior.mean(row)
-    np.testing.assert_allclose(mean[0, 0], exact / np.sqrt(2 * np.pi), atol=0.01)
+    run = sample(problem_of(without(X, [3, 8]), fields), quick(n_factors=2))
+    keeper = run.keeper
+    chosen = keeper.chosen(run.iteration)
+    size = 10, len(chosen), -1
+    numbers = np.concatenate(
+        [getattr(run.posterior, name).reshape(size) for name in ("factors", "linear")],
+        axis=2,
+    )
+    for column, field in ((3, 0), (8, 1)):
+        mean, deviation = keeper.means[field, chosen], keeper.deviations[field, chosen]
+        draws = (numbers[column] - mean[:, 0]) / deviation[:, 0]
+        np.testing.assert_allclose(draws.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(draws.std(axis=0), 1, atol=1e-5)
+        assert len(np.unique(draws)) == draws.size
+    again = sample(problem_of(without(X, [3, 8]), fields), quick(n_factors=2))
+    np.testing.assert_array_equal(run.posterior.linear, again.posterior.linear)
+
+
+def test_held_out_rows_are_scored_by_the_mean_of_the_iterations():
+    X, fields = mixed(60, seed=7)
+    train, rest = without(X[:40], [3]), X[40:]
+    problem = problem_of(train, fields, "multinomial", 3)
+    target = np.random.default_rng(0).integers(3, size=20)
+    weight = np.arange(20.0)
+    run = State(problem, quick(n_factors=2, burn_in=3))
+    held_out = HeldOut(run, rest, target, weight)
+    means = []
+    for _ in range(8):
+        run.advance()
+        found = held_out.score()
+        # What was drawn for column 3 stays in the tables until the next score.
+        tables = [[m.table for m in chain.machines] for chain in run.chains]
+        assert all(table[3].any() for of_chain in tables for table in of_chain)
+        scores = [present_scores(chain, rest) for chain in run.chains]
+        values = LINKS["multinomial"](np.array(scores)).mean(axis=0)
+        means = [*means, values] if run.iteration > 4 else [values]
+        chosen = np.mean(means, axis=0)[np.arange(20), target]
+        expected = np.average(np.log(chosen), weights=weight)
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def present_scores(chain, X):
+    """Scores of other rows under the parameters of a chain, by definition."""
+    dense = X.toarray().astype(float) / chain.data.layout.columns.scales
+    machines = [(m.intercept, *parameters_of(m)) for m in chain.machines]
+    return np.stack([fm(dense, *machine) for machine in machines], axis=1)
 
 
 def test_other_columns_are_refused(fitted):

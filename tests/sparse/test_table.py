@@ -56,6 +56,25 @@ def test_look_up_equals_naive_loop(lookup, backend, dtype, n_linear, unit):
     np.testing.assert_array_equal(result.lengths, np.diff(X.indptr))
 
 
+@pytest.mark.parametrize("unit", UNIT)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", PATHS)
+def test_each_linear_weight_has_factors_of_its_own_by_sample(backend, dtype, unit):
+    X = random_csr(unit=unit)
+    table = random_table("by_sample", 3, dtype, backend, n_factors=6)
+    result = table.look_up(batch_of(X, dtype))
+    weight = table.weight[:].numpy().astype(float)
+    factors = weight[:, 3:].reshape(N_COLUMNS, 3, 2)
+    gram = np.einsum("isa,jsa->sij", factors, factors)
+    dense = X.toarray()
+    upper = np.triu(np.ones((N_COLUMNS, N_COLUMNS)), 1)
+    pairs = np.einsum("bi,bj,sij->bs", dense, dense, gram * upper)
+    np.testing.assert_allclose(result.linear, dense @ weight[:, :3], atol=1e-4)
+    np.testing.assert_allclose(result.pairs, pairs, atol=10 * TOLERANCE[dtype])
+    none = table.look_up(batch_of(sp.csr_array((2, N_COLUMNS)), dtype))
+    assert not any(leaf.any() for leaf in none.leaves())
+
+
 @pytest.mark.parametrize("n_rows", [0, 2])
 @pytest.mark.parametrize("backend", PATHS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
