@@ -17,7 +17,7 @@ from ..losses import as_target
 from ..nn.posterior import PosteriorNetwork
 from ..runtime.threads import resolve_n_jobs
 from ..runtime.warnings import warn
-from ..sampling import HeldOut, Posterior, Settings
+from ..sampling import HeldOut, Posterior, Sample, Settings
 from ..sampling import State as Chains
 from ..training.solver import History, Monitor, Progress
 from . import defaults
@@ -91,7 +91,7 @@ class BayesianFit:
         self._fields, self._field_names = prior_fields(model, data)
         self._problem = make_problem(model, data, self._fields)
         self._settings = self._make_settings(seed)
-        self._start = model._chains if resume else None
+        self._resume = resume
         self._data, self._dtype = data, defaults.dtype(model.dtype, data.X)
         self._statistics = self._count_columns()
         if resume:
@@ -121,8 +121,8 @@ class BayesianFit:
     def solve(self, monitor: Monitor) -> State:
         """Sample; see `skfm.training.solver.Solver`."""
         history, chains = History(), Chains(self._problem, self._settings)
-        if self._start is not None:
-            chains.resume(self._start)
+        if self._resume:
+            self._go_on(chains)
         state = State(chains, history)
         try:
             self._iterate(state, monitor)
@@ -132,6 +132,17 @@ class BayesianFit:
             raise
         self._warn(chains)
         return state
+
+    def _go_on(self, chains: Chains) -> None:
+        """Go on from the chains of the last fit, or from some of its samples."""
+        if self._model._chains is not None:
+            chains.resume(self._model._chains)
+            return
+        network, n = self._model.network_, self._settings.n_chains
+        # The last sample of each chain, where all have kept as many.
+        ends = [(c + 1) * network.shape.n_samples // n for c in range(n)]
+        samples = [network.sample(max(0, end - 1)) for end in ends]
+        chains.start_at([Sample(*(t.numpy() for t in one)) for one in samples])
 
     def _iterate(self, state: State, monitor: Monitor) -> None:
         chains, history, held_out = state.chains, state.history, None

@@ -260,7 +260,7 @@ class SampledModel(SampledParameters, BaseModel):
         network.table.weight.linear.copy_(posterior.linear_weights)
         network.set_bias(posterior.bias.detach().double().numpy())
         if n_outputs == 1:
-            network.table.weight.factors.copy_(posterior.last_factors())
+            network.table.weight.factors.copy_(posterior.sample(-1)[0][:, 0])
         return network
 
     def posterior_scores(self, X: Any) -> np.ndarray:

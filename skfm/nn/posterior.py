@@ -53,11 +53,23 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         weights = self.table.weight.linear
         return weights.view(len(weights), *self.offsets.shape).mean(dim=1)
 
-    def last_factors(self) -> Tensor:
-        """Factors of the last sample of a single output, (n_columns, k)."""
-        k = self.shape.n_factors // self.shape.n_samples
-        factors: Tensor = self.table.weight.factors[:, -k:] * self.shape.n_samples**0.5
-        return factors
+    def sample(self, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Parameters of one sample.
+
+        Returns
+        -------
+        factors : Tensor of shape (n_columns, C, k)
+        linear : Tensor of shape (n_columns, C)
+        intercept, noise : Tensor of shape (C,)
+        """
+        weight, size = self.table.weight, self.offsets.shape
+        factors = weight.factors.view(self.shape.n_columns, *size, -1)[:, number]
+        return (
+            factors * self.shape.n_samples**0.5,
+            weight.linear.view(self.shape.n_columns, *size)[:, number],
+            (self.bias + self.offsets[number]).detach(),
+            self.noise[number],
+        )
 
     def numbers_per_row(self, n_slots: int) -> int:
         return 3 * self.table.n_linear

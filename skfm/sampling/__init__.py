@@ -15,6 +15,7 @@ family of targets is a class of `likelihoods`; any model whose score is linear i
 column's numbers given all others can be drawn by kernels like those of `columns`.
 """
 
+from .chain import Sample
 from .diagnostics import bulk_ess, split_rhat
 from .held_out import HeldOut
 from .posterior import Posterior
@@ -28,6 +29,7 @@ __all__ = [
     "Posterior",
     "Prior",
     "Problem",
+    "Sample",
     "Settings",
     "State",
     "bulk_ess",

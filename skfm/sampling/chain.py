@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .data import Data
@@ -11,6 +13,22 @@ from .random import derive_seed
 
 #: Iterations after which sums and residuals are computed afresh.
 REFRESH = 32
+
+
+class Sample(NamedTuple):
+    """Parameters of the machines of all outputs, in units of X.
+
+    Attributes
+    ----------
+    factors : ndarray of shape (n_columns, n_outputs, k)
+    linear : ndarray of shape (n_columns, n_outputs)
+    intercept, noise : ndarray of shape (n_outputs,)
+    """
+
+    factors: np.ndarray
+    linear: np.ndarray
+    intercept: np.ndarray
+    noise: np.ndarray
 
 
 class Chain:
@@ -50,6 +68,22 @@ class Chain:
         for machine in self.machines:
             machine.rescore()
         self.likelihood.resume()
+
+    def start_at(self, sample: Sample) -> None:
+        """Start from the parameters of a sample.
+
+        The distributions of the fields are drawn given them, as they are at the
+        beginning of each iteration.
+        """
+        columns, k = self.data.layout.columns, self.data.n_factors
+        scales = columns.scales[columns.ids, None]
+        for j, machine in enumerate(self.machines):
+            machine.table[columns.ids, :k] = sample.factors[columns.ids, j] * scales
+            linear = sample.linear[columns.ids, j, None] * scales
+            machine.table[columns.ids, machine.width] = linear[:, 0]
+            machine.intercept = float(sample.intercept[j])
+        self.likelihood.alpha[:] = np.asarray(sample.noise, np.float64) ** -2
+        self.resume()
 
     def step(self) -> None:
         """Draw every parameter once.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..runtime.threads import parallel_for
-from .chain import Chain
+from .chain import Chain, Sample
 from .data import Data
 from .diagnostics import bulk_ess, split_rhat
 from .keeping import Keeper
@@ -198,6 +198,11 @@ class State:
             parts = chain.to_arrays()
             arrays.update({f"chain{c}/{name}": part for name, part in parts.items()})
         return arrays
+
+    def start_at(self, samples: list[Sample]) -> None:
+        """Start each chain from the parameters of a sample, of which none is kept."""
+        for chain, one in zip(self.chains, samples, strict=True):
+            chain.start_at(one)
 
     def resume(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from `to_arrays`; with other data, from the parameters alone.

@@ -207,6 +207,18 @@ def test_a_warm_start_goes_on():
         parts.set_params(n_factors=3).fit(TABLE, Y)
 
 
+@pytest.mark.parametrize("y", [Y, LABELS, CLASSES], ids=["numbers", "two", "three"])
+def test_a_warm_start_goes_on_from_samples_without_chains(y):
+    cls = skfm.FMRegressor if y is Y else skfm.FMClassifier
+    model = make(cls, max_iter=40).fit(TABLE, y)
+    before = model.score(TABLE, y)
+    model.set_params(warm_start=True, max_iter=1, n_chains=3).fit(TABLE, y)
+    assert model.n_iter_ == len(model.loss_curve_) == 41
+    first, *_, last, following = model.loss_curve_
+    assert following - last < 0.2 * (first - last)
+    assert model.score(TABLE, y) > before - 0.1
+
+
 def test_held_out_rows_are_scored_but_stop_nothing():
     model = make(skfm.FMClassifier, max_iter=30).fit(
         TABLE.iloc[TRAIN],
