@@ -16,6 +16,7 @@ ORDER = [
     {"skfm"},
     {"model_selection"},
     {"metrics"},
+    {"recommendation"},
     {"plotting"},
     {"inspection", "export"},
     {"models"},

@@ -50,14 +50,18 @@ def read_ids(table: pd.DataFrame, column: Hashable, called: str) -> pd.Index:
             f"{called} has no {column!r} in row {int(np.flatnonzero(missing)[0])} "
             f"({int(missing.sum())} such rows in all): drop these rows."
         )
-    plain = isinstance(ids.dtype, np.dtype)
-    return pd.Index(ids if plain else ids.astype(object), name=column)
+    return pd.Index(ids, name=column)
 
 
 def match(ids: pd.Index, known: pd.Index) -> np.ndarray:
     """Return the number of each id among ``known``, which are distinct; -1: none."""
-    found: np.ndarray = known.get_indexer(ids)
+    found: np.ndarray = _plain(known).get_indexer(_plain(ids))
     return found
+
+
+def _plain(ids: pd.Index) -> pd.Index:
+    """Return ids as objects where two indexes of their type may not compare."""
+    return ids if isinstance(ids.dtype, np.dtype) else ids.astype(object)
 
 
 def code_pairs(first: np.ndarray, second: np.ndarray, n_second: int) -> np.ndarray:

@@ -141,7 +141,7 @@ class Model:
         FieldInferenceError
             As `fields`.
         """
-        codec, given = self._codec(), getattr(self.estimator, "fields", "auto")
+        codec, given = self.codec(), getattr(self.estimator, "fields", "auto")
         known = self.estimator.fields_
         if codec is None or not (
             isinstance(given, str) or np.array_equal(known, codec.fields)
@@ -154,13 +154,13 @@ class Model:
 
         All columns that a number of a table enters by make one term.
         """
-        codec = self._codec()
+        codec = self.codec()
         if codec is None:
             names = self.column_names()
             return np.arange(len(names)), names
         return codec.terms
 
-    def _codec(self) -> TableCodec | None:
+    def codec(self) -> TableCodec | None:
         """Return the codec of the table, from the estimator or the step before it."""
         codec: TableCodec | None = self.estimator._codec
         if codec is None and self.encoder is not None:

@@ -91,6 +91,15 @@ class FFMNetwork(PairwiseNetwork[SlotLookup]):
         scores: Tensor = self.head(pairs)
         return scores
 
+    def cross_vectors(self, lookup: SlotLookup) -> tuple[Tensor, Tensor] | None:
+        if self.shape.n_outputs > 1 or self.intra_field_pairs:
+            return None
+        pair = (self.shape.n_fields, self.shape.n_factors)
+        slots = lookup.slots.unflatten(2, pair)  # (B, F, F, k)
+        between = ~torch.eye(self.shape.n_fields, dtype=torch.bool, device=slots.device)
+        mirrored = slots.transpose(1, 2) * between[..., None]
+        return mirrored.flatten(1), slots.flatten(1)
+
     def pair_terms(self, entries: Entries) -> Tensor:
         assert self.shape.fields is not None
         pair = (self.shape.n_fields, self.shape.n_factors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from ..estimators.base import BaseModel
@@ -35,6 +36,14 @@ class FwFMNetwork(PairwiseNetwork[FieldLookup]):
     def interaction(self, lookup: FieldLookup) -> Tensor:
         scores: Tensor = self.pairs(lookup.slots)
         return scores
+
+    def cross_vectors(self, lookup: FieldLookup) -> tuple[Tensor, Tensor] | None:
+        if self.shape.n_outputs > 1:
+            return None
+        weighted = torch.einsum(
+            "bfk,fg->bgk", lookup.slots, self.pairs.matrix()[..., 0]
+        )
+        return weighted.flatten(1), lookup.slots.flatten(1)
 
     def pair_terms(self, entries: Entries) -> Tensor:
         assert self.shape.fields is not None

@@ -26,6 +26,9 @@ class FMNetwork(PairwiseNetwork[PooledLookup]):
         scores: Tensor = self.head(bi_interaction(lookup.sum, lookup.sum_squares))
         return scores
 
+    def cross_vectors(self, lookup: PooledLookup) -> tuple[Tensor, Tensor] | None:
+        return (lookup.sum, lookup.sum) if self.shape.n_outputs == 1 else None
+
     def pair_terms(self, entries: Entries) -> Tensor:
         terms: Tensor = self.head(entries.products())
         return terms

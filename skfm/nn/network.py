@@ -226,6 +226,19 @@ class Network(nn.Module, Generic[LookupT]):
         """Compute the scores without linear part and bias, (B, n_outputs)."""
         raise AssertionError("defined by each architecture")
 
+    def cross_vectors(self, lookup: LookupT) -> tuple[Tensor, Tensor] | None:
+        """Return vectors of rows by which the scores of joined rows are products.
+
+        A row that has the entries of rows a and b, which have no column in common,
+        scores f(a) + f(b) - bias + <left(a), right(b)>.
+
+        Returns
+        -------
+        left, right : Tensor of shape (B, d)
+            Or None, where the scores are of no such form.
+        """
+        return None
+
     def forward(self, lookup: LookupT) -> Tensor:
         """Compute raw scores of shape (B, n_outputs)."""
         scores = self.interaction(lookup)
