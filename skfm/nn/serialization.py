@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ..persistence.container import FileFormatError, Reader
+from ..persistence.container import Reader
+from ..persistence.header import FileFormatError
 from ..persistence.values import Packer, Unpacker
 from .network import Network
 from .shape import Shape

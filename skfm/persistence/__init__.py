@@ -1,9 +1,9 @@
-"""Estimators in files that are safe to write and safe to load.
+"""Saving and loading of estimators, in files that are safe to write and safe to load.
 
-This room imports nothing of skfm: the rooms that own what is saved register it.
+This room imports no other. The rooms whose objects are saved register their classes.
 """
 
-from .container import FileFormatError
 from .files import load, save
+from .header import FileFormatError
 
 __all__ = ["FileFormatError", "load", "save"]

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic replacement of files."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from typing import IO
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a temporary file that takes the place of ``path`` when the block ends.
+    """Open a temporary file that replaces ``path`` when the block ends.
 
-    It lies in the same directory and is flushed to the disk before it is renamed, so
-    that a crash at any moment leaves the old file or the new one. An exception in the
-    block removes it; a process that is killed leaves it there, as ``.name.*.tmp``.
+    The temporary file is in the same directory. It is flushed to the disk before it is
+    renamed, so that a crash at any moment leaves the old file or the new one. An
+    exception in the block removes it. A process that is killed leaves it behind, as
+    ``.name.*.tmp``.
 
     Parameters
     ----------
     path : path-like
-        A symbolic link is followed.
+        File to replace. A symbolic link is followed.
+
+    Yields
+    ------
+    binary file
+        The temporary file.
 
     Raises
     ------
     OSError
         If the file cannot be written, or ``path`` is a directory, a device or a pipe.
-        Names ``path``; what was there is untouched.
+        The message names ``path``, which is left unchanged.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -54,8 +60,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def _flush_directory(directory: Path) -> None:
-    """Make a renaming last through a loss of power, where the system can."""
-    with suppress(OSError):  # Windows opens no directories
+    """Flush a directory, so that a renaming survives a loss of power, if possible."""
+    with suppress(OSError):  # Windows cannot open directories
         descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)

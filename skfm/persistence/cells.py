@@ -1,6 +1,7 @@
-"""Python's and pandas' scalars that categories may be, as tags and plain content.
+"""Conversion of scalars of Python and pandas to tags and JSON, and back.
 
-JSON's own values, numbers and NumPy's dates are not among them; `values` has those.
+Categories can be such scalars. Numbers, strings and the dates of NumPy are converted in
+`skfm.persistence.values`.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ import pandas as pd
 
 
 class UnsupportedValueError(TypeError):
-    """A value that a file cannot hold."""
+    """Error for a value that a file cannot hold."""
 
 
 class Cell(NamedTuple):
-    """Functions that save and load a type.
+    """Functions that save and load the values of a type.
 
     Attributes
     ----------
     tag : str
+        Name of the type in a file.
     write : callable
-        From the value to what `values` can save.
+        Function from a value to simpler values that can be saved.
     read : callable
-        The inverse; raises for anything else.
+        The inverse function, which raises an error for any other content.
     """
 
     tag: str
@@ -44,12 +46,12 @@ def _write_timestamp(value: pd.Timestamp) -> list[Any]:
         offset = None if zone is None else zone.utcoffset(None).total_seconds()
         return [_count(value), value.unit, offset]
     try:
-        # Zones of zoneinfo and pytz print as their keys.
+        # ``str`` returns the key of a time zone of zoneinfo or pytz.
         return [_count(value), value.unit, ZoneInfo(str(zone)).key]
     except (KeyError, ValueError, OSError) as error:
         raise UnsupportedValueError(
-            f"The time zone {zone!r} of a Timestamp cannot be saved: use one of "
-            "zoneinfo, or UTC."
+            f"The time zone {zone!r} of a Timestamp cannot be saved: use a time zone "
+            "of zoneinfo, or UTC."
         ) from error
 
 
@@ -59,7 +61,7 @@ def _read_timestamp(content: Any) -> pd.Timestamp:
     if zone is None:
         return value
     if isinstance(zone, str):
-        # pandas would open a file of this name; ZoneInfo stays within its database.
+        # pandas would open any file of this name, ZoneInfo only those of its database.
         return value.tz_localize("UTC").tz_convert(ZoneInfo(zone))
     offset = datetime.timezone(datetime.timedelta(seconds=zone))
     return value.tz_localize("UTC").tz_convert(offset)
@@ -71,7 +73,7 @@ def _read_timedelta(content: Any) -> pd.Timedelta:
 
 
 def _count(value: pd.Timestamp | pd.Timedelta) -> int:
-    """Return the units since 1970 in UTC, or those of the duration."""
+    """Return the number of units since 1970 in UTC, or of a duration."""
     return int(value.asm8.astype(np.int64))
 
 
@@ -85,7 +87,7 @@ def _read_period(content: Any) -> pd.Period:
     return pd.Period(ordinal=ordinal, freq=freq)
 
 
-#: By exact type: a Timestamp is a datetime too.
+#: Functions by exact type, because a Timestamp is also a datetime.
 CELLS: dict[type, Cell] = {
     datetime.date: Cell("date", datetime.date.isoformat, datetime.date.fromisoformat),
     datetime.datetime: Cell(

@@ -1,4 +1,4 @@
-"""Estimators as their parameters and their fitted attributes."""
+"""Conversion of estimators to their parameters and fitted attributes, and back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from .cells import UnsupportedValueError
-from .container import FileFormatError, Reader
+from .container import Reader
 from .foreign import pack_foreign, unpack_foreign
+from .header import FileFormatError
 from .records import class_named, is_registered, saved
 from .values import Budget, Packer, Unpacker
 
-#: What scikit-learn keeps on estimators that is no part of the model.
+#: Attributes that scikit-learn sets on estimators and that are not part of the model.
 _NOT_SAVED = {
     "_skl_callbacks",
     "_callback_fit_ctx",
@@ -22,19 +23,20 @@ _NOT_SAVED = {
     "_sklearn_output_config",
 }
 _NO_STEP = (None, "passthrough")
-#: Bytes that an estimator takes beside its arrays.
+#: Approximate number of bytes that an estimator takes beside its arrays.
 _PER_ESTIMATOR = 4096
 
 saved("pipeline")(Pipeline)
 
 
 class SavedEstimator:
-    """Base of the registered estimator classes, with what files need of them.
+    """Base class of the estimators that can be saved.
 
     Attributes
     ----------
     _not_saved : frozenset of str
-        Fitted attributes that `_unpack_parts` makes again.
+        Names of the fitted attributes that are not saved as such. `_unpack_parts`
+        restores them.
     """
 
     _not_saved: ClassVar[frozenset[str]] = frozenset()
@@ -44,26 +46,27 @@ class SavedEstimator:
         return parameters
 
     def _pack_parts(self, packer: Packer) -> dict[str, Any]:
-        """Pack what is saved beside parameters and fitted attributes, by name."""
+        """Pack what must be saved beside parameters and fitted attributes, by name."""
         return {}
 
     def _unpack_parts(self, parts: dict[str, Any], unpacker: Unpacker) -> None:
-        """Set what `_pack_parts` saved, and raise unless all attributes fit."""
+        """Restore what `_pack_parts` saved, and raise an error if it is not valid."""
 
 
 def pack_estimator(estimator: Any, packer: Packer) -> dict[str, Any]:
-    """Pack an estimator of this package, a pipeline, or one of scikit-learn as JSON."""
+    """Pack an estimator of this package or of scikit-learn, or a pipeline, as JSON."""
     cls = type(estimator)
     if is_registered("pipeline", cls):
         return {"pipeline": _pack_pipeline(estimator, packer)}
     if not is_registered("estimator", cls):
         if isinstance(estimator, SavedEstimator):
             raise UnsupportedValueError(
-                f"{cls.__module__}.{cls.__name__} cannot be saved, as it is not a "
-                "class of skfm: loading it would have to run code that the file names."
+                f"{cls.__module__}.{cls.__name__} cannot be saved, because it is not a "
+                "class of skfm: loading it would run code that the file names. Save an "
+                "estimator of a class of skfm."
             )
         return {"foreign": packer.store(pack_foreign(estimator))}
-    # What can be saved can be loaded, and `load` refuses invalid parameters.
+    # `load` refuses invalid parameters, and every saved file must load.
     estimator._validate_params()
     name, parameters = cls.__name__, estimator._parameters_to_save()
     skipped = {*parameters, *_NOT_SAVED, *cls._not_saved}
@@ -102,16 +105,18 @@ def _pack_pipeline(pipeline: Pipeline, packer: Packer) -> dict[str, Any]:
 
 
 class EstimatorReader:
-    """Makes estimators of what `pack_estimator` wrote.
+    """Reader of the estimators that `pack_estimator` wrote.
 
     Parameters
     ----------
     reader : Reader
+        Reader of the file.
     budget : Budget
+        Memory that may be taken.
     map_tables : bool
-        Whether tables stay in the file, mapped into memory.
+        Whether tables of weights stay in the file, mapped into memory.
     trusted : sequence of str
-        Types that skops may load beside scikit-learn's own.
+        Names of types that skops may load beside scikit-learn's own.
     """
 
     def __init__(
@@ -138,7 +143,7 @@ class EstimatorReader:
         """Build the estimator that a document describes."""
         estimator = self._unpacker.unpack(content)
         if not isinstance(estimator, BaseEstimator):
-            raise FileFormatError("it holds no estimator")
+            raise FileFormatError("it does not hold an estimator")
         return estimator
 
     def _foreign(self, name: Any) -> Any:
@@ -160,10 +165,12 @@ class EstimatorReader:
         estimator = cls(**{key: unpack(value) for key, value in parameters.items()})
         estimator._validate_params()
         for attribute, value in parts.pop("fitted").items():
-            # What the class has are its parameters, methods and properties.
+            # The class has its parameters, methods and properties as attributes.
             private = attribute.startswith("__") or not attribute.isidentifier()
             if private or hasattr(cls, attribute):
-                raise FileFormatError(f"it sets {name}.{attribute}, which none may")
+                raise FileFormatError(
+                    f"it sets {name}.{attribute}, which is not allowed"
+                )
             setattr(estimator, attribute, unpack(value))
         estimator._unpack_parts(parts, self._unpacker)
         return estimator

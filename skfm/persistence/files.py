@@ -1,4 +1,4 @@
-"""save and load."""
+"""The public functions `save` and `load`."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from typing import Any
 
 from . import container
 from .atomic import replacing
-from .container import FileFormatError
 from .estimators import EstimatorReader, pack_estimator
+from .header import FileFormatError
 from .values import Budget, Packer
 
-#: Version of the format that `save` writes; `load` reads this one and earlier ones.
+#: Version of the format that `save` writes. `load` reads this one and earlier ones.
 FORMAT = 1
-#: `load` takes this much memory, about: so many times the size of the file, and a
-#: constant that leaves room for encoders, whose files may be small.
+#: Default limit of the memory that `load` takes: a multiple of the size of the file,
+#: and a constant for encoders, whose files may be small.
 MEMORY_PER_BYTE, MEMORY_BESIDE = 16, 1 << 28
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write an estimator to one file, without pickle.
 
-    The file is a safetensors file: weights, categories and histories as arrays, and
-    parameters as JSON. It is written beside ``path`` and then renamed, so that a crash
-    leaves the old file or the new one.
+    The file is a safetensors file, which holds weights, categories and histories as
+    arrays, and parameters as JSON. It is written beside ``path`` and then renamed, so
+    that a crash leaves the old file or the new one.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted or not: one of this package, a `FieldEncoder`, or a Pipeline. A
-        Pipeline's steps that are scikit-learn's need the ``skops`` extra.
+        Estimator to save, fitted or not: a model or an encoder of this package, or a
+        Pipeline. Steps of a Pipeline that are estimators of scikit-learn need the
+        ``skops`` extra.
     path : path-like
-        Replaced if it exists.
+        File to write. It is replaced if it exists.
 
     Raises
     ------
     TypeError
-        If a parameter or attribute is of a type that the file cannot hold, or an
-        estimator is neither of this package nor of scikit-learn.
+        If a parameter or attribute has a type that the file cannot hold, or an
+        estimator belongs neither to this package nor to scikit-learn.
     OSError
-        If the file cannot be written. What was there is untouched.
+        If the file cannot be written. An existing file is left unchanged.
 
     See Also
     --------
@@ -51,7 +52,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     Notes
     -----
     ``init_from`` is saved as None, unless it is a path. Callbacks, metadata requests
-    and `set_output` are not saved.
+    and the configuration of `set_output` are not saved.
 
     Examples
     --------
@@ -85,46 +86,48 @@ def load(
 ) -> Any:
     """Read an estimator that `save` wrote.
 
-    The file may come from anywhere: nothing in it is executed, only classes of a fixed
-    registry are made, everything is checked by which memory is read, and the memory
-    that is taken is bounded.
+    The file may come from an untrusted source. Nothing in it is executed, only classes
+    of a fixed registry are made, all values that lead to memory accesses are checked,
+    and the memory that is taken is bounded.
 
     Parameters
     ----------
     path : path-like
-    mmap_mode : {"r"} or None, default=None
-        "r" leaves the table of linear weights and embeddings in the file, mapped into
-        memory: loading takes no time, rows are read as they are needed, and processes
-        share them. Training copies the parts that it changes; the file is never
-        written to. Checksums of the table are not compared, and the file must stay as
-        it is while the estimator is in use; `save` to its path is safe.
+        File to read.
+    mmap_mode : {"r"}, default=None
+        With "r", the table of linear weights and embeddings stays in the file and is
+        mapped into memory. Loading takes no time, rows are read as they are needed, and
+        processes share them. Training copies the parts that it changes and never writes
+        to the file. The checksums of the table are not compared. The file must not be
+        modified while the estimator is in use, but `save` to its path is safe.
     trusted : sequence of str, default=()
-        Types beside scikit-learn's own that skops may make, for steps of a Pipeline:
-        see ``skops.io.load``. Names that are given here can run code.
-    max_memory : int or None, default=None
-        Most bytes of memory to take, about; a file that needs more is refused. None:
-        16 times the size of the file and 256 MiB, which only small files of encoders
-        with many ``n_buckets`` exceed.
+        Names of types that skops may load beside scikit-learn's own, for the steps of a
+        Pipeline: see ``skops.io.load``. These types can run code.
+    max_memory : int, default=None
+        Approximate number of bytes of memory that may be taken. A file that needs more
+        is refused. None means 256 MiB plus 16 times the size of the file, which only
+        small files of encoders with many ``n_buckets`` exceed.
 
     Returns
     -------
     estimator
-        Of the class that was saved, on the CPU, with the same predictions to the bit.
+        Estimator of the class that was saved, on the CPU, with the same predictions to
+        the bit.
 
     Raises
     ------
     FileFormatError
-        A ValueError: the file is truncated, corrupted, written by a newer skfm, needs
-        more than ``max_memory``, or was not written by skfm at all.
+        If the file is truncated or corrupted, was written by a newer skfm or not by
+        skfm at all, or needs more than ``max_memory``. This is a ValueError.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
 
     See Also
     --------
     save : The inverse, with an example.
     """
     if mmap_mode not in (None, "r"):
-        raise ValueError(f'mmap_mode must be "r" or None; got {mmap_mode!r}.')
+        raise ValueError(f'mmap_mode must be "r" or None, not {mmap_mode!r}.')
     if max_memory is None:
         max_memory = MEMORY_PER_BYTE * os.stat(path).st_size + MEMORY_BESIDE
     with container.opened(path, max_memory=max_memory) as reader:
@@ -140,32 +143,32 @@ def load(
         except (FileFormatError, ImportError, MemoryError):
             raise
         except Exception as error:
-            # Whatever a damaged document leads to: the file is at fault.
+            # A damaged document can lead to any exception.
             raise FileFormatError(
-                f"what it says of the estimator makes no sense ({error!r})"
+                f"its description of the estimator is not valid ({error!r})"
             ) from error
 
 
 def _check_format(document: Any) -> None:
-    # Before the first release the present format went by another name.
+    # Before the first release, the present format had another name.
     unreleased = document.get("format_version")
     version = FORMAT if unreleased == 2 else document.get("format")
     if version is None and unreleased is not None:
         raise FileFormatError(
-            "it was written by an skfm before the first release, whose format is no "
-            "longer read: save it again with the skfm that wrote it, or a newer one"
+            "it was written by a version of skfm before the first release, whose "
+            "format is no longer read: fit the estimator again"
         )
     if type(version) is not int or version < 1:
         raise FileFormatError("it has no format version")
     if version > FORMAT:
         raise FileFormatError(
-            f"it is of format {version}, and this skfm reads formats up to {FORMAT}: "
-            "upgrade skfm"
+            f"it has format {version}, but this version of skfm reads formats up to "
+            f"{FORMAT}: upgrade skfm"
         )
 
 
 def _versions() -> dict[str, str]:
-    """Return the versions of the libraries that write the file, for its readers."""
+    """Return the versions of the libraries that write the file, as information."""
     packages = ("skfm", "numpy", "scikit-learn", "torch")
     versions = {name: metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **versions}

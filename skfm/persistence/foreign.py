@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn, through skops."""
+"""Saving and loading of scikit-learn's own estimators by skops."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 
 from .cells import UnsupportedValueError
-from .container import FileFormatError
+from .header import FileFormatError
 from .values import Budget
 
-#: What skops asks about though making one runs nothing.
+#: Types that skops does not trust, although making them runs no code.
 _HARMLESS = ("numpy.dtype",)
-#: Levels of archives: skops keeps a sparse matrix as an archive inside its own.
+#: Deepest nesting of archives: skops stores a sparse matrix as an archive in its own.
 _MOST_NESTED = 2
 
 
 def pack_foreign(estimator: Any) -> np.ndarray:
-    """Serialize an estimator by skops, to bytes.
+    """Serialize an estimator to bytes by skops.
 
     Raises
     ------
     UnsupportedValueError
-        If an estimator of this package is inside, which only a Pipeline may hold.
+        If skops cannot save the estimator, or it contains an estimator of this package,
+        which only a Pipeline may do.
     """
     name = type(estimator).__name__
     skops_io = _skops(f"Saving a {name}")
@@ -33,7 +34,7 @@ def pack_foreign(estimator: Any) -> np.ndarray:
         data = skops_io.dumps(estimator)
         inside = skops_io.get_untrusted_types(data=data)
     except Exception as error:
-        # skops has no exception of its own for what it does not know.
+        # skops has no exception class for types that it does not support.
         raise _unsupported(name) from error
     if any(found.split(".")[0] == "skfm" for found in inside):
         raise _unsupported(name)
@@ -42,20 +43,20 @@ def pack_foreign(estimator: Any) -> np.ndarray:
 
 def _unsupported(name: str) -> UnsupportedValueError:
     return UnsupportedValueError(
-        f"{name} cannot be saved. Estimators of skfm can be, pipelines of them, and "
-        "scikit-learn's own estimators that hold none of skfm. Of a search, save "
-        "best_estimator_."
+        f"{name} cannot be saved. A file can hold an estimator of skfm, a Pipeline, or "
+        "an estimator of scikit-learn that contains none of skfm. To save the result "
+        "of a search, save its best_estimator_."
     )
 
 
 def unpack_foreign(data: np.ndarray, trusted: Sequence[str], budget: Budget) -> Any:
-    """Load the estimator from bytes written by skops.
+    """Load an estimator from bytes that skops wrote.
 
     Raises
     ------
     FileFormatError
-        If it holds types that are neither scikit-learn's nor trusted, or would take
-        more memory than the budget has.
+        If the bytes name types that are neither scikit-learn's nor trusted, or loading
+        would take more memory than the budget has left.
     """
     skops_io = _skops("Loading this file")
     budget.spend(data.nbytes)
@@ -65,19 +66,19 @@ def unpack_foreign(data: np.ndarray, trusted: Sequence[str], budget: Budget) -> 
     unknown = sorted({*skops_io.get_untrusted_types(data=raw)} - {*trusted})
     if unknown:
         raise FileFormatError(
-            f"it holds {', '.join(unknown)}, which could run code: if you know where "
-            f"it comes from, pass trusted={unknown}"
+            f"it holds {', '.join(unknown)}, which could run code: if you trust its "
+            f"source, pass trusted={unknown}"
         )
     return skops_io.loads(raw, trusted=trusted)
 
 
 def _check_archive(raw: bytes, budget: Budget, levels: int) -> None:
-    """Count what the members of an archive are unpacked to.
+    """Spend the budget on the unpacked sizes of the members of an archive.
 
-    A member is never read beyond the size that the archive says it has.
+    zipfile never reads a member beyond the size that the archive states.
     """
     if not levels:
-        raise FileFormatError("it holds archives inside archives")
+        raise FileFormatError("it holds archives inside archives, nested too deeply")
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         for member in archive.infolist():
             budget.spend(member.file_size)
@@ -89,10 +90,10 @@ def _check_archive(raw: bytes, budget: Budget, levels: int) -> None:
 
 
 def _check_array(file: Any, size: int) -> None:
-    """Refuse an array that says to be larger than its file."""
+    """Raise an error for an array whose header states a larger size than its file."""
     version = np.lib.format.read_magic(file)
     if version not in _READ_HEADER:
-        raise FileFormatError("an array in it is of an unknown version")
+        raise FileFormatError("an array in it has an unknown version")
     shape, _, dtype = _READ_HEADER[version](file)
     n_items = 1
     for length in shape:
@@ -112,7 +113,7 @@ def _skops(action: str) -> Any:
         import skops.io
     except ImportError as error:
         raise ImportError(
-            f"{action} needs skops, as it has parts that are not of skfm: "
-            'pip install "skfm[skops]".'
+            f"{action} needs the package skops, because it has parts that do not "
+            'belong to skfm. Install it by: pip install "skfm[skops]".'
         ) from error
     return skops.io

@@ -1,7 +1,7 @@
-"""A registry of what files may hold beside plain values: names that lead to classes.
+"""Registry of the classes whose objects files may hold.
 
-The rooms that own the classes register them; this one knows none of them. Nothing is
-looked up or imported by a name in a file but what has been registered.
+The rooms that own the classes register them; this room knows none of them. A name in a
+file can only lead to a registered class.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from .container import FileFormatError
+from .header import FileFormatError
 
 T = TypeVar("T", bound=type)
 
@@ -20,10 +20,10 @@ class Record(Protocol):
     """A dataclass that is saved field by field."""
 
     def check(self) -> None:
-        """Raise a ValueError unless each field, and all of them together, make sense.
+        """Raise a ValueError unless the fields are valid and fit each other.
 
-        A file can hold anything for a field. What `check` lets pass may reach kernels
-        that do not check indices.
+        A file can hold anything for a field. Values that pass this check may reach
+        kernels, which do not check indices.
         """
 
 
@@ -36,7 +36,8 @@ def saved(kind: str) -> Callable[[T], T]:
     Parameters
     ----------
     kind : {"record", "estimator", "pipeline"}
-        A `Record`, a `SavedEstimator`, or a subclass of scikit-learn's Pipeline.
+        Kind of class: a `Record`, a `SavedEstimator`, or a subclass of scikit-learn's
+        Pipeline.
     """
 
     def register(cls: T) -> T:
@@ -52,17 +53,17 @@ def registered(kind: str) -> dict[str, type]:
 
 
 def is_registered(kind: str, cls: type) -> bool:
-    """Return whether a class itself, not a base of it, is registered."""
+    """Return whether a class itself, and not one of its bases, is registered."""
     return _REGISTRY[kind].get(cls.__name__) is cls
 
 
 def class_named(kind: str, name: Any) -> Any:
-    """Return the class that a file names.
+    """Return the registered class of a name in a file.
 
     Raises
     ------
     FileFormatError
-        If there is none.
+        If no class of this kind is registered by this name.
     """
     if not isinstance(name, str) or name not in _REGISTRY[kind]:
         raise FileFormatError(f"it holds an unknown {kind}, {name!r}")
@@ -76,7 +77,7 @@ def require(condition: Any, message: str) -> None:
 
 
 def is_array(value: Any, dtype: Any, shape: tuple[int | None, ...]) -> bool:
-    """Return whether a value is an array of this type and shape (None: any length)."""
+    """Return whether a value is an array of a type and shape (None: any length)."""
     return (
         isinstance(value, np.ndarray)
         and value.dtype == np.dtype(dtype)
@@ -86,6 +87,6 @@ def is_array(value: Any, dtype: Any, shape: tuple[int | None, ...]) -> bool:
 
 
 def is_integer(value: Any, least: int, most: int = 2**63 - 1) -> bool:
-    """Return whether a value is an integer, not a truth value, in a range."""
+    """Return whether a value is an integer, and not a bool, in [least, most]."""
     integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return bool(integer and least <= value <= most)

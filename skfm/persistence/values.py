@@ -1,8 +1,8 @@
-"""Python values as JSON and arrays, and back: a closed list of types.
+"""Conversion of Python values to JSON and arrays, and back, for a closed list of types.
 
-JSON's own values stand for themselves, but for objects: each is ``{tag: content}``,
-and the tag says what to make of the content. What is not on the list is refused, in
-both directions; nothing is imported or called by a name that a file holds.
+Values of JSON stand for themselves, except objects: each is ``{tag: content}``, where
+the tag names the type of the content. Other types are refused, in both directions.
+Nothing is imported or called by a name that a file holds.
 """
 
 from __future__ import annotations
@@ -18,31 +18,33 @@ import numpy as np
 import pandas as pd
 
 from .cells import CELLS, UnsupportedValueError
-from .container import FileFormatError, Reader, storable
+from .container import Reader
+from .header import FileFormatError, storable
 from .records import class_named, is_registered
 
 _PLAIN = (bool, int, str, type(None))
 _EXTREMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _FLOATS = {"float32": np.float32, "float64": np.float64}
-#: Bytes that objects take beside what they hold: each string, each record.
+#: Approximate number of bytes of a string, and of a record, beside their content.
 _PER_STRING, _PER_RECORD = 100, 2048
 
 
 class Packer:
-    """Turns values into JSON, and collects the arrays.
+    """Converter of values to JSON, which collects the arrays.
 
     Attributes
     ----------
     arrays : dict of str to ndarray
+        Arrays to write to the file, by name.
     """
 
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
-        # An array that two attributes share is written once.
+        # An array that is shared by two attributes is written once.
         self._names: dict[int, tuple[np.ndarray, str]] = {}
 
     def store(self, array: np.ndarray) -> str:
-        """Return the name of an array in the file."""
+        """Add an array to the file, and return its name there."""
         if id(array) not in self._names:
             name = str(len(self.arrays))
             self.arrays[name] = array
@@ -50,12 +52,12 @@ class Packer:
         return self._names[id(array)][1]
 
     def pack(self, value: Any, where: str) -> Any:
-        """Pack a value as JSON; ``where`` names it in errors.
+        """Convert a value to JSON; ``where`` names it in errors.
 
         Raises
         ------
         UnsupportedValueError
-            If it is of a type that a file cannot hold.
+            If a file cannot hold the type of the value.
         """
         if type(value) in _PLAIN:
             return value
@@ -130,49 +132,52 @@ class Packer:
         if kind == "O":
             return {**form, "cells": self.pack(cells, where)}
         raise UnsupportedValueError(
-            f"{where} is an array of {array.dtype}, which cannot be saved."
+            f"{where} is an array of {array.dtype}, which cannot be saved: convert it "
+            "to an array of numbers, dates or objects."
         )
 
 
 class Budget:
-    """Memory that may be taken for what a file holds.
+    """Limit of the memory that loading a file may take.
 
     Parameters
     ----------
     n_bytes : int
+        Number of bytes.
     """
 
     def __init__(self, n_bytes: int) -> None:
         self.n_bytes = self._left = n_bytes
 
     def spend(self, n_bytes: int) -> None:
-        """Note that memory is about to be taken.
+        """Subtract memory that is about to be taken.
 
         Raises
         ------
         FileFormatError
-            If it is more than what is left.
+            If less than ``n_bytes`` is left.
         """
         self._left -= n_bytes
         if self._left < 0:
             raise FileFormatError(
                 f"loading it would take more than {self.n_bytes:,} bytes of memory: if "
-                "you know where it comes from, pass a larger max_memory"
+                "you trust its source, pass a larger max_memory"
             )
 
 
 class Unpacker:
-    """The inverse of `Packer`.
+    """Converter of JSON to values, the inverse of `Packer`.
 
     Parameters
     ----------
     reader : Reader
+        Reader of the file.
     budget : Budget
-        Each reference to an array counts as if it made a copy.
+        Memory that may be taken. Each reference to an array counts like a copy.
     map_tables : bool, default=False
         Whether tables of weights stay in the file, mapped into memory.
-    objects : dict of str to callable
-        What further tags stand for: from the content to the value.
+    objects : dict of str to callable, default=None
+        Functions from the content of further tags to values.
     """
 
     def __init__(
@@ -205,33 +210,33 @@ class Unpacker:
         Raises
         ------
         FileFormatError
-            If it stands for none.
+            If it describes no value.
         """
         if isinstance(value, list):
             return [self.unpack(item) for item in value]
         if not isinstance(value, dict):
             return value
         if len(value) != 1:
-            raise FileFormatError("a value in it has not one tag")
+            raise FileFormatError("a value in it does not have exactly one tag")
         ((tag, content),) = value.items()
         if tag not in self._tags:
             raise FileFormatError(f"it holds an unknown kind of value, {tag!r}")
         return self._tags[tag](content)
 
     def stored(self, name: str) -> np.ndarray:
-        """Return an array of the file; all callers share it."""
+        """Return an array of the file, which all callers share."""
         self.budget.spend(self.reader.n_bytes(name))
         if name not in self._read:
             self._read[name] = self.reader.array(name)
         return self._read[name]
 
     def claim(self, name: str) -> str:
-        """Return the name of an array that only one network may have.
+        """Return ``name`` after reserving the array for one network.
 
         Raises
         ------
         FileFormatError
-            If it has been claimed before.
+            If the array has been reserved before.
         """
         if name in self._claimed:
             raise FileFormatError(f"its array {name!r} is used twice")
@@ -254,7 +259,7 @@ class Unpacker:
         if "unit" in content:
             dtype = np.dtype(content["unit"])
             if dtype.kind not in "mM" or array.dtype != np.int64:
-                raise FileFormatError("a date in it is of an unknown type")
+                raise FileFormatError("a date in it has an unknown type")
             return array.view(dtype)
         return array
 
@@ -271,14 +276,14 @@ class Unpacker:
         )
         array = np.fromiter(strings, dtype=object)
         if content["kind"] == "U":
-            # One long string makes every element as long.
+            # The longest string determines the size of every element.
             self.budget.spend(4 * max(map(len, array), default=0) * len(array))
             array = array.astype(str)
         return array.reshape(content["shape"])
 
     def _random_state(self, content: Any) -> np.random.RandomState:
         name, position, has_gauss, gauss = content
-        # NumPy does not check the position, which it reads at.
+        # NumPy reads at this position without checking it.
         if not 0 <= position <= 624:
             raise FileFormatError("its random state is corrupted")
         state = np.random.RandomState()
@@ -296,5 +301,5 @@ class Unpacker:
 
 def _a_list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise FileFormatError("a list in it is none")
+        raise FileFormatError("a value in it should be a list, but is not")
     return value

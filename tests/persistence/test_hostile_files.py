@@ -18,6 +18,7 @@ from saving_cases import assert_same
 
 import skfm
 from skfm.persistence import FileFormatError, container
+from skfm.persistence.header import digest
 
 FRAME = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
 
@@ -146,8 +147,8 @@ def test_array_places(name, whole, scratch):
     header[last] |= PLACES[name]
     metadata = header.pop("__metadata__")
     metadata.pop("digest")
-    digest = container._digest(metadata, header)
-    header["__metadata__"] = {**metadata, "digest": digest}
+    forged = digest(metadata, header)
+    header["__metadata__"] = {**metadata, "digest": forged}
     raw = json.dumps(header).encode()
     with pytest.raises(FileFormatError, match="cannot be loaded"):
         load_bytes(struct.pack("<Q", len(raw)) + raw + whole[8 + length :], scratch)
