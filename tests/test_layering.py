@@ -27,7 +27,8 @@ ORDER = [
     {"sparse", "losses"},
     {"data", "datasets", "encoding"},
     {"fields"},
-    {"persistence", "runtime", "exceptions", "_sklearn"},
+    {"persistence"},
+    {"runtime", "exceptions", "_sklearn"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 

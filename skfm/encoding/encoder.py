@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfm.encoding.state import CodecEstimator
 from skfm.persistence.records import saved
+from skfm.runtime.attributes import on_snapshot
 
 from .._sklearn import Interval, Options, StrOptions, fit_context
 
@@ -291,9 +292,10 @@ default="from_dtype"
         -------
         X_out : csr_matrix of shape (n_samples, n_features_out)
         """
-        encoded = self._learn(X, first=True)
-        return self._codec.matrix(encoded, self.dtype, warn=self.warn_unknown)
+        codec, encoded = self._learn(X, first=True)
+        return codec.matrix(encoded, self.dtype, warn=self.warn_unknown)
 
+    @on_snapshot
     def transform(self, X: Any) -> sp.csr_matrix:
         """Encode rows.
 
@@ -317,6 +319,7 @@ default="from_dtype"
         encoded = self._codec.encode(self._columns(X, reset=False))
         return self._codec.matrix(encoded, self.dtype, warn=self.warn_unknown)
 
+    @on_snapshot
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Return the table of an encoded matrix.
 
@@ -342,6 +345,7 @@ default="from_dtype"
             )
         return self._codec.decode(sp.csr_matrix(X))
 
+    @on_snapshot
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
     ) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from skfm.encoding.tables import as_table, read_columns
 from skfm.persistence.estimators import SavedEstimator
 from skfm.persistence.records import require
 from skfm.persistence.values import Unpacker
+from skfm.runtime.attributes import publish, snapshot
 
 __all__ = ["CodecEstimator"]
 
@@ -42,23 +43,18 @@ class CodecEstimator(SavedEstimator):
 
     def _learn(
         self, X: Any, *, first: bool, stream: bool = False, encode: bool = True
-    ) -> list[Encoded]:
-        """Learn a table and return its rows, encoded; on errors, stay as it was."""
+    ) -> tuple[TableCodec, list[Encoded]]:
+        """Learn a table; return the codec and the rows as it encodes them."""
         share = self.min_frequency
         if isinstance(share, float) and not 0 < share < 1:
             raise ValueError(f"min_frequency={share} is a float outside of (0, 1).")
-        before = dict(vars(self))
-        try:
-            columns = self._columns(X, reset=first)
-            codec = self._new_codec(columns) if first else self._codec
-            codec, encoded = codec.learn(columns, stream=stream, encode=encode)
-            self._adopt(codec)
-        except BaseException:
-            # The number and the names of the columns were set before the cells' turn.
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-        return encoded
+        draft = snapshot(self)
+        columns = draft._columns(X, reset=first)
+        codec = draft._new_codec(columns) if first else draft._codec
+        codec, encoded = codec.learn(columns, stream=stream, encode=encode)
+        draft._adopt(codec)
+        publish(self, draft)
+        return codec, encoded
 
     def _new_codec(self, columns: list[pd.Series]) -> TableCodec:
         names = getattr(self, "feature_names_in_", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +13,7 @@ from .._sklearn import fit_context
 from ..data.batch import PREDICTION_BATCH
 from ..data.rows import Rows
 from ..losses import Loss
+from ..runtime.attributes import OF_RUNNING_FIT, fitted_attributes, publish, snapshot
 from ..runtime.memory import memory_errors
 from ..runtime.modes import default_modes
 from ..runtime.threads import resolve_n_jobs, torch_threads
@@ -110,63 +109,61 @@ class BaseModel(CallbackSupportMixin, Inputs):
         run: Run,
         validation: tuple[Any, ...] = (None, None, None),
     ) -> Self:
-        """Check everything, solve, and set the fitted attributes, or change nothing."""
-        resume = run.warm and self._is_fitted()
+        """Fit a draft, and take over its fitted attributes, or change nothing."""
         metadata = {"sample_weight": sample_weight}
         if run.qid is not None:
             metadata["qid"] = run.qid
         hook_data = {"X": X, "y": y, "metadata": metadata}
         context = self._init_callback_context(max_subtasks=run.max_iter)
         context.call_on_fit_task_begin(estimator=self, **hook_data)
-        self._check_optimization()
+        draft = snapshot(self)
+        resume = run.warm and draft._is_fitted()
         with (
-            self._all_or_nothing() as commit,
             default_modes(),
             memory_errors("Fitting", "lower n_factors, batch_size or the columns."),
         ):
-            data = self._check_data(X, y, sample_weight, resume, run.classes, run.qid)
-            if resume:
-                self._check_same_network(data.X)
-            held_out = self._check_validation(*validation)
-            random_state = check_random_state(self.random_state)
-            seed = random_state.randint(np.iinfo(np.int32).max)
-            fit = self._make_fit(data, held_out, run, resume=resume, seed=seed)
+            fit = draft._prepare(X, y, sample_weight, run, validation, resume)
 
-            def rescue(state: Any) -> None:
-                self._keep(fit, state, resume)
-                commit()
+            def keep(state: Any) -> None:
+                draft._keep(fit, state, resume)
+                publish(self, draft)
 
             monitor = CallbackMonitor(
                 self,
                 context,
                 hook_data,
-                attributes=lambda history: self._history(history, resume),
-                rescue=rescue,
+                attributes=lambda history: (
+                    fitted_attributes(draft) | draft._history(history, resume)
+                ),
+                rescue=keep,
                 task_name=fit.iteration,
             )
-            self._keep(fit, fit.solve(monitor), resume)
+            keep(fit.solve(monitor))
         context.call_on_fit_task_end(
             estimator=self, **hook_data, reconstruction_attributes=dict
         )
         if not run.one_pass:
-            warn_if_worse(self, fit.examined())
+            warn_if_worse(draft, fit.examined())
         return self
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[Callable[[], None]]:
-        """Put all attributes back after an exception, unless committed before it."""
-        before = dict(self.__dict__)
-
-        def commit() -> None:
-            before.clear()
-            before.update(self.__dict__)
-
-        try:
-            yield commit
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+    def _prepare(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        run: Run,
+        validation: tuple[Any, ...],
+        resume: bool,
+    ) -> Fit:
+        """Check everything, and set the attributes that tell of X and y."""
+        self._check_optimization()
+        data = self._check_data(X, y, sample_weight, resume, run.classes, run.qid)
+        if resume:
+            self._check_same_network(data.X)
+        held_out = self._check_validation(*validation)
+        random_state = check_random_state(self.random_state)
+        seed = random_state.randint(np.iinfo(np.int32).max)
+        return self._make_fit(data, held_out, run, resume=resume, seed=seed)
 
     def _make_fit(
         self, data: Data, held_out: Data | None, run: Run, *, resume: bool, seed: int
@@ -253,6 +250,11 @@ class BaseModel(CallbackSupportMixin, Inputs):
         NotFittedError
         """
         return Predictor(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another thread may fit the estimator while it is pickled.
+        attributes = dict(super().__getstate__())
+        return {n: v for n, v in attributes.items() if n not in OF_RUNNING_FIT}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -14,6 +14,7 @@ from .. import losses
 from .._sklearn import StrOptions, fit_context
 from ..encoding.crosses.target import Target as CrossTarget
 from ..persistence.records import require
+from ..runtime.attributes import on_snapshot
 from .base import BaseModel
 from .fitted import FittedTarget
 from .labels import encode_indicator, encode_labels, read_labels, weigh_classes
@@ -180,6 +181,7 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
     def _labels(self, target: np.ndarray) -> np.ndarray | None:
         return None if self._multilabel else target
 
+    @on_snapshot
     def decision_function(self, X: Any) -> np.ndarray:
         """Compute raw scores: that of ``classes_[1]``, or one per class or label.
 
@@ -197,6 +199,7 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     @available_if(_gives_probabilities)
+    @on_snapshot
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes or labels, in the order of ``classes_``.
 
@@ -230,6 +233,7 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         log_proba: np.ndarray = np.log(self.predict_proba(X))
         return log_proba
 
+    @on_snapshot
     def predict(self, X: Any) -> Any:
         """Predict the class of the highest score in each row, or the labels above zero.
 

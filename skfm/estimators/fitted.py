@@ -15,6 +15,7 @@ from ..nn.shape import check_fields
 from ..persistence.estimators import SavedEstimator
 from ..persistence.records import require, saved
 from ..persistence.values import Packer, Unpacker
+from ..runtime.attributes import on_snapshot
 from ..training.optimizer_state import OptimizerState
 from .importances import feature_importances
 
@@ -165,6 +166,7 @@ class Fitted(SavedEstimator):
         return array[..., 0] if self.network_.shape.n_outputs == 1 else array
 
     @property
+    @on_snapshot
     def intercept_(self) -> Any:
         """Bias, float or ndarray of shape (n_outputs,), in units of the prediction."""
         scale, shift = self._output_scale()
@@ -172,6 +174,7 @@ class Fitted(SavedEstimator):
         return intercept + shift.squeeze()
 
     @property
+    @on_snapshot
     def coef_(self) -> np.ndarray:
         """Linear weights, (n_columns,) or (n_outputs, n_columns)."""
         weights = self.network_.linear_weights
@@ -185,6 +188,7 @@ class Fitted(SavedEstimator):
         return coef[0] if len(coef) == 1 else coef
 
     @property
+    @on_snapshot
     def column_names_(self) -> np.ndarray:
         """Names of the columns of ``coef_`` and ``factors_``, (n_columns,)."""
         if self._codec is not None:
@@ -195,6 +199,7 @@ class Fitted(SavedEstimator):
         return np.array(names, dtype=object)
 
     @property
+    @on_snapshot
     def crosses_(self) -> list[CrossInfo]:
         """The crosses of columns that were added to the table."""
         codec = self._codec
@@ -206,6 +211,7 @@ class Fitted(SavedEstimator):
         return np.array(self.network_.factors.cpu().numpy())
 
     @property
+    @on_snapshot
     def feature_importances_(self) -> np.ndarray:
         """Total effect of each feature on the scores, (n_features_in_,), sum 1."""
         return feature_importances(self)

@@ -10,11 +10,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from ..persistence import FileFormatError, load
+from ..runtime.attributes import snapshot
 from .fitted import Fitted
 
 
 def check_pretrained(model: Any, n_columns: int) -> Any:
-    """Return the fitted model that ``model.init_from`` stands for, or None.
+    """Return a snapshot of the model that ``init_from`` stands for; None without one.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ def check_pretrained(model: Any, n_columns: int) -> Any:
             f"init_from must be a fitted estimator of skfm; got {given!r}. Of a "
             "pipeline, pass the last step."
         )
+    given = snapshot(given)
     if not hasattr(given, "network_"):
         raise ValueError(
             f"init_from={given!r} is not fitted. If it was: scikit-learn unfits "

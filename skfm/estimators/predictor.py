@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,20 +18,12 @@ from ..data.rows import Rows
 from ..encoding.codec import TableCodec
 from ..encoding.columns import to_floats
 from ..encoding.tables import as_table, read_columns
-from ..nn.network import Network
+from ..runtime.attributes import snapshot
 from ..runtime.memory import memory_errors
 from ..runtime.threads import torch_threads
 from .checks import check_finite, finite_scores
 from .dicts import DictEncoder, NumberDicts, check_dicts
 from .tables import is_frame
-
-#: All that exist.
-_PREDICTORS: weakref.WeakSet[Predictor] = weakref.WeakSet()
-
-
-def is_served(network: Network) -> bool:
-    """Return whether a predictor has a network's weights, which must not change."""
-    return any(predictor._network is network for predictor in list(_PREDICTORS))
 
 
 class Predictor:
@@ -53,8 +43,7 @@ class Predictor:
       Without names, keys are column numbers.
 
     A predictor is a snapshot: later fits of its estimator, `partial_fit` and warm
-    starts too, leave it as it is. It shares the weights, which those fits copy as long
-    as it exists.
+    starts too, leave it as it is.
 
     Parameters
     ----------
@@ -75,6 +64,7 @@ class Predictor:
     """
 
     def __init__(self, model: Any) -> None:
+        model = snapshot(model)
         check_is_fitted(model, "network_")
         self._network, self._mean_fields = model.network_, model._mean_fields
         self._n_columns = model.network_.shape.n_columns
@@ -89,9 +79,8 @@ class Predictor:
         else:
             self._dicts = NumberDicts(self._names, self._n_columns)
         # The task turns scores into predictions; only where they come from differs.
-        self._task = copy.copy(model)
-        self._task._raw_scores = self._raw_scores
-        _PREDICTORS.add(self)
+        model._raw_scores = self._raw_scores
+        self._task = model
 
     def predict(self, rows: Any) -> Any:
         """Predict rows, as the estimator's ``predict`` does.

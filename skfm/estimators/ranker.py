@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.rank_metrics import mean_metric
+from ..runtime.attributes import on_snapshot
 from .base import BaseModel
 from .checks import check_weights
 from .data import Data
@@ -197,6 +198,7 @@ class Ranker(FittedTarget, BaseModel):
     def _n_outputs(self) -> int:
         return 1
 
+    @on_snapshot
     def predict(self, X: Any) -> np.ndarray:
         """Predict scores to rank rows by: the higher, the more relevant.
 

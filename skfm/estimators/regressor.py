@@ -13,6 +13,7 @@ from sklearn.base import RegressorMixin
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
 from ..persistence.records import is_array, require
+from ..runtime.attributes import on_snapshot
 from .base import BaseModel
 from .fitted import FittedTarget
 from .params import param
@@ -164,6 +165,7 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
     def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
         return self.y_scale_, self.y_mean_
 
+    @on_snapshot
     def predict(self, X: Any) -> np.ndarray:
         """Predicted targets, in units of y.
 

@@ -16,6 +16,7 @@ from ..data.batch import PREDICTION_BATCH
 from ..exceptions import IgnoredParameterWarning
 from ..nn.network import Network
 from ..nn.posterior import PosteriorNetwork
+from ..runtime.attributes import on_snapshot
 from ..runtime.threads import resolve_n_jobs, torch_threads
 from ..runtime.warnings import warn
 from ..sparse.lookup import SampleLookup
@@ -263,6 +264,7 @@ class SampledModel(SampledParameters, BaseModel):
             network.table.weight.factors.copy_(posterior.sample(-1)[0][:, 0])
         return network
 
+    @on_snapshot
     def posterior_scores(self, X: Any) -> np.ndarray:
         """Score rows under each sample of the posterior.
 
@@ -314,6 +316,7 @@ class SampledModel(SampledParameters, BaseModel):
 class SampledRegressor(SampledModel):
     """Predictions of a regressor with their uncertainty."""
 
+    @on_snapshot
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the mean of the target, in units of y.
 
@@ -340,6 +343,7 @@ class SampledRegressor(SampledModel):
         std = np.sqrt(variance) * self._output_scale()[0]
         return mean, std[:, 0] if std.shape[1] == 1 else std
 
+    @on_snapshot
     def predict_quantiles(
         self, X: Any, quantiles: Any = (0.05, 0.5, 0.95)
     ) -> np.ndarray:

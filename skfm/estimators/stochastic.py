@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +24,6 @@ from .guard import Examined
 from .init_from import same_target
 from .optimization import OptimizationParameters
 from .params import given_or_default
-from .predictor import is_served
 from .run import Run
 
 #: Parameters that go to the training loop as they are.
@@ -169,17 +167,15 @@ class StochasticFit:
         return n_tables(self._given("optimizer"), self.max_iter)
 
     def _go_on(self) -> State:
-        """State of the estimator's network, which has been trained before."""
+        """State of a copy of the estimator's network."""
         model, source = self._model, self._problem.source
         device = defaults.device(model.device)
-        network = model._single_network().on(device, self._n_tables())
-        if is_served(network):
-            network = copy.deepcopy(network)
+        network = model._single_network().copy_on(device, self._n_tables())
         network.check_memory(source.longest())
         found = self._count(network)
         new = found.seen & ~model._column_statistics.seen
         self._statistics = model._column_statistics + found
-        return State(network, True, new, model._optimizer_state)
+        return State(network, new, model._optimizer_state)
 
     def _count(self, network: Network) -> ColumnStatistics:
         """Statistics of the training rows as a network reads them."""

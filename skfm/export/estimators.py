@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.fitted import Fitted
+from ..runtime.attributes import snapshot
 from .outputs import add_outputs
 from .tracing import trace
 
@@ -22,6 +23,7 @@ def model_bytes(estimator: Any, *, dense: bool) -> bytes:
             "ONNX export needs an estimator of skfm or a Pipeline that ends in one; "
             f"got {type(estimator).__name__}."
         )
+    estimator = snapshot(estimator)
     check_is_fitted(estimator, "network_")
     if getattr(estimator, "intra_field_pairs", False):
         raise ValueError(

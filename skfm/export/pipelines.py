@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
 
+from ..runtime.attributes import snapshot
 from .estimators import import_onnx, model_bytes
 from .tracing import OPSET
 
@@ -19,10 +20,11 @@ def pipeline_model(pipeline: Pipeline, X: Any) -> bytes:
         raise ImportError(
             'to_onnx of a Pipeline needs skl2onnx: pip install "skfm[onnx]".'
         ) from error
-    model = pipeline.steps[-1][1]
+    *others, (name, last) = pipeline.steps
+    model = snapshot(last)
     register(type(model))
     # skl2onnx goes by the exact type.
-    plain = Pipeline(pipeline.steps)
+    plain = Pipeline([*others, (name, model)])
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else {}
     # A classifier's second output is called "probabilities", unless told otherwise.
     names = None

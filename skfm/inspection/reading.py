@@ -16,6 +16,7 @@ from ..data.rows import Rows
 from ..encoding.codec import TableCodec
 from ..fields import FieldInferenceError, fields_from, resolve_fields
 from ..nn.network import Network
+from ..runtime.attributes import snapshot
 
 #: Numbers that the arrays of one chunk of rows may hold.
 _NUMBERS_PER_CHUNK = 1 << 22
@@ -58,6 +59,7 @@ class Model:
                 f"inspection needs an estimator of skfm, or a pipeline or search with "
                 f"one at its end; got {type(estimator).__name__}."
             )
+        model = snapshot(model)
         check_is_fitted(model, "network_")
         return cls(model, encoder)
 

@@ -102,7 +102,7 @@ class _FNN(MLPParameters, BaseModel):
     _attributes_doc: ClassVar[str] = """
         fm_ : estimator
             The factorization machine of the first stage, fitted on the same rows; or
-            the model given by ``init_from``.
+            the model given by ``init_from``, as it was then.
         """
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:

@@ -305,16 +305,14 @@ class Network(nn.Module, Generic[LookupT]):
         tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
         self.load_state_dict(tensors)
 
-    def on(self, device: str, n_tables: int) -> Network:
-        """Return this network or, if it is on another device, a copy on ``device``.
+    def copy_on(self, device: str, n_tables: int) -> Network:
+        """Return a copy on ``device``, to be trained there.
 
         Raises
         ------
         MemoryError
             If the device has too little memory to train it: see `check_table`.
         """
-        if self.shape.device == device:
-            return self
         config = self._config_on(device)
         self.check_table(config["shape"], n_tables)
         moved = self.build(**config)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
+from ..runtime.attributes import fitted_attributes, snapshot
 from .cells import UnsupportedValueError
 from .container import Reader
 from .foreign import pack_foreign, unpack_foreign
@@ -15,13 +16,6 @@ from .header import FileFormatError
 from .records import class_named, is_registered, saved
 from .values import Budget, Packer, Unpacker
 
-#: Attributes that scikit-learn sets on estimators and that are not part of the model.
-_NOT_SAVED = {
-    "_skl_callbacks",
-    "_callback_fit_ctx",
-    "_metadata_request",
-    "_sklearn_output_config",
-}
 _NO_STEP = (None, "passthrough")
 #: Approximate number of bytes that an estimator takes beside its arrays.
 _PER_ESTIMATOR = 4096
@@ -66,10 +60,10 @@ def pack_estimator(estimator: Any, packer: Packer) -> dict[str, Any]:
                 "estimator of a class of skfm."
             )
         return {"foreign": packer.store(pack_foreign(estimator))}
+    estimator = snapshot(estimator)
     # `load` refuses invalid parameters, and every saved file must load.
     estimator._validate_params()
     name, parameters = cls.__name__, estimator._parameters_to_save()
-    skipped = {*parameters, *_NOT_SAVED, *cls._not_saved}
     content = {
         "class": name,
         "parameters": {
@@ -78,8 +72,8 @@ def pack_estimator(estimator: Any, packer: Packer) -> dict[str, Any]:
         },
         "fitted": {
             attribute: _pack_attribute(value, f"{name}.{attribute}", packer)
-            for attribute, value in vars(estimator).items()
-            if attribute not in skipped
+            for attribute, value in fitted_attributes(estimator).items()
+            if attribute not in cls._not_saved
         },
     }
     return {"estimator": content | estimator._pack_parts(packer)}

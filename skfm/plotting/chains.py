@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..runtime.attributes import snapshot
 from .style import BLUE, GREY, VERMILION, axes
 
 
@@ -69,7 +70,7 @@ class ChainsDisplay:
             If the estimator was fitted by another solver.
         """
         model = getattr(estimator, "best_estimator_", estimator)
-        model = model[-1] if hasattr(model, "steps") else model
+        model = snapshot(model[-1] if hasattr(model, "steps") else model)
         if getattr(model, "solver_", None) != "bayes":
             raise ValueError(
                 "ChainsDisplay shows the chains of the Bayesian solver, but this "

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..runtime.attributes import snapshot
 from .style import BLUE, GREY, VERMILION, axes
 
 
@@ -70,7 +71,7 @@ class LossCurveDisplay:
             Where to draw; None: a new figure.
         """
         model = getattr(estimator, "best_estimator_", estimator)
-        model = model[-1] if hasattr(model, "steps") else model
+        model = snapshot(model[-1] if hasattr(model, "steps") else model)
         validation = -np.asarray(model.validation_scores_, np.float64)
         title = type(model).__name__ if name is None else name
         sampled = getattr(model, "solver_", "sgd") == "bayes"

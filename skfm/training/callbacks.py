@@ -21,7 +21,7 @@ class CallbackMonitor:
     data : dict
         X, y and metadata, which every hook is offered.
     attributes : callable
-        Turns a `History` into the fitted attributes that tell of it.
+        Turns a `History` into the fitted attributes that tell of it and of the data.
     rescue : callable
         Called with the state after the last full iteration of a run that fails.
     task_name : str, default="epoch"

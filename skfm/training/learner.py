@@ -15,7 +15,7 @@ from ..losses import Loss, RankingLoss
 from ..nn.network import Network
 from ..optim import OPTIMIZERS, DenseAdam, RowOptimizer
 from ..runtime.threads import parallel_for
-from ..sparse import ColumnRows, Groups, Lookup, RowGradient
+from ..sparse import Groups, Lookup, RowGradient
 from .fixed_columns import FixedColumns
 from .optimizer_state import OptimizerState
 from .replicas import Norms, Replica
@@ -270,22 +270,20 @@ class Learner:
         )
 
     def load_optimizers(self, state: OptimizerState) -> None:
-        """Continue from an earlier run's `optimizer_state`."""
-        device = self.network.table.weight.device
+        """Continue from a copy of an earlier run's `optimizer_state`."""
         same = state.optimizer == self.settings.optimizer
-        if same and len(state.table_arrays) == len(self._table_state()):
-            parts = [_writable(array).to(device) for array in state.table_arrays]
-            pairs = zip(parts[::2], parts[1::2], strict=True)
-            self.table_optimizer.state = [ColumnRows(*pair) for pair in pairs]
+        table, dense = self._table_state(), self.dense_optimizer
+        if same and len(state.table_arrays) == len(table):
+            _copy(state.table_arrays, table)
             self.table_optimizer.n_steps = state.table_steps
-        self.dense_optimizer.mean = _writable(state.mean).to(device)
-        self.dense_optimizer.variance = _writable(state.variance).to(device)
-        self.dense_optimizer.n_steps = state.dense_steps
+        _copy([state.mean, state.variance], [dense.mean, dense.variance])
+        dense.n_steps = state.dense_steps
 
 
-def _writable(array: np.ndarray) -> Tensor:
-    """Return a tensor on the array's memory, or on a copy if that is read-only."""
-    return torch.from_numpy(np.require(array, requirements="W"))
+def _copy(arrays: list[np.ndarray], tensors: list[Tensor]) -> None:
+    """Copy arrays, which may be read-only, to tensors."""
+    for array, tensor in zip(arrays, tensors, strict=True):
+        tensor.copy_(torch.from_numpy(np.require(array, requirements="W")))
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

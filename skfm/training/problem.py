@@ -36,9 +36,6 @@ class State:
     ----------
     network : Network
         Trained in place.
-    trained : bool
-        Whether it has been trained before: a run that fails in its first epoch then
-        puts everything back.
     new_columns : ndarray of bool of shape (n_columns,), or None
         Columns of a trained network whose factors are still to be drawn.
     optimizers : OptimizerState or None
@@ -47,7 +44,6 @@ class State:
     """
 
     network: Network
-    trained: bool = False
     new_columns: np.ndarray | None = None
     optimizers: OptimizerState | None = None
     history: History = field(default_factory=History)

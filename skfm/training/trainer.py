@@ -60,8 +60,6 @@ class Trainer:
         if state.optimizers is not None:
             self.learner.load_optimizers(state.optimizers)
         self._snapshot = Snapshot(self.learner, with_optimizers=keep_optimizers)
-        if state.trained:
-            self._snapshot.take()
         if state.new_columns is not None:
             self.network.draw_factors(state.new_columns, rng, settings.init_scale)
         self._feed = self.source.feed(self._reading())
@@ -90,7 +88,6 @@ class Trainer:
         keep = self._keep_optimizers
         return State(
             self.network,
-            trained=True,
             optimizers=self.learner.optimizer_state() if keep else None,
             history=self.history,
         )

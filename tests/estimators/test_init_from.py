@@ -349,7 +349,7 @@ class TestFNN:
 
     def test_a_fitted_fm_is_the_first_stage(self, fm):
         model = make("FNN", init_from=fm, freeze=True).fit(X, Y)
-        assert model.fm_ is fm
+        assert model.fm_.network_ is fm.network_
         assert_array_equal(model.factors_, fm.factors_)
 
     def test_an_earlier_fit_leaves_no_trace(self):

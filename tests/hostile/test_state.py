@@ -1,7 +1,5 @@
 """Parameters set between fits, torch's modes, predictors while training goes on."""
 
-import gc
-
 import numpy as np
 import pytest
 import torch
@@ -79,14 +77,6 @@ def test_a_predictor_is_a_snapshot(cls, how):
     assert_array_equal(found, before)
     assert np.any(scores(model) != before)
     assert_array_equal(scores(model), scores(alone))
-
-
-def test_training_in_place_without_a_predictor():
-    model = partial_fit(make(skfm.FMClassifier))
-    network = model.network_
-    model.compile_predictor()
-    gc.collect()
-    assert partial_fit(model).network_ is network
 
 
 @pytest.mark.parametrize(

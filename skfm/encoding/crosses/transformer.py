@@ -22,6 +22,7 @@ from skfm.encoding.tables import as_table, is_frame, read_columns
 from skfm.persistence.estimators import SavedEstimator
 from skfm.persistence.records import require, saved
 from skfm.persistence.values import Unpacker
+from skfm.runtime.attributes import on_snapshot, publish, snapshot
 
 from ..._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from .crosses import CrossInfo
@@ -176,7 +177,7 @@ default="from_dtype"
         ValueError, TypeError
             When a column can't be read, or the target is not of one column.
         """
-        self._learn(X, y, sample_weight)
+        publish(self, self._learn(X, y, sample_weight)[0])
         return self
 
     @fit_context
@@ -197,8 +198,11 @@ default="from_dtype"
         X_out : DataFrame or ndarray of shape (n_samples, n_features_out)
             The table with the crosses; statistics are out of fold.
         """
-        return self._output(*self._learn(X, y, sample_weight))
+        draft, table, levels = self._learn(X, y, sample_weight)
+        publish(self, draft)
+        return draft._output(table, levels)
 
+    @on_snapshot
     def transform(self, X: Any) -> Any:
         """Add the crosses to rows.
 
@@ -220,6 +224,7 @@ default="from_dtype"
         codes = _codes(self._codec.blocks, read_columns(table))
         return self._output(table, self._codec.crosses.encode_codes(codes))
 
+    @on_snapshot
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
     ) -> NDArray[Any]:
@@ -239,6 +244,7 @@ default="from_dtype"
         return np.array([*names, *crosses], dtype=object)
 
     @property
+    @on_snapshot
     def crosses_(self) -> list[CrossInfo]:
         """The crosses in the order in which they were found."""
         check_is_fitted(self)
@@ -246,10 +252,10 @@ default="from_dtype"
 
     def _learn(
         self, X: Any, y: Any, sample_weight: Any
-    ) -> tuple[Any, list[NDArray[np.int32]]]:
-        """Learn; return the table and the levels of its rows."""
-        table = as_table(X)
-        validate_data(self, table, reset=True, skip_check_array=True)
+    ) -> tuple[FieldCrosses, Any, list[NDArray[np.int32]]]:
+        """Return a draft that has learnt, the table, and the levels of its rows."""
+        draft, table = snapshot(self), as_table(X)
+        validate_data(draft, table, reset=True, skip_check_array=True)
         columns = read_columns(table)
         target = Target.read(y, len(columns[0]), self.target_type, type(self).__name__)
         if sample_weight is not None:
@@ -258,9 +264,9 @@ default="from_dtype"
                 sample_weight, stand_in, dtype=np.float64, ensure_non_negative=True
             )
             target = target.weighed(weight)
-        named = hasattr(self, "feature_names_in_")
+        named = hasattr(draft, "feature_names_in_")
         names = (
-            list(self.feature_names_in_)
+            list(draft.feature_names_in_)
             if named
             else [f"x{j}" for j in range(len(columns))]
         )
@@ -282,8 +288,8 @@ default="from_dtype"
             check_random_state(self.random_state),
             named=named,
         )
-        self._codec = replace(codec, crosses=crosses)
-        return table, levels
+        draft._codec = replace(codec, crosses=crosses)
+        return draft, table, levels
 
     def _output(self, table: Any, levels: Sequence[NDArray[np.int32]]) -> Any:
         if is_frame(table):
