@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..nn.pairwise import PairwiseNetwork
 from ..runtime.threads import torch_threads
 from ..runtime.warnings import warn
 from .gradients import TOLERANCE, integrated_gradients
+from .intervals import SampledModel, bounds, by_sample
 from .reading import Model, batches, rows_of_entries, to_float64
 
 _KINDS = np.array(
@@ -42,11 +43,17 @@ class _Terms(NamedTuple):
         "X": "no_validation",
         "max_pairs": [Interval(Integral, 0, None, closed="left"), None],
         "n_points": [Interval(Integral, 1, None, closed="left")],
+        "credible_interval": [Interval(Real, 0, 1, closed="neither"), None],
     },
     prefer_skip_nested_validation=True,
 )
 def explain(
-    estimator: Any, X: Any, *, max_pairs: int | None = 20, n_points: int = 100
+    estimator: Any,
+    X: Any,
+    *,
+    max_pairs: int | None = 20,
+    n_points: int = 100,
+    credible_interval: float | None = None,
 ) -> pd.DataFrame:
     """Decompose the raw score of each row into a sum of terms.
 
@@ -79,6 +86,9 @@ def explain(
     n_points : int, default=100
         Number of points of the quadrature of integrated gradients. The time is
         proportional to it.
+    credible_interval : float, default=None
+        Probability that a contribution lies between "lower" and "upper", under the
+        posterior of a fit by ``solver="bayes"``. None leaves these columns out.
 
     Returns
     -------
@@ -90,7 +100,10 @@ def explain(
         - kind: "bias", "linear", "pair", "other pairs", "embedding" or "residual";
         - first, second: names of the columns; "" where there is none;
         - contribution: to the log odds or class score; for regressors in units of y
-          (of its logarithm, with a log link).
+          (of its logarithm, with a log link); after a Bayesian fit, the posterior mean;
+        - lower, upper: quantiles of the contribution over the samples of the posterior,
+          with as much probability below "lower" as above "upper". The bounds of several
+          terms do not add up to those of their sum.
 
     Raises
     ------
@@ -98,6 +111,8 @@ def explain(
         If ``estimator`` is not an estimator of skfm.
     NotFittedError
         If it is not fitted.
+    ValueError
+        If ``credible_interval`` is given and the fit was not Bayesian.
 
     Warns
     -----
@@ -126,9 +141,11 @@ def explain(
     True
     """
     model = Model.of(estimator)
+    if credible_interval is not None:
+        model = SampledModel.of_model(model)
     with torch_threads(1):
         terms = list(_terms(model, X, max_pairs, n_points))
-    return _to_frame(terms, model)
+    return _to_frame(terms, model, credible_interval)
 
 
 def _terms(
@@ -142,7 +159,8 @@ def _terms(
     for start, batch in batches(network, rows, held * network.table.width):
         linear = _linear(network, batch, units)
         if isinstance(network, PairwiseNetwork):
-            within, parts = _pairs(network, batch, units, max_pairs)
+            within, between = _pairs(network, batch, units)
+            parts = _largest(between, max_pairs, model.n_samples)
             constant, linear = np.zeros(1), _add(linear, within)
         else:
             constant, parts, n = _shares(network, batch, units, n_points)
@@ -186,9 +204,9 @@ def _shares(
 
 
 def _pairs(
-    network: PairwiseNetwork, batch: Batch, units: np.ndarray, max_pairs: int | None
-) -> tuple[_Terms, list[_Terms]]:
-    """Compute the pairs within units, and the largest pairs and others of each row."""
+    network: PairwiseNetwork, batch: Batch, units: np.ndarray
+) -> tuple[_Terms, _Terms]:
+    """Compute the pairs within units, and those between two."""
     entries = network.entries(batch)
     with torch.no_grad():
         terms = to_float64(network.pair_terms(entries))  # (B, P, C)
@@ -199,14 +217,15 @@ def _pairs(
     contributions, own = terms[rows, pairs], first == second
     within = _sums(_LINEAR, rows[own], contributions[own], first[own])
     between = _sums(_PAIR, rows[~own], contributions[~own], first[~own], second[~own])
-    return within, _largest(between, max_pairs)
+    return within, between
 
 
-def _largest(pairs: _Terms, max_pairs: int | None) -> list[_Terms]:
+def _largest(pairs: _Terms, max_pairs: int | None, n_samples: int) -> list[_Terms]:
     """Return the largest pairs of each row, and the sums of the others, if any."""
     if max_pairs is None or not len(pairs.rows):
         return [pairs]
-    size = np.abs(pairs.contributions).max(axis=1)
+    means = by_sample(pairs.contributions, n_samples).mean(axis=1)
+    size = np.abs(means).max(axis=1)
     order = np.lexsort((-size, pairs.rows))
     rows = pairs.rows[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
@@ -244,11 +263,17 @@ def _sums(
     return _Terms(kind, keys[0, starts], added, *keys[1:, starts])
 
 
-def _to_frame(terms: list[_Terms], model: Model) -> pd.DataFrame:
+def _to_frame(
+    terms: list[_Terms], model: Model, credible_interval: float | None
+) -> pd.DataFrame:
     """Build a frame with a row for each term, in order."""
     rows = np.concatenate([part.rows for part in terms])
     kinds = np.repeat([part.kind for part in terms], [len(p.rows) for p in terms])
-    contributions = np.concatenate([part.contributions for part in terms])
+    drawn = np.concatenate([part.contributions for part in terms])
+    drawn = by_sample(drawn, model.n_samples)
+    values = {"contribution": drawn.mean(axis=1)}
+    if credible_interval is not None:
+        values["lower"], values["upper"] = bounds(drawn, credible_interval)
     names = np.append(model.terms()[1].astype(object), "")  # -1: no name
     columns = {
         "row": rows,
@@ -259,10 +284,10 @@ def _to_frame(terms: list[_Terms], model: Model) -> pd.DataFrame:
     outputs = model.output_names()
     frames = []
     for number, output in enumerate(outputs):
-        values = contributions[:, number]
-        frame = pd.DataFrame({**columns, "contribution": values})
+        own = {name: array[:, number] for name, array in values.items()}
+        frame = pd.DataFrame({**columns, **own})
         # Pairs by size; entries stay as they stand in the row.
-        size = np.where(kinds == _PAIR, -np.abs(values), 0)
+        size = np.where(kinds == _PAIR, -np.abs(own["contribution"]), 0)
         frame.insert(1, "output", [output] * len(frame))
         frames.append(frame.iloc[np.lexsort((size, kinds, rows))])
     together = pd.concat(frames).sort_values("row", kind="stable", ignore_index=True)

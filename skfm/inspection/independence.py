@@ -176,7 +176,7 @@ class IndependentFields:
         mean, cov = (x[self._view(second)] for x in (one.mean, one.covariance))
         mean_, cov_ = (x[self._view(first)] for x in (other.mean, other.covariance))
         matrix = cov * cov_ + cov * np.outer(mean_, mean_) + np.outer(mean, mean) * cov_
-        found: np.ndarray = np.einsum("kc,kl,lc->c", weights, matrix, weights)
+        found: np.ndarray = (weights * (matrix @ weights)).sum(axis=0)
         return np.maximum(found, 0)
 
     def _within(self, number: int, weights: np.ndarray) -> np.ndarray:
@@ -186,7 +186,7 @@ class IndependentFields:
             return np.zeros(weights.shape[1])
         mean, cov = field.mean[view], field.covariance[view]
         # With x_i = m_i + d_i: the d_i d_j, and what each d_i meets of the other means.
-        found = np.einsum("kc,kl,lc->c", weights, cov**2, weights) / 2
+        found = (weights * (cov**2 @ weights)).sum(axis=0) / 2
         for part, vectors in self._vectors(field.columns):
             m, v = field.values.mean[part, None], field.values.variance[part, None]
             own = vectors[:, view]
@@ -203,7 +203,10 @@ class IndependentFields:
         scale = np.outer(v, v_) + np.outer(v, m_**2) + np.outer(m**2, v_)
         one = self._all_vectors(rows)[:, self._view(second)]
         other = self._all_vectors(columns)[:, self._view(first)]
-        inner = [(one * h) @ other.T for h in self._weights(first, second).T]
+        inner = []
+        for h in self._weights(first, second).T:
+            used = np.flatnonzero(h)  # of the factors of all samples only its own
+            inner.append((one[:, used] * h[used]) @ other[:, used].T)
         return np.stack([scale * found**2 for found in inner], axis=-1)
 
     def _all_vectors(self, columns: np.ndarray) -> np.ndarray:

@@ -70,6 +70,16 @@ class Model:
         return network
 
     @property
+    def n_samples(self) -> int:
+        """Samples of a posterior that have outputs of their own, or 1."""
+        return 1
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of the estimator."""
+        return int(self.estimator.network_.shape.n_outputs)
+
+    @property
     def scale(self) -> np.ndarray:
         """Units of y in a unit of each raw score, (n_outputs,)."""
         scale: np.ndarray = self.estimator._output_scale()[0]
@@ -88,11 +98,10 @@ class Model:
 
     def output_names(self) -> list[Any]:
         """Return the class labels, or numbers of the outputs."""
-        n_outputs = self.network.shape.n_outputs
         classes = getattr(self.estimator, "classes_", None)
-        if classes is not None and len(classes) == n_outputs:
+        if classes is not None and len(classes) == self.n_outputs:
             return list(classes)
-        return list(range(n_outputs))
+        return list(range(self.n_outputs))
 
     def column_names(self) -> np.ndarray:
         """Return the columns' names, from the encoder if it knows better ones."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from .._sklearn import StrOptions, validate_params
+from .._sklearn import Interval, StrOptions, validate_params
 from ..data.drawing import draw_rows
 from ..data.rows import Rows
 from ..fields import FieldInferenceError
@@ -18,6 +19,7 @@ from ..nn.layers import MatrixCross
 from ..nn.pairwise import PairwiseNetwork
 from ..runtime.threads import torch_threads
 from .independence import IndependentFields
+from .intervals import SampledModel, bounds
 from .reading import Model, batches, to_float64
 
 #: Features of which a matrix of all pairs is made without being asked for.
@@ -33,6 +35,7 @@ _N_DRAWN = 5000
         "by": [StrOptions({"field", "feature"})],
         "features": ["array-like", None],
         "kind": [StrOptions({"auto", "variance", "weights"})],
+        "credible_interval": [Interval(Real, 0, 1, closed="neither"), None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -43,6 +46,7 @@ def interaction_strength(
     by: str = "field",
     features: Any = None,
     kind: str = "auto",
+    credible_interval: float | None = None,
 ) -> pd.DataFrame:
     """Compute the strength of the interaction of each pair of fields or features.
 
@@ -82,10 +86,15 @@ def interaction_strength(
         Whether rows and columns of the result are fields or columns of the model.
         Without X, a model that was fitted without fields is shown by feature.
     features : array-like of str, default=None
-        With ``by="feature"``, names of the columns to use. None means all, up to 2,000.
+        With ``by="feature"``, names of the columns to use. None means all, up to 2,000;
+        of an interval from S samples up to 2,000 / sqrt(S).
     kind : {"auto", "variance", "weights"}, default="auto"
         Measure of the strength. "auto" is "weights" for DCN and "variance" for all
         other models.
+    credible_interval : float, default=None
+        Probability that a strength lies between "lower" and "upper", under the
+        posterior of a fit by ``solver="bayes"``. None computes the strength of the
+        posterior mean of the score alone.
 
     Returns
     -------
@@ -94,13 +103,20 @@ def interaction_strength(
         and a column the field that it is multiplied with. The diagonal is what pairs
         within a field add, which is 0 where a field has one entry a row.
 
+        With ``credible_interval``, its columns have two levels: the first is "mean",
+        "lower" and "upper", the mean and quantiles of the strength over the samples of
+        the posterior. Strengths are positive, also those of pairs that the data tell
+        nothing about. The mean is larger than the strength of the posterior mean of
+        the score, in which much of that averages out.
+
     Raises
     ------
     TypeError
         If the model has no pair terms, or no weights of pairs.
     ValueError
         If there are too many features, or no column of a name; with X, if ``kind`` is
-        "weights"; without X, if the model comes from a file that holds no frequencies.
+        "weights"; without X, if the model comes from a file that holds no frequencies;
+        if ``credible_interval`` is given and the fit was not Bayesian.
     FieldInferenceError
         If nothing tells the fields.
 
@@ -117,6 +133,8 @@ def interaction_strength(
     ('x1', 'x2')
     """
     model = Model.of(estimator)
+    if credible_interval is not None:
+        model = SampledModel.of_model(model)
     if X is None and shows_weights(estimator, kind):
         return _of_weights(model, by)
     network = model.network
@@ -137,8 +155,24 @@ def interaction_strength(
                 _features(model, features) if by == "feature" else _fields(model, rows)
             )
             variance = _variance(network, rows, groups)  # (G, G, C)
-    mean = (variance * model.scale**2).mean(axis=2)
-    return pd.DataFrame(mean, groups.names, groups.names)
+    scaled = (variance * model.scale**2).reshape(-1, model.n_samples, model.n_outputs)
+    return _to_frame(scaled.mean(axis=2, keepdims=True), groups, credible_interval)
+
+
+def _to_frame(
+    strength: np.ndarray, groups: _Groups, credible_interval: float | None
+) -> pd.DataFrame:
+    """Matrix of strengths (G G, S, 1), or of their means and bounds over samples."""
+
+    def matrix(values: np.ndarray) -> pd.DataFrame:
+        square = values.reshape(len(groups.names), -1)
+        return pd.DataFrame(square, groups.names, groups.names)
+
+    mean = matrix(strength.mean(axis=1))
+    if credible_interval is None:
+        return mean
+    lower, upper = map(matrix, bounds(strength, credible_interval))
+    return pd.concat({"mean": mean, "lower": lower, "upper": upper}, axis=1)
 
 
 def shows_weights(estimator: Any, kind: str = "auto") -> bool:
@@ -162,10 +196,11 @@ def _fields(model: Model, rows: Rows | None) -> _Groups:
 def _features(model: Model, features: Any) -> _Groups:
     terms, names = model.terms()
     if features is None:
-        if len(terms) > _MAX_FEATURES:
+        most = int(_MAX_FEATURES / model.n_samples**0.5)
+        if len(terms) > most:
             raise ValueError(
                 f"a matrix of all pairs of {len(terms)} features is too large: name "
-                f'up to {_MAX_FEATURES} of them in features= with by="feature", or '
+                f'up to {most} of them in features= with by="feature", or '
                 "take fields: pass X, or fields= to the estimator."
             )
         return _Groups(terms, list(names))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -40,6 +42,8 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         self.link = link
         super().__init__(shape)
         size = shape.n_samples, shape.n_outputs
+        #: Products of the samples' own factors in those of the table.
+        self.scale = shape.n_samples
         #: Intercepts of the samples less their mean, and the noise's deviations.
         self.register_buffer("offsets", torch.zeros(size))
         self.register_buffer("noise", torch.ones(size))
@@ -65,7 +69,7 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         weight, size = self.table.weight, self.offsets.shape
         factors = weight.factors.view(self.shape.n_columns, *size, -1)[:, number]
         return (
-            factors * self.shape.n_samples**0.5,
+            factors * self.scale**0.5,
             weight.linear.view(self.shape.n_columns, *size)[:, number],
             (self.bias + self.offsets[number]).detach(),
             self.noise[number],
@@ -76,7 +80,7 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
 
     def sample_scores(self, lookup: SampleLookup) -> Tensor:
         """Scores of the samples, (B, S, n_outputs)."""
-        sums = lookup.linear + self.shape.n_samples * lookup.pairs
+        sums = lookup.linear + self.scale * lookup.pairs
         return sums.view(-1, *self.offsets.shape) + self.offsets + self.bias
 
     def forward(self, lookup: SampleLookup) -> Tensor:
@@ -94,14 +98,26 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         """Posterior mean of what each pair adds to the scores, (B, P, C)."""
         products = entries.products()
         size = *products.shape[:2], *self.offsets.shape, -1
-        return products.view(size).sum(dim=(2, 4))
+        total: Tensor = products.view(size).sum(dim=(2, 4))
+        return total * (self.scale / self.shape.n_samples)
 
     def pair_weights(self, first: int, second: int) -> Tensor:
         """Weights of the products of two columns' factors in the scores, (S C k, C)."""
         n_samples, n_outputs = self.offsets.shape
         k = self.shape.n_factors // (n_samples * n_outputs)
         each = torch.eye(n_outputs).repeat_interleave(k, dim=0)
-        return each.repeat(n_samples, 1).to(self.bias)
+        return each.repeat(n_samples, 1).to(self.bias) * (self.scale / n_samples)
+
+    def apart(self) -> PosteriorNetwork:
+        """The samples as S C outputs of one network, which has the same table."""
+        shape = replace(self.shape, n_outputs=self.offsets.numel(), n_samples=1)
+        network = PosteriorNetwork.build(shape, link="identity")
+        assert isinstance(network, PosteriorNetwork)
+        network.table, network.scale = self.table, self.scale
+        with torch.no_grad():
+            network.bias.copy_((self.offsets + self.bias).view(-1))
+        network.eval()
+        return network
 
     @classmethod
     def of_samples(

@@ -17,7 +17,9 @@ class ContributionDisplay:
     Parameters
     ----------
     terms : DataFrame
-        As `skfm.inspection.explain` returns it, of one row of X and one output.
+        As `skfm.inspection.explain` returns it, of one row of X and one output. With
+        its columns "lower" and "upper", each term has an error bar, but for the sum of
+        the smaller terms.
     max_terms : int, default=12
         Bars beside the bias; the smaller terms are one bar.
     name : str, default=None
@@ -52,6 +54,7 @@ class ContributionDisplay:
         X: Any,
         *,
         output: Any = None,
+        credible_interval: float | None = None,
         max_terms: int = 12,
         name: str | None = None,
         ax: Any = None,
@@ -66,6 +69,9 @@ class ContributionDisplay:
             The row.
         output : object, default=None
             Class label, or number of the output; needed where there are several.
+        credible_interval : float, default=None
+            Probability of the error bars under the posterior of a fit by
+            ``solver="bayes"``. None draws none.
         max_terms : int, default=12
             Bars beside the bias; the smaller terms are one bar.
         name : str, default=None
@@ -76,9 +82,12 @@ class ContributionDisplay:
         Raises
         ------
         ValueError
-            If X is not one row, or ``output`` none of the outputs.
+            If X is not one row, ``output`` none of the outputs, or
+            ``credible_interval`` given and the fit not Bayesian.
         """
-        terms = explain(estimator, X, max_pairs=None)
+        terms = explain(
+            estimator, X, max_pairs=None, credible_interval=credible_interval
+        )
         if "output" in terms:
             known = list(dict.fromkeys(terms["output"]))
             if output not in known:
@@ -103,7 +112,8 @@ class ContributionDisplay:
                 f"a waterfall is drawn for one row, but X has {n_rows} rows: pass one "
                 "row, such as X[:1]."
             )
-        names, values = self._steps()
+        names, terms = self._steps()
+        values = terms["contribution"].to_numpy(np.float64)
         ends = np.cumsum(values)
         starts = ends - values
         starts[0] = ends[0]  # the bias is where the others start from
@@ -115,7 +125,11 @@ class ContributionDisplay:
         ax.vlines(ends, places + 0.35, places + 0.65, color=GREY, lw=1)
         for end, place in ((ends[0], 0), (ends[-1], len(values))):
             ax.vlines(end, place - 0.35, place + 0.35, color="black", lw=3)
-        self._write(ax, values, starts, ends)
+        rights = np.maximum(starts, ends)
+        if "lower" in terms:
+            _draw_intervals(ax, terms, ends - values)
+            rights = np.fmax(rights, ends - values + terms["upper"])
+        self._write(ax, values, [*rights, ends[-1]], ends[-1])
         size = font_size(len(values))
         ax.set_yticks([*places, len(values)], [*names, "raw score"], fontsize=size)
         ax.set_ylim(len(values) + 0.6, -0.6)
@@ -127,35 +141,43 @@ class ContributionDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _steps(self) -> tuple[list[str], np.ndarray]:
-        """Return names and values: the bias, the largest terms, the others."""
+    def _steps(self) -> tuple[list[str], pd.DataFrame]:
+        """Return names and terms: the bias, the largest terms, the others."""
         bias = self.terms["kind"] == "bias"
         terms = self.terms[~bias].sort_values(
             "contribution", key=np.abs, ascending=False, kind="stable"
         )
         top, rest = terms[: self.max_terms], terms[self.max_terms :]
         names = ["bias", *(_name(*row) for row in top[_PARTS].to_numpy())]
-        values = [self.terms.loc[bias, "contribution"].sum(), *top["contribution"]]
+        parts = [self.terms[bias], top]
         if len(rest):
             names.append(f"{len(rest)} smaller terms")
-            values.append(rest["contribution"].sum())
-        return names, np.array(values, np.float64)
+            parts.append(pd.DataFrame({"contribution": [rest["contribution"].sum()]}))
+        return names, pd.concat(parts, ignore_index=True)
 
     def _write(
-        self, ax: Any, values: np.ndarray, starts: np.ndarray, ends: np.ndarray
+        self, ax: Any, values: np.ndarray, rights: list[float], score: float
     ) -> None:
         """Write each term's number right of its bar, and the score at the end."""
         last = len(values)
         texts = [f"{values[0]:.3g}", *(f"{v:+.3g}" for v in values[1:])]
-        rights = [*np.maximum(starts, ends), ends[-1]]
         for place, (text, right) in enumerate(
-            zip([*texts, f"{ends[-1]:.3g}"], rights, strict=True)
+            zip([*texts, f"{score:.3g}"], rights, strict=True)
         ):
             weight = "bold" if place in (0, last) else "normal"
             spot = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
             ax.annotate(
                 text, (right, place), **spot, fontsize=font_size(last), weight=weight
             )
+
+
+def _draw_intervals(ax: Any, terms: pd.DataFrame, starts: np.ndarray) -> None:
+    """Draw the intervals of the terms, which count from ``starts``."""
+    places = np.arange(len(terms))
+    lower, upper = starts + terms["lower"], starts + terms["upper"]
+    ax.hlines(places, lower, upper, color="black", lw=1)
+    for bound in (lower, upper):
+        ax.vlines(bound, places - 0.12, places + 0.12, color="black", lw=1)
 
 
 _PARTS = ["kind", "first", "second"]

@@ -265,3 +265,22 @@ def test_matplotlib_is_imported_when_something_is_drawn():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert 'pip install "skfm[plot]"' in done.stdout
+
+
+def test_a_waterfall_with_error_bars():
+    model = skfm.FMClassifier(max_iter=20, random_state=0).fit(X, CELLS[:, 0] % 2)
+    display = ContributionDisplay.from_estimator(
+        model, X[:1], max_terms=2, credible_interval=0.8
+    )
+    intervals = [
+        segment[:, 0]
+        for lines in display.ax_.collections
+        for segment in lines.get_segments()
+        if len(segment) and segment[0, 1] == segment[1, 1]
+    ]
+    bars = display.ax_.patches
+    starts = [0, *(bar.get_x() for bar in bars[:2])]
+    terms = explain(model, X[:1], max_pairs=None, credible_interval=0.8)
+    order = np.argsort(-terms["contribution"].abs()[1:], kind="stable")[:2] + 1
+    bounds = terms.loc[[0, *order], ["lower", "upper"]].to_numpy()
+    assert_allclose(intervals, bounds + np.array(starts)[:, None])
