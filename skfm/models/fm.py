@@ -8,7 +8,7 @@ from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
-from ..estimators.sampled import SampledModel, SampledRegressor
+from ..estimators.uncertainty import SampledPredictions, SampledRegressor
 from ..nn.factorization import FMNetwork
 
 
@@ -26,7 +26,7 @@ class _FM(BaseModel):
     _network_class = FMNetwork
 
 
-class FMClassifier(Classifier, SampledModel, _FM):
+class FMClassifier(Classifier, SampledPredictions, _FM):
     """Factorization machine classifier.
 
     Scores are the sum of a linear part and of all pairwise interactions. The weight of

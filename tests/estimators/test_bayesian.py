@@ -255,14 +255,21 @@ class TestTheChoice:
     def test_auto_says_why(self, capsys):
         make(skfm.FMClassifier, max_iter=1, tol=0.1, verbose=1).fit(one_hot(), LABELS)
         assert 'solver=sgd: "bayes" does not read tol' in capsys.readouterr().out
+        make(skfm.FMClassifier, max_iter=1, verbose=1).fit(one_hot(), LABELS)
+        told = capsys.readouterr().out
+        work = f"{2 * N_ROWS * 2:.1e}"  # entries, iterations and chains
+        assert f"solver=bayes: to do {work} non-zeros x" in told
+        assert "at most (of 6e+09) and keep 0.0 GiB of samples (of 2)" in told
 
     def test_large_data_go_to_the_stochastic_solver(self, monkeypatch):
-        monkeypatch.setattr("skfm.estimators.sampled.BUDGET", 2 * N_ROWS * 2 * 3 - 1)
+        monkeypatch.setattr(
+            "skfm.estimators.solver_choice.BUDGET", 2 * N_ROWS * 2 * 3 - 1
+        )
         model = make(skfm.FMClassifier, max_iter=3).fit(one_hot(), LABELS)
         assert model.solver_ == "sgd"
-        monkeypatch.setattr("skfm.estimators.sampled.BUDGET", 2 * N_ROWS * 2 * 3)
+        monkeypatch.setattr("skfm.estimators.solver_choice.BUDGET", 2 * N_ROWS * 2 * 3)
         assert model.fit(one_hot(), LABELS).solver_ == "bayes"
-        monkeypatch.setattr("skfm.estimators.sampled.TABLE_BUDGET", 1)
+        monkeypatch.setattr("skfm.estimators.solver_choice.TABLE_BUDGET", 1)
         assert model.fit(one_hot(), LABELS).solver_ == "sgd"
 
     @pytest.mark.parametrize(
