@@ -23,6 +23,7 @@ from . import checks
 from .data import Data
 from .guard import warn_if_worse
 from .init_from import check_pretrained
+from .judging import Given
 from .predictor import Predictor
 from .run import Fit, Run
 from .stochastic import StochasticFit
@@ -50,6 +51,10 @@ class BaseModel(CallbackSupportMixin, Inputs):
 
     def _n_outputs(self) -> int:
         raise AssertionError("defined by each task")
+
+    def _judges_itself(self, scoring: Any) -> bool:
+        """Return whether a ``scoring`` is one that the loss knows."""
+        return isinstance(scoring, str) and scoring == "loss"
 
     def _labels(self, target: np.ndarray) -> np.ndarray | None:
         """Labels whose shares the held-out rows should keep, or None."""
@@ -163,6 +168,8 @@ class BaseModel(CallbackSupportMixin, Inputs):
         held_out = self._check_validation(*validation)
         random_state = check_random_state(self.random_state)
         seed = random_state.randint(np.iinfo(np.int32).max)
+        rows = (X, y, sample_weight, run.qid)
+        run = run._replace(given=Given(rows, (*validation, None)[:4]))
         return self._make_fit(data, held_out, run, resume=resume, seed=seed)
 
     def _make_fit(

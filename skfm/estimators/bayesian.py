@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -148,7 +149,7 @@ class BayesianFit:
         chains, history, held_out = state.chains, state.history, None
         if self._held_out is not None:
             csr, data = self._held_out
-            held_out = HeldOut(chains, csr, data.target, data.weight)
+            held_out = HeldOut(chains, csr, data.target, data.weight, self._judge())
         while history.best_epoch < self.max_iter and not chains.converged:
             monitor.begin_iteration()
             chains.step()
@@ -164,6 +165,14 @@ class BayesianFit:
             )
             if monitor.end_iteration(progress):
                 return
+
+    def _judge(self) -> Callable[[np.ndarray], float] | None:
+        """Return what scores the held-out rows from their mean predictions."""
+        given, family = self._run.given, self._problem.family
+        judge = None if given is None else given.judge(self._model, None)
+        if judge is None:
+            return None
+        return lambda mean: judge(_raw_scores(family, mean), None)
 
     def _warn(self, chains: Chains) -> None:
         """Warn of chains that disagree."""
@@ -220,6 +229,18 @@ class BayesianFit:
             fields=self._fields,
             dtype=self._dtype,
         )
+
+
+def _raw_scores(family: str, mean: np.ndarray) -> np.ndarray:
+    """Return the raw scores of mean predictions."""
+    if family == "gaussian":
+        return mean
+    tiny = np.finfo(np.float64).tiny
+    log_mean = np.log(np.maximum(mean, tiny))
+    if family == "multinomial":
+        return log_mean
+    scores: np.ndarray = log_mean - np.log(np.maximum(1 - mean, tiny))
+    return scores
 
 
 class _HeldOutRows(NamedTuple):

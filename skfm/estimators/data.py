@@ -14,7 +14,7 @@ from ..data.rows import Rows
 from ..data.source import RowSource
 from ..losses import Loss, RankingLoss, as_target
 from ..nn.shape import DTYPES
-from . import defaults
+from . import defaults, holding_out
 
 
 class Material(NamedTuple):
@@ -25,10 +25,13 @@ class Material(NamedTuple):
     source : RowSource
     baseline : callable
         Computes the scores of the best constant on the training rows, (n_outputs,).
+    chosen : ndarray of int or None
+        The rows of X that are held out, if any are.
     """
 
     source: RowSource
     baseline: Callable[[], np.ndarray]
+    chosen: np.ndarray | None = None
 
 
 class Data(NamedTuple):
@@ -89,10 +92,7 @@ class Data(NamedTuple):
         """
         train, rest = np.arange(self.n_rows), None
         if fraction is not None:
-            labels = model._labels(self.target)
-            train, rest = defaults.hold_out(
-                self.weight, fraction, labels, rng, self.query
-            )
+            train, rest = self._hold_out(model, fraction, rng)
         part, other = self._part(model, loss, dtype)._replace(chosen=train), None
         if held_out is not None:
             other = held_out._part(model, loss, dtype)
@@ -103,6 +103,26 @@ class Data(NamedTuple):
         return Material(
             MemorySource(part, other),
             lambda: loss.baseline(self.target[train], self.weight[train]),
+            rest,
+        )
+
+    def _hold_out(
+        self, model: Any, fraction: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Split the rows into those to learn from and those to stop on."""
+        if self.query is None:
+            labels = model._labels(self.target)
+            return holding_out.hold_out(self.weight, fraction, labels, rng)
+        by_query = model.hold_out == "queries"
+        if model.hold_out == "auto":
+            by_query = not holding_out.own_weights(self.X, self.query)
+        return holding_out.hold_out_ranked(
+            self.weight,
+            fraction,
+            rng,
+            query=self.query,
+            relevance=self.target,
+            by_query=by_query,
         )
 
     def _part(self, model: Any, loss: Loss, dtype: str) -> Part:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 #: Rows from which float32 is enough. What double precision is for, that weights are
 #: repetitions and such, holds for single batches; beyond them it only costs time.
@@ -99,47 +97,6 @@ def early_stopping(asked: bool | str, n_rows: int, *, given: bool) -> bool:
     if isinstance(asked, str):
         return given or n_rows > FULL_BATCH
     return bool(asked)
-
-
-def hold_out(
-    weight: np.ndarray,
-    fraction: float,
-    labels: np.ndarray | None,
-    rng: np.random.Generator,
-    query: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split the rows into those to learn from and those to stop on, each sorted.
-
-    Of several queries, whole ones are held out.
-
-    Raises
-    ------
-    ValueError
-        If either part would be empty or weigh nothing.
-    """
-    if labels is not None:
-        counts = np.bincount(labels)
-        n_rest = math.ceil(fraction * len(labels))
-        if counts.min() < 2 or min(n_rest, len(labels) - n_rest) < len(counts):
-            labels = None  # too few rows for every class to be on both sides
-    seed = int(rng.integers(2**31))
-    if query is not None and np.any(query != query[0]):
-        splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
-        train, rest = next(splitter.split(weight, groups=query))
-    else:
-        train, rest = train_test_split(
-            np.arange(len(weight)),
-            test_size=fraction,
-            stratify=labels,
-            random_state=seed,
-        )
-    for part, rows in (("training", train), ("held-out", rest)):
-        if not np.any(weight[rows] > 0):
-            raise ValueError(
-                f"The {part} rows have only zero weights; pass X_val and y_val, "
-                "another validation_fraction, or early_stopping=False."
-            )
-    return np.sort(train), np.sort(rest)
 
 
 def device(asked: str) -> str:

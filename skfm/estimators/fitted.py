@@ -70,7 +70,7 @@ class Fitted(SavedEstimator):
         loss_curve_ : list of float
             Mean training loss during each epoch, without penalty.
         validation_scores_ : list of float
-            Minus the mean loss on the held-out rows after each epoch; empty without.
+            ``scoring`` of the held-out rows after each epoch; empty without such rows.
         fields_ : ndarray of shape (n_columns,) or None
             Field of each column; None where the model needs none and none were given.
         field_names_ : list of str or None

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer_names
 
 from .._sklearn import Interval, StrOptions
 from ..optim import OPTIMIZERS
@@ -115,9 +116,10 @@ class SharedParameters(Parametrized):
         default="auto",
         valid=[StrOptions({"auto"}), "boolean"],
         doc="""bool or "auto"
-            Whether to stop training when the loss on held-out rows no longer improves,
-            and to keep the weights of the best epoch. "auto" means True, unless there
-            are at most 256 rows, which make one batch, and no ``X_val`` is given.""",
+            Whether to stop training when the ``scoring`` of held-out rows no longer
+            improves, and to keep the weights of the best epoch. "auto" means True,
+            unless there are at most 256 rows, which make one batch, and no ``X_val`` is
+            given.""",
     )
     validation_fraction: float = param(
         default=0.1,
@@ -132,11 +134,21 @@ class SharedParameters(Parametrized):
         doc="""int
             Number of epochs without improvement after which training stops.""",
     )
+    scoring: Any = param(
+        default="loss",
+        valid=[StrOptions({"loss", *get_scorer_names()}), callable],
+        doc="""str or callable
+            Score of the held-out rows that early stopping maximises and
+            ``validation_scores_`` records. "loss" is minus the mean loss. Other names
+            are those of scikit-learn's scorers. A callable
+            ``scoring(estimator, X, y)`` is given the held-out rows as `fit` was, and
+            ``sample_weight`` if they have weights.""",
+    )
     tol: float = param(
         default=1e-7,
         valid=[Interval(Real, 0, None, closed="left")],
         doc="""float
-            Smallest decrease of the held-out loss that counts as an improvement.""",
+            Smallest increase of the held-out score that counts as an improvement.""",
     )
     fields: Any = param(
         default="auto",

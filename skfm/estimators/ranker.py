@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
-from ..data.rank_metrics import mean_metric
+from ..data.rank_metrics import RANK_METRICS, mean_metric
 from ..runtime.attributes import on_snapshot
 from .base import BaseModel
 from .checks import check_weights
@@ -75,13 +75,33 @@ class Ranker(FittedTarget, BaseModel):
             represented by a sample of them, drawn anew whenever it is seen.
             ``loss="listwise"`` ignores it.""",
     )
-    ndcg_at: int | None = param(
+    n_ranks: int | None = param(
         default=10,
         valid=[Interval(Integral, 1, None, closed="left"), None],
         doc="""int or None
-            Number of ranks that count in the NDCG of `score` and of early stopping.
-            None means all ranks. The gain of a row is its relevance, as in
+            Number of ranks that count in `score` and in early stopping. None means all
+            ranks. The gain of a row in NDCG is its relevance, as in
             `sklearn.metrics.ndcg_score`.""",
+    )
+    scoring: Any = param(
+        default="ndcg",
+        valid=[StrOptions(set(RANK_METRICS)), callable],
+        doc="""{"ndcg", "map", "mrr", "recall", "precision", "hit_rate"} or callable
+            Score of the held-out rows that early stopping maximises and
+            ``validation_scores_`` records: a metric at ``n_ranks``, see
+            `skfm.metrics`. A callable ``scoring(estimator, X, y, qid=qid)`` is given
+            the held-out rows as `fit` was, and ``sample_weight`` if they have
+            weights.""",
+    )
+    hold_out: str = param(
+        default="auto",
+        valid=[StrOptions({"auto", "rows", "queries"})],
+        doc="""{"auto", "rows", "queries"}
+            Whether early stopping holds out a share of the rows of each query, of every
+            relevance, or whole queries. A model learns nothing of a user who is held
+            out whole. "auto" holds out rows if most queries have columns of their own,
+            as users have, and whole queries otherwise, as of search requests. If no
+            query has two rows each of two relevances, whole queries are held out.""",
     )
 
     @fit_context
@@ -112,8 +132,8 @@ class Ranker(FittedTarget, BaseModel):
             Non-negative weights, not all zero. A pair weighs the product of its rows'
             weights, a query the sum.
         X_val, y_val, qid_val, sample_weight_val : as the arguments above, default=None
-            Queries to stop early on, instead of a ``validation_fraction`` of the
-            queries of X (of the rows, if they are of one query).
+            Rows to stop early on, instead of a ``validation_fraction`` of X, which
+            ``hold_out`` chooses.
 
         Returns
         -------
@@ -192,6 +212,9 @@ class Ranker(FittedTarget, BaseModel):
             _check_pairs(data)
         return super()._make_fit(data, held_out, run, **rest)
 
+    def _judges_itself(self, scoring: Any) -> bool:
+        return isinstance(scoring, str)
+
     def _make_loss(self) -> losses.Loss:
         return losses.make_loss(self.loss, "relevance", 1, vars(self))
 
@@ -217,7 +240,7 @@ class Ranker(FittedTarget, BaseModel):
     def score(
         self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None
     ) -> float:
-        """Compute the mean NDCG of the queries, up to rank ``ndcg_at``.
+        """Compute the mean NDCG of the queries, up to rank ``n_ranks``.
 
         Equal scores share their ranks. Queries without relevance above zero have no
         NDCG and do not count.
@@ -247,7 +270,7 @@ class Ranker(FittedTarget, BaseModel):
         self._make_loss().check_target(relevance)
         query = self._check_queries(qid, len(scores), "qid")
         weight = check_weights(sample_weight, scores)
-        value = mean_metric("ndcg", scores, relevance, query, weight, self.ndcg_at)
+        value = mean_metric("ndcg", scores, relevance, query, weight, self.n_ranks)
         if np.isnan(value):
             raise ValueError("NDCG is not defined: no row has relevance above zero.")
         return value

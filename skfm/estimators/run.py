@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..training.solver import Monitor
 from .guard import Examined
+from .judging import Given
 
 
 class Run(NamedTuple):
@@ -26,6 +27,8 @@ class Run(NamedTuple):
         The query of each row, where rows are ranked.
     one_pass : bool
         Whether this is partial_fit: learning rates then follow no schedule.
+    given : Given or None
+        The arguments of fit, for scorers.
     """
 
     warm: bool
@@ -35,6 +38,7 @@ class Run(NamedTuple):
     classes: Any = None
     qid: Any = None
     one_pass: bool = False
+    given: Given | None = None
 
 
 #: partial_fit is one pass over the rows it is given.

@@ -88,7 +88,10 @@ class StochasticFit:
         dtype = model.network_.shape.dtype if resume else data.dtype(model.dtype)
         loss = model._make_loss()
         self._material = data.material(model, loss, dtype, held_out, fraction, rng)
-        self._problem = Problem(loss, self._material.source)
+        source, judge = self._material.source, None
+        if source.has_held_out and run.given is not None:
+            judge = run.given.judge(model, self._material.chosen)
+        self._problem = Problem(loss, source, judge)
         self._shape = self._make_shape(dtype)
         self._solver = StochasticSolver(
             self._settings(data, self._problem.source.n_rows, stop),

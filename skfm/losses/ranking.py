@@ -7,7 +7,7 @@ rows in the loss of a batch. Rows are sorted by query and, within a query, by re
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -33,16 +33,18 @@ class RankingLoss(Loss):
 
     Parameters
     ----------
-    ndcg_at : int or None
-        Number of top ranks that count in the NDCG of held-out rows; None: all.
+    n_ranks : int or None
+        Number of top ranks that count in the metric of held-out rows; None: all.
+    scoring : str or callable
+        Name of that metric, a key of `skfm.data.rank_metrics.RANK_METRICS`.
     """
 
-    parameters: ClassVar[tuple[str, ...]] = ("ndcg_at",)
+    parameters: ClassVar[tuple[str, ...]] = ("n_ranks", "scoring")
     fixes_bias: ClassVar[bool] = True
     positive_only: ClassVar[bool] = True
 
-    def __init__(self, ndcg_at: int | None) -> None:
-        self.ndcg_at = ndcg_at
+    def __init__(self, n_ranks: int | None, scoring: Any = "ndcg") -> None:
+        self.n_ranks, self.scoring = n_ranks, scoring
 
     def check_target(self, target: np.ndarray) -> None:
         if np.any(target < 0):
@@ -53,7 +55,7 @@ class RankingLoss(Loss):
             )
 
     def check_held_out(self, target: Tensor) -> None:
-        """Raise an error if the NDCG of the held-out rows is not defined.
+        """Raise an error if the metric of the held-out rows is not defined.
 
         Raises
         ------
@@ -62,9 +64,9 @@ class RankingLoss(Loss):
         """
         if not bool((target > 0).any()):
             raise ValueError(
-                "no held-out row has relevance above zero, so that their NDCG is not "
-                "defined: pass other X_val and y_val, another validation_fraction, or "
-                "early_stopping=False."
+                "no held-out row has relevance above zero, so that no metric of them "
+                "is defined: pass other X_val and y_val, another validation_fraction, "
+                "or early_stopping=False."
             )
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -107,8 +109,9 @@ class RankingLoss(Loss):
         query: np.ndarray,
         weight: np.ndarray,
     ) -> float:
-        """Compute the mean NDCG."""
-        return mean_metric("ndcg", scores[:, 0], target, query, weight, self.ndcg_at)
+        """Compute the mean of the metric over the queries."""
+        rows = scores[:, 0], target, query, weight
+        return mean_metric(self.scoring, *rows, self.n_ranks)
 
 
 @register("pairwise", "relevance")
@@ -124,14 +127,16 @@ class PairwiseLoss(RankingLoss):
         Number of pairs per row that are used at most. If a query of n rows has more
         than ``n_pairs * n`` pairs, as many are drawn evenly from them, anew for each
         batch.
-    ndcg_at : int or None
-        Number of top ranks that count in the NDCG of held-out rows; None: all.
+    n_ranks, scoring : object
+        As those of `RankingLoss`.
     """
 
-    parameters: ClassVar[tuple[str, ...]] = ("n_pairs", "ndcg_at")
+    parameters: ClassVar[tuple[str, ...]] = ("n_pairs", "n_ranks", "scoring")
 
-    def __init__(self, n_pairs: int, ndcg_at: int | None) -> None:
-        super().__init__(ndcg_at)
+    def __init__(
+        self, n_pairs: int, n_ranks: int | None, scoring: Any = "ndcg"
+    ) -> None:
+        super().__init__(n_ranks, scoring)
         self.n_pairs = n_pairs
 
     def per_query(

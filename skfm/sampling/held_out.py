@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,19 @@ class HeldOut:
     csr : scipy.sparse.csr_matrix or csr_array of shape (n_rows, n_columns)
     target, weight : ndarray
         As those of `Problem`.
+    judge : callable, default=None
+        Scores the rows from their mean predictions; None: minus the mean loss.
     """
 
     def __init__(
-        self, chains: State, csr: Any, target: np.ndarray, weight: np.ndarray
+        self,
+        chains: State,
+        csr: Any,
+        target: np.ndarray,
+        weight: np.ndarray,
+        judge: Callable[[np.ndarray], float] | None = None,
     ) -> None:
+        self._judge = judge
         self.csr, self.target, self.weight = csr, target, weight
         self._chains = chains
         seen = chains.data.layout.columns.ids
@@ -38,13 +47,18 @@ class HeldOut:
         self._n_iter = 0
 
     def score(self) -> float:
-        """Return minus the mean loss: half the squared error, or the log loss."""
+        """Return the judge's score, or minus the mean loss.
+
+        The loss is half the squared error, or the log loss.
+        """
         chains, family = self._chains, self._chains.data.problem.family
         scores = np.stack([self._scores(chain) for chain in chains.chains])
         mean = predictions(family, scores.astype(np.float64)).mean(axis=0)
         if chains.iteration > chains.settings.burn_in:
             self._total, self._n_iter = self._total + mean, self._n_iter + 1
             mean = self._total / self._n_iter
+        if self._judge is not None:
+            return self._judge(mean)
         if family == "gaussian":
             losses = 0.5 * np.square(mean - self.target).mean(axis=1)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,10 +23,14 @@ class Problem:
     loss : Loss
     source : RowSource
         Held-out rows, if it has any, are those to stop early on.
+    judge : callable or None
+        Scores the held-out rows from their raw scores (n_rows, n_outputs) and the
+        network; None: minus the loss, or the loss's own metric.
     """
 
     loss: Loss
     source: RowSource
+    judge: Callable[[np.ndarray, Network], float] | None = None
 
 
 @dataclass(frozen=True)

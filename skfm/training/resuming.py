@@ -39,6 +39,7 @@ class RunState:
         told = {k: v for k, v in vars(loss).items() if isinstance(v, int | float | str)}
         yield type(loss).__qualname__, told
         yield trainer.rng.bit_generator.state
+        yield trainer.judged_by
         yield from self._tensors()
         yield from trainer.source.origins()
 

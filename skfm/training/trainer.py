@@ -37,6 +37,8 @@ class Trainer:
     Attributes
     ----------
     history : History
+    judged_by : str or None
+        Description of what scores the held-out rows.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class Trainer:
         keep_optimizers: bool = False,
     ) -> None:
         self.network, self.loss = state.network, problem.loss
+        self._judge = problem.judge
+        self.judged_by = None if self._judge is None else str(self._judge)
         self.source, self.settings, self.rng = problem.source, settings, rng
         self.history = History()
         self._keep_optimizers = keep_optimizers
@@ -167,7 +171,7 @@ class Trainer:
         table, dense = self.network.table, self.learner.dense_optimizer
         weights = [*table.weight.tensors(), dense.values]
         self._check_finite(sum(_total(weight) for weight in weights))
-        scores = [-self.evaluate()] if self.source.has_held_out else []
+        scores = [self.evaluate()] if self.source.has_held_out else []
         if last and not scores:
             self.network.eval()
             few, n_threads = self._feed.first(), self.settings.n_threads
@@ -219,16 +223,21 @@ class Trainer:
         return total / n_rows
 
     def evaluate(self) -> float:
-        """Return the mean weighted loss on the held-out rows, or minus their NDCG."""
+        """Return the score of the held-out rows: by default minus the mean loss."""
         self.network.eval()
+        if self._judge is not None:
+            parts = [scores.cpu() for scores, _ in self._scored()]
+            raw = torch.cat(parts).double()
+            self._check_finite(float(raw.sum()))
+            return self._judge(raw.numpy(), self.network)
         if isinstance(self.loss, RankingLoss):
-            return -self._held_out_ndcg(self.loss)
+            return self._held_out_metric(self.loss)
         total, weight = 0.0, 0.0
         for scores, labels in self._scored():
             per_row = self.loss.per_row(scores, labels.target).cpu().double()
             total += float((per_row * labels.weight.cpu()).sum())
             weight += float(labels.weight.sum())
-        return total / weight
+        return -total / weight
 
     def _scored(self) -> Iterator[tuple[Tensor, Labels]]:
         """Yield the scores and labels of the held-out rows, batch by batch."""
@@ -236,7 +245,7 @@ class Trainer:
         for batch, labels, _ in self._feed.held_out(n_threads):
             yield self.network.score_prepared(batch, n_threads), labels
 
-    def _held_out_ndcg(self, loss: RankingLoss) -> float:
+    def _held_out_metric(self, loss: RankingLoss) -> float:
         parts = [(s, labels.target, labels.weight) for s, labels in self._scored()]
         scores, target, weight = (
             torch.cat(part).cpu() for part in zip(*parts, strict=True)

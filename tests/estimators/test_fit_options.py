@@ -19,7 +19,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.class_weight import compute_sample_weight
 
 import skfm
-from skfm.estimators import defaults
+from skfm.estimators import defaults, holding_out
 
 WEIGHT = np.random.default_rng(3).random(len(LABELS))
 NAMED = np.array(["miss", "hit"])[LABELS]
@@ -183,7 +183,7 @@ def test_early_stopping_by_default(asked, n_rows, given, stops):
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_validation_fraction_is_stratified(fraction):
     labels = np.arange(200) % 4 == 0
-    train, rest = defaults.hold_out(
+    train, rest = holding_out.hold_out(
         np.ones(200), fraction, labels.astype(int), np.random.default_rng(0)
     )
     assert_array_equal(np.sort(np.concatenate([train, rest])), np.arange(200))

@@ -116,7 +116,7 @@ def test_a_query_of_weight_zero_is_as_good_as_absent():
 
 
 def test_score_is_mean_ndcg():
-    model = fitted(ndcg_at=3)
+    model = fitted(n_ranks=3)
     scores = model.predict(X)
     expected = [
         ndcg_score([RELEVANCE[u == USER]], [scores[u == USER]], k=3)
@@ -130,26 +130,68 @@ def test_score_is_mean_ndcg():
 # Early stopping.
 
 
-def test_whole_queries_are_held_out(monkeypatch):
-    seen = {}
+@pytest.fixture
+def learnt(monkeypatch):
+    """The rows that fits learn from, which are numbered."""
+    rows = []
+    init = skfm.data.sampler.QueryShuffle.__init__
 
-    def spy(
-        self,
-        rows,
-        query,
-        relevance,
-        size,
-        longest,
-        init=skfm.data.sampler.QueryShuffle.__init__,
-    ):
-        seen["queries"] = set(query[rows])
-        init(self, rows, query, relevance, size, longest)
+    def spy(self, chosen, *rest):
+        rows.append(chosen)
+        init(self, chosen, *rest)
 
     monkeypatch.setattr("skfm.data.sampler.QueryShuffle.__init__", spy)
-    model = fitted(early_stopping=True, validation_fraction=0.2, max_iter=20)
-    assert len(seen["queries"]) == 0.8 * N_USERS
+    return rows
+
+
+@pytest.mark.parametrize("hold_out", ["rows", "auto"])
+def test_rows_of_users_are_held_out(learnt, hold_out):
+    """Of each relevance some, and some are left; columns show that these are users."""
+    model = fitted(
+        early_stopping=True, validation_fraction=0.2, max_iter=20, hold_out=hold_out
+    )
     assert len(model.validation_scores_) == model.n_iter_
     assert all(0 < score <= 1 for score in model.validation_scores_)
+    train = np.isin(np.arange(len(USER)), learnt[-1])
+    assert 0.7 < train.mean() < 0.9
+    for user in range(N_USERS):
+        own = user == USER
+        levels = set(RELEVANCE[own & ~train])
+        assert levels <= set(RELEVANCE[own & train])
+        assert len(levels) != 1
+
+
+@pytest.mark.parametrize("hold_out", ["queries", "auto"])
+def test_whole_queries_are_held_out(learnt, hold_out):
+    """As it is by itself where queries have no columns of their own."""
+    qid = USER
+    if hold_out == "auto":
+        qid = USER * 3 + CELLS[:, 2]
+    fitted(early_stopping=True, validation_fraction=0.2, qid=qid, hold_out=hold_out)
+    held_out = np.setdiff1d(np.arange(len(USER)), learnt[-1])
+    queries = np.unique(qid[held_out])
+    assert len(queries) == np.ceil(0.2 * len(np.unique(qid)))
+    assert not np.isin(qid[learnt[-1]], queries).any()
+
+
+def test_queries_of_few_rows_are_held_out_whole(learnt):
+    one_click = np.zeros(len(USER))
+    one_click[np.unique(USER, return_index=True)[1]] = 1
+    fitted(early_stopping=True, y=one_click)
+    held_out = np.setdiff1d(np.arange(len(USER)), learnt[-1])
+    assert not np.isin(USER[learnt[-1]], USER[held_out]).any()
+
+
+def test_short_queries_give_no_more_than_the_fraction(learnt):
+    qid = np.arange(len(USER)) // 4
+    fitted(
+        early_stopping=True,
+        y=np.arange(len(USER)) % 2,
+        qid=qid,
+        hold_out="rows",
+        validation_fraction=0.1,
+    )
+    assert len(learnt[-1]) == pytest.approx(0.9 * len(USER), abs=2)
 
 
 def test_given_validation_queries():

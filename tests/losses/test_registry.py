@@ -7,7 +7,14 @@ import skfm
 from skfm import losses
 from skfm.losses.registry import register
 
-PARAMETERS = {"epsilon": 0.5, "quantile": 0.8, "power": 1.7, "n_pairs": 3, "ndcg_at": 7}
+PARAMETERS = {
+    "epsilon": 0.5,
+    "quantile": 0.8,
+    "power": 1.7,
+    "n_pairs": 3,
+    "n_ranks": 7,
+    "scoring": "ndcg",
+}
 
 
 @pytest.mark.parametrize(
