@@ -1,4 +1,4 @@
-"""Generators with planted interactions, and readers."""
+"""Generators of data with planted interactions, and readers of files."""
 
 from skfm.datasets.interactions import make_interactions
 from skfm.datasets.libffm import dump_libffm, load_libffm

@@ -1,4 +1,4 @@
-"""Sparse data whose interactions are known."""
+"""Generator of sparse data whose interactions are known."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def make_interactions(
 ) -> tuple[Any, ...]:
     """Make one-hot data with planted interactions of categories.
 
-    The c-th category of a field, from 1 on, occurs with probability proportional to
-    c^-zipf, independently of the other fields. The score of a row is a linear part
-    plus interactions. Weights and factors have mean zero over the categories of each
-    field, so the interactions are pure: no linear model, and for ``"three_way"`` no
-    model of pairs, explains any of them.
+    Category c = 1, 2, ... of a field occurs with probability proportional to c^-zipf,
+    independently of the other fields. The score of a row is a linear part plus
+    interactions. Weights and factors have mean zero over the categories of each field.
+    The interactions are therefore pure: no linear model explains any part of them, and
+    no model of pairs explains any part of the ``"three_way"`` ones.
 
     Parameters
     ----------
@@ -74,47 +74,50 @@ def make_interactions(
     n_categories : int or sequence of int of shape (n_fields,), default=20
         Number of categories of each field.
     kind : {"fm", "field_pair", "three_way"}, default="fm"
+        Kind of the interactions:
+
         - ``"fm"``: ⟨v_i, v_j⟩ for all pairs of fields, as in a factorization machine.
         - ``"field_pair"``: ``n_groups`` pairs of fields, each with its own factors.
         - ``"three_way"``: ``n_groups`` triples of fields, Σ_r a_r b_r c_r.
     rank : int, default=4
         Length of the factors.
     n_groups : int, default=3
-        Number of interacting pairs or triples; not used by ``"fm"``. Cut to the number
-        that there are.
+        Number of interacting pairs or triples, at most all that there are. ``"fm"``
+        does not use it.
     zipf : float, default=1.0
-        Exponent of the frequencies; 0: all categories are equally frequent.
+        Exponent of the frequencies. With 0, all categories are equally frequent.
     linear_scale, interaction_scale : float, default=1.0
         Standard deviations of the two parts of the score.
     noise : float, default=0.5
-        Regression: standard deviation of the normal noise. Classification: scale of
-        the Gumbel noise of each class; with two classes P(y=1) = σ(score / noise). 0:
-        the class of the largest score.
+        Scale of the noise. In regression, it is the standard deviation of normal noise.
+        In classification, it is the scale of Gumbel noise that is added to the score of
+        each class. With two classes, P(y=1) = σ(score / noise). With 0, y is the class
+        with the largest score.
     task : {"classification", "regression"}, default="classification"
-        What y is.
+        Type of the target.
     n_classes : int, default=2
-        Number of classes, each with planted weights of its own if more than two.
+        Number of classes. If there are more than two, each has weights of its own.
     dtype : dtype, default=np.float64
         Type of the values of X.
     return_truth : bool, default=False
-        Whether to return what was planted.
+        Whether to return the planted weights and factors.
     random_state : int, RandomState instance or None, default=None
         An int makes the data reproducible.
 
     Returns
     -------
     X : csr_matrix of shape (n_samples, sum of n_categories)
-        One entry 1 in each field.
+        One-hot encoded rows, with one entry in each field.
     y : ndarray of shape (n_samples,)
         Classes 0 .. n_classes - 1 as int64, or float64 targets.
     truth : InteractionTruth
-        Only if ``return_truth``.
+        The planted weights and factors. Returned only if ``return_truth`` is True.
 
     Raises
     ------
     ValueError
-        When n_categories has another length than n_fields, or there are fewer fields
-        than an interaction needs.
+        If the length of n_categories is not n_fields, or there are fewer fields than an
+        interaction needs.
 
     Examples
     --------
@@ -128,7 +131,7 @@ def make_interactions(
     sizes = _sizes(n_categories, n_fields)
     order = 3 if kind == "three_way" else 2
     if n_fields < order:
-        raise ValueError(f"kind={kind!r} needs n_fields >= {order}, got {n_fields}.")
+        raise ValueError(f"kind={kind!r} needs n_fields >= {order}; got {n_fields}.")
     rng = check_random_state(random_state)
     n_outputs = n_classes if task == "classification" and n_classes > 2 else 1
     plan = _Plan(sizes, zipf, rng)
@@ -153,13 +156,14 @@ def _sizes(n_categories: ArrayLike, n_fields: int) -> NDArray[np.intp]:
         raise ValueError("n_categories must be a positive integer, or one per field.")
     if given.ndim and len(given) != n_fields:
         raise ValueError(
-            f"n_categories has {len(given)} elements, but n_fields={n_fields}."
+            f"n_categories has {len(given)} elements, but n_fields={n_fields}: pass "
+            "one number for each field."
         )
     return np.broadcast_to(given, n_fields).astype(np.intp)
 
 
 class _Plan:
-    """Draws parameters, then rows."""
+    """Plan of a data set, which draws weights and factors, and then rows."""
 
     def __init__(self, sizes: NDArray[np.intp], zipf: float, rng: Any) -> None:
         self.rng = rng
@@ -180,7 +184,7 @@ class _Plan:
         return np.add.reduceat(weights * values, self.starts, axis=0)
 
     def linear(self, n_outputs: int, scale: float) -> NDArray[np.float64]:
-        """Return linear weights; their part of each score has the given deviation."""
+        """Draw linear weights whose part of the scores has the deviation ``scale``."""
         weights = self._centred(n_outputs)
         return weights * _to_scale(self._mean(weights**2).sum(axis=0), scale)
 
@@ -192,7 +196,7 @@ class _Plan:
         shape: tuple[int, int],
         scale: float,
     ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Return factors and groups."""
+        """Draw factors whose part of the scores has a given deviation, and groups."""
         groups = np.array([*combinations(range(len(self.starts)), order)])
         if kind != "fm":
             chosen = self.rng.permutation(len(groups))[:n_groups]
@@ -208,10 +212,11 @@ class _Plan:
     def _variance(
         self, factors: NDArray[np.float64], groups: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Return the variance that interactions have over all rows.
+        """Return the variance of the interactions over all rows.
 
-        Centred products of different groups are uncorrelated. For one group it is
-        Σ_rs Π_f C_f[r, s], with C_f the second moments of field f's factors.
+        Centred products of different groups are uncorrelated. The variance of one group
+        is Σ_rs Π_f C_f[r, s], where C_f are the second moments of the factors of field
+        f.
         """
         total = np.zeros(factors.shape[2])
         shared = len(factors) == 1
@@ -223,7 +228,7 @@ class _Plan:
         return total
 
     def sample(self, n_samples: int, dtype: DTypeLike) -> sp.csr_matrix:
-        """Return one-hot rows."""
+        """Draw one-hot encoded rows."""
         n_fields = len(self.starts)
         indices = np.empty((n_samples, n_fields), dtype=np.int32)
         ends = np.append(self.starts[1:], len(self.fields))
@@ -240,7 +245,7 @@ class _Plan:
 def _to_scale(
     variance: NDArray[np.float64], scale: float, order: int = 1
 ) -> NDArray[np.float64]:
-    """Return what to multiply factors by; 0 where a field has but one category."""
+    """Return the multiplier of the factors; 0 if all fields have only one category."""
     known = variance > 0
     return np.where(known, scale / np.sqrt(np.where(known, variance, 1)), 0) ** (
         1 / order

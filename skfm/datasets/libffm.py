@@ -1,4 +1,4 @@
-"""Files of the libffm format, ``label field:feature:value field:feature:value ...``."""
+"""Reader and writer of files in the libffm format."""
 
 from __future__ import annotations
 
@@ -31,44 +31,45 @@ def load_libffm(
     dtype: DTypeLike = np.float64,
     zero_based: bool = True,
 ) -> tuple[sp.csr_matrix, NDArray[np.float64], NDArray[np.int32]]:
-    """Load a file of the libffm format.
+    """Load a file in the libffm format.
 
     Each line is ``label field:feature:value field:feature:value ...``.
 
     Parameters
     ----------
     path_or_file : str, path-like or binary file
-        Where to read; names that end with ``.gz`` or ``.bz2`` are decompressed.
+        File to read. If its name ends with ``.gz`` or ``.bz2``, it is decompressed.
     n_features : int, default=None
-        Number of columns; None: the largest feature + 1.
+        Number of columns. None means one more than the largest feature.
     n_fields : int, default=None
-        Number of fields; None: the largest field + 1. Only checked.
+        Number of fields, which is only used to check them. None means that any number
+        is accepted.
     handle_unknown : {"error", "ignore"}, default="error"
-        What to do with entries whose feature does not fit ``n_features``, or whose
-        field does not fit ``n_fields``: raise an error, or leave them out, as xLearn
-        and libffm do when they predict. Ignore them to read test data with the
+        Treatment of entries whose feature does not fit ``n_features``, or whose field
+        does not fit ``n_fields``. "error" raises an error. "ignore" leaves them out, as
+        xLearn and libffm do when they predict. Use "ignore" to read test data with the
         columns of the training data.
     dtype : dtype, default=np.float64
         Type of the values of X.
     zero_based : bool, default=True
-        Whether features and fields are numbered from 0, as libffm's own files, or
+        Whether features and fields are numbered from 0, as in libffm's own files, or
         from 1.
 
     Returns
     -------
     X : csr_matrix of shape (n_samples, n_features)
-        Features that a line repeats are added.
+        The rows. If a line repeats a feature, its values are added.
     y : ndarray of float64 of shape (n_samples,)
         Labels.
     fields : ndarray of int32 of shape (n_features,)
-        The field of each column. A column without an entry has the field of the
-        nearest one with an entry before it, or, at the start, after it.
+        Field of each column. A column without entries has the field of the nearest
+        column with entries before it or, at the start, after it.
 
     Raises
     ------
     ValueError
-        When a line is malformed, when a feature occurs in two fields, or when a number
-        is too large; the message gives the number of the line and its text.
+        If a line is malformed, a feature occurs in two fields, or a number is too
+        large. The message contains the number of the line and its text.
 
     See Also
     --------
@@ -81,10 +82,10 @@ def load_libffm(
     """
     for name, size in [("n_features", n_features), ("n_fields", n_fields)]:
         if size is not None and not 0 < size < 2**31 - 1:
-            raise ValueError(f"{name} must be in [1, 2**31 - 2], got {size}.")
+            raise ValueError(f"{name} must be in [1, 2**31 - 2]; got {size}.")
     if handle_unknown not in ("error", "ignore"):
         raise ValueError(
-            f'handle_unknown must be "error" or "ignore", got {handle_unknown!r}.'
+            f'handle_unknown must be "error" or "ignore"; got {handle_unknown!r}.'
         )
     if handle_unknown == "ignore" and n_features is None and n_fields is None:
         raise ValueError('handle_unknown="ignore" needs n_features or n_fields.')
@@ -134,25 +135,25 @@ def dump_libffm(
     fields: ArrayLike,
     zero_based: bool = True,
 ) -> None:
-    """Write a file of the libffm format.
+    """Write a file in the libffm format.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Stored entries are written, explicit zeros too.
+        Rows to write. All stored entries are written, including explicit zeros.
     y : array-like of shape (n_samples,)
         Labels.
     f : str, path-like or binary file
-        Where to write; names that end with ``.gz`` or ``.bz2`` are compressed.
+        File to write. If its name ends with ``.gz`` or ``.bz2``, it is compressed.
     fields : array-like of int of shape (n_features,)
-        The field of each column.
+        Field of each column.
     zero_based : bool, default=True
         Whether to number features and fields from 0 or from 1.
 
     Raises
     ------
     ValueError
-        When lengths differ or a field is negative.
+        If the lengths of X, y and fields differ, or a field is negative.
     """
     X = sp.csr_matrix(check_array(X, accept_sparse="csr", ensure_all_finite=False))
     labels = column_or_1d(np.asarray(y, dtype=np.float64))
@@ -163,7 +164,7 @@ def dump_libffm(
             f"fields has {len(of_column)} elements, but X has {X.shape[1]} columns."
         )
     if of_column.dtype.kind not in "iu" or (of_column < 0).any():
-        raise ValueError("fields must be integers that are not negative.")
+        raise ValueError("fields must not be negative, and must be integers.")
     with _opened(f, "wb") as file:
         for start in range(0, X.shape[0], _ROWS):
             rows = slice(start, start + _ROWS)
@@ -178,7 +179,7 @@ def _lines(
     entries = np.empty((X.nnz, 2), dtype=object)
     entries[:, 0] = np.array(heads, dtype=object)[of_column]
     entries[:, 1] = _texts(X.data)
-    # A row is a label, two words an entry, and the end of the line.
+    # A row consists of a label, two words for each entry, and the end of the line.
     words = np.empty(2 * X.nnz + 2 * len(y), dtype=object)
     rows = 2 * np.arange(len(y))
     starts, ends = 2 * X.indptr[:-1] + rows, 2 * X.indptr[1:] + rows + 1
@@ -191,11 +192,11 @@ def _lines(
 
 
 def _texts(numbers: NDArray[Any]) -> NDArray[Any]:
-    """Return the text of each number; each distinct one is written once."""
+    """Return the text of each number, formatting each distinct number once."""
     of_number, distinct = pd.factorize(numbers, use_na_sentinel=False)
     return np.array([*map(_write, distinct)], dtype=object)[of_number]
 
 
 def _write(number: np.floating[Any]) -> str:
-    """Return the shortest text that reads back as the same float64."""
+    """Return the shortest text that is read as the same float64."""
     return repr(float(number)).removesuffix(".0")

@@ -1,4 +1,4 @@
-"""A scanner of libffm text: one pass over the bytes, numbers rounded as Python's."""
+"""Compiled scanner of libffm text, which reads numbers as exactly as Python does."""
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
@@ -14,11 +14,11 @@ __all__ = ["scan"]
 _SPACE, _TAB, _RETURN, _NEWLINE = (np.uint8(ord(c)) for c in " \t\r\n")
 _COLON, _DOT, _PLUS, _MINUS = (np.uint8(ord(c)) for c in ":.+-")
 _ZERO, _LARGE_E, _SMALL_E = (np.uint8(ord(c)) for c in "0Ee")
-#: Integers of so many digits are below 2**63.
+#: Number of digits of the longest integers that are surely below 2**63.
 _MAX_DIGITS = 18
-#: Exponent of a number that is infinite, zero, or malformed.
+#: Exponent that stands for a number that is infinite, zero, or malformed.
 _TOO_LARGE = 10_000
-#: The powers of ten that float64 holds exactly.
+#: Powers of ten that float64 holds exactly.
 _POWERS = 10.0 ** np.arange(23)
 
 
@@ -29,25 +29,26 @@ def scan(text, numbers, starts, pairs, lengths, rare, spelled):
     Parameters
     ----------
     text : ndarray of uint8
-        Ends with a newline, where every loop stops.
+        Text that ends with a newline, where every loop stops.
     numbers : ndarray of float64
         Labels and values, in the order of the text.
     starts : ndarray of int64
-        Where in the text the words of ``numbers`` start.
+        Start of the word of each number in the text.
     pairs : ndarray of int64 of shape (n, 2)
         Field and feature of each entry.
     lengths : ndarray of int64
         Number of entries of each line that is not blank.
     rare : ndarray of int64
-        Those of ``numbers`` that are left to Python's float.
+        Positions in ``numbers`` of the numbers that are left to Python's float.
     spelled : ndarray of uint8
-        Text of these, a blank after each.
+        Text of these numbers, with a blank after each.
 
     Returns
     -------
     n_lines, n_numbers, n_rare, n_spelled : int
+        Numbers of elements of the arrays that were filled in.
     place : int
-        Where the first word starts that is not in the grammar; -1: all are.
+        Start of the first malformed word; -1 if there is none.
     """
     at = n = n_lines = n_rare = n_spelled = 0
     while at < len(text):
@@ -102,7 +103,7 @@ def _skip_blanks(text, at):
 
 @njit(**JIT)
 def _integer(text, at):
-    """Read digits; -1 stands for none or too many."""
+    """Read an integer without a sign; -1 stands for none or too many digits."""
     start, value = at, np.int64(0)
     while text[at] - _ZERO <= 9:
         value = value * 10 + np.int64(text[at] - _ZERO)
@@ -123,9 +124,9 @@ def _decimal(text, at):
     -------
     value : float
     at : int
-        Where the word ends.
+        End of the word.
     exact : bool
-        Whether the value is the one that Python's float reads.
+        Whether Python's float would read the same value.
 
     References
     ----------
@@ -162,7 +163,7 @@ def _decimal(text, at):
 
 @njit(**JIT)
 def _exponent(text, at):
-    """Read an exponent; one that is malformed is larger than any."""
+    """Read an exponent; the result is very large if it is malformed."""
     negative = text[at] == _MINUS
     if negative or text[at] == _PLUS:
         at += 1

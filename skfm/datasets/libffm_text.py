@@ -1,4 +1,4 @@
-"""The text of libffm files: lines, their grammar, and which field a feature is in."""
+"""Text of libffm files: parsing, faults of lines, and the field of each feature."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skfm.datasets.libffm_scan import scan
 
 __all__ = ["Chunk", "Claims", "Lines", "chunks_of"]
 
-#: Small enough for the arrays of one block to stay in the processor's cache.
+#: Size of a block in bytes, so small that its arrays stay in the processor's cache.
 _CHUNK = 1 << 18
 _MAX_FEATURES = 100_000_000
 _MAX_FIELDS = 1_000_000
@@ -29,18 +29,20 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Lines:
-    """The content of some lines, as arrays.
+    """Content of some lines as arrays.
 
     Attributes
     ----------
     labels : ndarray of float64 of shape (n_lines,)
+        Label of each line.
     lengths : ndarray of int64 of shape (n_lines,)
         Number of entries of each line.
     fields, features : ndarray of int64 of shape (n_entries,)
-        As the file numbers them.
+        Field and feature of each entry, as numbered in the file.
     values : ndarray of float64 of shape (n_entries,)
+        Value of each entry.
     starts : ndarray of int64 of shape (n_entries,)
-        Where in the text each entry starts.
+        Start of each entry in the text.
     """
 
     labels: Array
@@ -51,7 +53,7 @@ class Lines:
     starts: Array
 
     def only(self, kept: NDArray[np.bool_]) -> Lines:
-        """Return the lines with the entries of a mask."""
+        """Return the lines with only the entries that a mask keeps."""
         line = np.repeat(np.arange(len(self.labels)), self.lengths)
         return Lines(
             labels=self.labels,
@@ -64,24 +66,24 @@ class Lines:
 
 
 class Claims:
-    """The field that each feature belongs to, as far as the file has been read.
+    """Record of the field of each feature that has been read.
 
     Parameters
     ----------
     n_features, n_fields : int or None
-        Numbers from there on do not fit; None: as few as the file has.
+        Number of features, and of fields; None: as many as occur.
     base : int
         Number of the first feature, and of the first field, in the file.
     """
 
     def __init__(self, n_features: int | None, n_fields: int | None, base: int) -> None:
         self.n_features, self.n_fields, self.base = n_features, n_fields, base
-        # 0: no field yet. Zero pages of a large array take no memory.
+        # 0 means no field yet. Untouched zeros of a large array take no memory.
         self.claimed = np.zeros(1024, dtype=np.int32)
         self.largest = -1
 
     def known(self, lines: Lines) -> Lines:
-        """Return the lines without the entries that do not fit the sizes."""
+        """Return the lines without the entries whose feature or field does not fit."""
         kept = np.ones(len(lines.values), dtype=bool)
         for numbers, size in [
             (lines.fields, self.n_fields),
@@ -92,7 +94,7 @@ class Claims:
         return lines if kept.all() else lines.only(kept)
 
     def add(self, lines: Lines, chunk: Chunk) -> None:
-        """Note pairs in the order of the file; raise for the first impossible one."""
+        """Record the fields of features, and raise an error for the first conflict."""
         fields, features = lines.fields - self.base, lines.features - self.base
         for numbers, kind, size, most in [
             (fields, "field", self.n_fields, _MAX_FIELDS),
@@ -110,7 +112,7 @@ class Claims:
             grown[: len(self.claimed)] = self.claimed
             self.claimed = grown
         before = self.claimed[features]
-        # Assigned backwards, the first claim of a new feature stays.
+        # Assignment in reverse order lets the first claim of a new feature win.
         new = np.flatnonzero(before == 0)[::-1]
         self.claimed[features[new]] = fields[new] + 1
         wrong = np.flatnonzero(self.claimed[features] != fields + 1)
@@ -120,19 +122,19 @@ class Claims:
             first = int(self.claimed[features[at]]) - 1 + self.base
             chunk.fail(
                 int(lines.starts[at]),
-                f"feature {feature} is in field {field} here, but in field {first} "
-                "before; a feature has one field",
+                f"feature {feature} is in field {field} here, but was in field {first} "
+                "before; a feature must have one field",
             )
 
     def _misfit(self, number: int, kind: str, size: int | None, most: int) -> str:
         if number < 0:
-            return f"{kind} 0 in a file that zero_based=False counts from 1"
+            return f"{kind} 0 occurs, but zero_based=False means that they start from 1"
         number += self.base
         if size is not None:
             return f"{kind} {number} does not fit n_{kind}s={size}"
         return (
-            f"{kind} {number} is beyond {most}; if that many {kind}s are meant, give "
-            f"n_{kind}s"
+            f"{kind} {number} is beyond {most}; if there are really so many {kind}s, "
+            f"pass n_{kind}s"
         )
 
     def fields(self) -> NDArray[np.int32]:
@@ -152,17 +154,19 @@ class Claims:
 
 
 class Chunk:
-    """Whole lines of a file, each ending with a newline.
+    """Block of whole lines of a file, each ending with a newline.
 
     Parameters
     ----------
     text : bytes
+        Text of the lines.
     first_line : int
-        Number of the first of the lines, in the whole file.
+        Number of the first of these lines in the file.
 
     Attributes
     ----------
     n_lines : int
+        Number of lines.
     """
 
     def __init__(self, text: bytes, first_line: int) -> None:
@@ -170,12 +174,12 @@ class Chunk:
         self.n_lines = text.count(b"\n")
 
     def parse(self) -> Lines:
-        """Return what the lines hold.
+        """Return the content of the lines.
 
         Raises
         ------
         ValueError
-            For the first word that is not in the grammar.
+            If a word is malformed; the message shows the first such word.
         """
         text = np.frombuffer(self.text, np.uint8)
         # The shortest line is "1\n", the shortest entry " 1:1:1".
@@ -205,10 +209,10 @@ class Chunk:
     def _read_rare(
         self, rare: Array, spelled: bytes, numbers: Array, starts: Array
     ) -> None:
-        """Fill in the numbers that the scanner has left out."""
+        """Read the numbers that the scanner has left out by Python's float."""
         words = spelled.split(b" ")[:-1]
         try:
-            # Python's float reads more than numbers: underscores, blanks at the ends.
+            # Python's float also accepts underscores, and blanks at the ends.
             if not spelled.translate(None, _FLOAT_BYTES):
                 numbers[rare] = [*map(float, words)]
                 return
@@ -218,7 +222,7 @@ class Chunk:
         self.fail(int(starts[rare[wrong]]))
 
     def fail(self, place: int, reason: str | None = None) -> None:
-        """Raise for the word that starts at ``place``; None: find the reason."""
+        """Raise an error for the word at ``place``; find the reason if it is None."""
         begin = self.text.rfind(b"\n", 0, place) + 1
         line = self.first_line + self.text.count(b"\n", 0, place)
         end = next(_BLANK.finditer(self.text, place)).start()
@@ -256,7 +260,7 @@ def _fault_of_entry(word: bytes) -> str:
 
 
 def chunks_of(file: IO[bytes]) -> Iterator[bytes]:
-    """Cut a file into blocks of whole lines that each end with a newline."""
+    """Yield blocks of whole lines of a file, each line ending with a newline."""
     pieces: list[bytes] = []
     while block := file.read(_CHUNK):
         if isinstance(block, str):

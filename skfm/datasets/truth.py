@@ -1,4 +1,4 @@
-"""The interactions that a generator planted."""
+"""Ground truth of data with planted interactions."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class InteractionTruth:
     Attributes
     ----------
     kind : {"fm", "field_pair", "three_way"}
-        The interactions.
+        Kind of the interactions.
     fields : ndarray of int32 of shape (n_features,)
-        The field of each column of X.
+        Field of each column of X.
     probabilities : ndarray of shape (n_features,)
-        How often each category occurs within its field.
+        Probability of each category within its field.
     linear : ndarray of shape (n_features, n_outputs)
-        Linear weights; n_outputs is the number of classes if that is more than two,
-        else 1.
+        Linear weights. If there are more than two classes, n_outputs is their number;
+        otherwise, it is 1.
     factors : ndarray of shape (n_groups, n_features, n_outputs, rank)
-        Factors of each column; for ``"fm"`` one set that all pairs share, else one for
-        each group, zero outside of the group's fields.
+        Factors of each column. For ``"fm"``, all pairs share one set; otherwise, there
+        is one set for each group, which is zero outside of the fields of the group.
     groups : ndarray of int of shape (n_groups, 2) or (n_groups, 3)
-        The pairs or triples of fields that interact. For ``"fm"`` all pairs.
+        Pairs or triples of fields that interact. For ``"fm"``, these are all pairs.
     noise : float
         Scale of the noise in y.
     """
@@ -47,22 +47,23 @@ class InteractionTruth:
     noise: float
 
     def decision_function(self, X: sp.csr_matrix) -> NDArray[np.float64]:
-        """Return the scores without noise of rows that `make_interactions` made.
+        """Return the scores, without noise, of rows of `make_interactions`.
 
         Parameters
         ----------
         X : csr_matrix of shape (n_samples, n_features)
-            One entry in each field, as `make_interactions` returns them.
+            Rows with one entry in each field, as `make_interactions` returns them.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes, of the second one.
+            Scores of the classes; with two classes, only those of the second class.
         """
         n_fields = int(self.fields[-1]) + 1
         if X.shape[1] != len(self.fields):
             raise ValueError(
-                f"X has {X.shape[1]} columns, but {len(self.fields)} were made."
+                f"X has {X.shape[1]} columns, but the generated data have "
+                f"{len(self.fields)}."
             )
         if (np.diff(X.indptr) != n_fields).any():
             raise ValueError(f"Each row of X must have {n_fields} entries.")
@@ -72,7 +73,7 @@ class InteractionTruth:
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def _score(self, columns: NDArray[Any]) -> NDArray[np.float64]:
-        """Score rows given as one column per field."""
+        """Score rows that are given by the column of each field."""
         scores = np.zeros((len(columns), self.linear.shape[1]))
         for column in columns.T:
             scores += self.linear[column]

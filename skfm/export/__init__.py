@@ -1,4 +1,4 @@
-"""Fitted models as ONNX graphs."""
+"""Export of fitted models to ONNX."""
 
 from .export import to_onnx
 

@@ -1,4 +1,4 @@
-"""Estimators of this package as ONNX models."""
+"""Conversion of estimators of this package to ONNX models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..runtime.attributes import snapshot
 from .outputs import add_outputs
 from .tracing import trace
 
-#: Protocol buffers, which ONNX files are, end here.
+#: Largest size of an ONNX file, which is a protocol buffer of less than 2 GiB.
 _MAX_BYTES = 2**31 - 2**20
 
 
 def model_bytes(estimator: Any, *, dense: bool) -> bytes:
-    """Build a serialised ONNX model of an estimator of this package."""
+    """Return the serialised ONNX model of an estimator of this package."""
     if not isinstance(estimator, Fitted):
         raise TypeError(
             "ONNX export needs an estimator of skfm or a Pipeline that ends in one; "
@@ -27,13 +27,14 @@ def model_bytes(estimator: Any, *, dense: bool) -> bytes:
     check_is_fitted(estimator, "network_")
     if getattr(estimator, "intra_field_pairs", False):
         raise ValueError(
-            "intra_field_pairs=True cannot be exported: ONNX has no ragged arrays."
+            "intra_field_pairs=True cannot be exported, because ONNX has no ragged "
+            "arrays: fit the estimator with intra_field_pairs=False."
         )
     n_bytes = 4 * int(np.prod(estimator.network_.table.weight.shape))
     if n_bytes > _MAX_BYTES:
         raise ValueError(
-            f"The table takes {n_bytes / 2**30:.1f} GiB, and an ONNX file holds less "
-            "than 2. Hash the categories into fewer columns, or lower n_factors."
+            f"The table takes {n_bytes / 2**30:.1f} GiB, but an ONNX file holds less "
+            "than 2 GiB. Hash the categories into fewer columns, or lower n_factors."
         )
     onnx = import_onnx()
     scores = trace(estimator.network_, estimator._mean_fields, dense=dense)
@@ -45,6 +46,7 @@ def model_bytes(estimator: Any, *, dense: bool) -> bytes:
 
 
 def import_onnx() -> Any:
+    """Import onnx, or raise an ImportError that names the extra."""
     try:
         import onnx
     except ImportError as error:

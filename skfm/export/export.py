@@ -1,4 +1,4 @@
-"""to_onnx."""
+"""The public function `to_onnx`."""
 
 from __future__ import annotations
 
@@ -19,43 +19,48 @@ def to_onnx(
     dense: bool = False,
     X: Any = None,
 ) -> None:
-    """Write a fitted model as an ONNX graph, to be run where there is no Python.
+    """Write a fitted model as an ONNX graph, which runs without Python.
 
-    The graph computes in float32, on any number of rows. Its inputs are
+    The graph computes in float32, on any number of rows. Its inputs are:
 
-    - by default ``columns`` (int64) and ``values`` (float32), both of shape (n_rows,
-      n_entries): the columns and the values of each row's entries, in any order, and
-      padded with values of 0 at any column;
-    - if ``dense``, ``X`` (float32) of shape (n_rows, n_columns);
-    - of a Pipeline, those that skl2onnx derives from the columns of ``X``.
+    - by default, ``columns`` (int64) and ``values`` (float32), both of shape (n_rows,
+      n_entries). They hold the columns and the values of the entries of each row, in
+      any order. Shorter rows are padded with values of 0 at any column.
+    - with ``dense=True``, ``X`` (float32) of shape (n_rows, n_columns);
+    - for a Pipeline, the inputs that skl2onnx derives from the columns of ``X``.
 
-    Its outputs are, of classifiers, ``label`` of shape (n_rows,), or (n_rows, n_labels)
-    for an indicator matrix, and ``probabilities`` of shape (n_rows, n_classes), or
-    ``scores`` where the loss gives no probabilities; of regressors ``variable``, and of
-    rankers ``scores``, both of shape (n_rows, n_outputs).
+    Its outputs are:
+
+    - for classifiers, ``label`` of shape (n_rows,), or (n_rows, n_labels) for an
+      indicator matrix, and ``probabilities`` of shape (n_rows, n_classes). If the loss
+      has no probabilities, the second output is ``scores``.
+    - for regressors, ``variable`` of shape (n_rows, n_outputs);
+    - for rankers, ``scores`` of shape (n_rows, n_outputs).
 
     Parameters
     ----------
     estimator : estimator or Pipeline
-        Fitted. An estimator that was fitted on a table reads the columns that the
-        table was encoded to, as ``column_names_`` tells them. Of a Pipeline, the last
-        step is an estimator of this package, and the others are scikit-learn's.
+        Fitted estimator. If it was fitted on a table, the graph reads the columns that
+        the table was encoded to, which ``column_names_`` lists. The last step of a
+        Pipeline must be an estimator of this package, and the others must be
+        transformers of scikit-learn.
     path : path-like
-        Replaced if it exists.
+        File to write. It is replaced if it exists.
     dense : bool, default=False
         Whether the graph reads dense rows.
     X : array-like or DataFrame, default=None
-        Rows as the Pipeline takes them, one is enough; needed for a Pipeline only.
+        One or more rows as the Pipeline reads them, which determine the types of its
+        inputs. Only needed for a Pipeline.
 
     Raises
     ------
     ImportError
-        Without the ``onnx`` extra.
+        If the ``onnx`` extra is not installed.
     ValueError
-        If X is missing, the file would be larger than the 2 GB that ONNX allows, or
+        If X is missing, the file would be larger than the 2 GiB that ONNX allows, or
         an FFM has ``intra_field_pairs=True``.
     TypeError
-        If the estimator is not of this package.
+        If the estimator does not belong to this package.
 
     Examples
     --------
@@ -70,8 +75,8 @@ def to_onnx(
     if isinstance(estimator, Pipeline):
         if X is None:
             raise ValueError(
-                "Pass X, a row or more as the Pipeline takes them: their types are "
-                "those of the graph's inputs."
+                "to_onnx of a Pipeline needs X: pass one or more rows as the Pipeline "
+                "reads them, which determine the types of the inputs of the graph."
             )
         raw = pipeline_model(estimator, X)
     else:

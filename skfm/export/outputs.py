@@ -8,7 +8,7 @@ import numpy as np
 
 
 class _Nodes:
-    """Adds nodes and outputs to a model whose output is ``scores``."""
+    """Builder that adds nodes and outputs to a model whose output is ``scores``."""
 
     def __init__(self, model: Any) -> None:
         import onnx
@@ -33,7 +33,7 @@ class _Nodes:
 
 
 def add_outputs(model: Any, estimator: Any) -> None:
-    """Make a model that gives ``scores`` give what the estimator predicts."""
+    """Replace the output ``scores`` of a model by the predictions of the estimator."""
     nodes = _Nodes(model)
     n_outputs = estimator.network_.shape.n_outputs
     if hasattr(estimator, "classes_"):
@@ -78,7 +78,7 @@ def _add_classes(nodes: _Nodes, estimator: Any, n_outputs: int) -> None:
 
 
 def _label_array(classes: np.ndarray) -> np.ndarray:
-    """Convert labels to a type that every runtime has: strings, int64 or float32."""
+    """Convert labels to a type that every runtime supports."""
     if classes.dtype.kind in "bi":
         return classes.astype(np.int64)
     if classes.dtype.kind == "u":

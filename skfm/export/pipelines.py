@@ -1,4 +1,4 @@
-"""Pipelines, by way of skl2onnx."""
+"""Conversion of Pipelines to ONNX by skl2onnx."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .tracing import OPSET
 
 
 def pipeline_model(pipeline: Pipeline, X: Any) -> bytes:
-    """Build a serialised ONNX model of a Pipeline that ends in an skfm estimator."""
+    """Return the serialised ONNX model of a Pipeline that ends in an skfm estimator."""
     try:
         import skl2onnx
     except ImportError as error:
@@ -23,10 +23,10 @@ def pipeline_model(pipeline: Pipeline, X: Any) -> bytes:
     *others, (name, last) = pipeline.steps
     model = snapshot(last)
     register(type(model))
-    # skl2onnx goes by the exact type.
+    # skl2onnx knows Pipeline, but not its subclasses.
     plain = Pipeline([*others, (name, model)])
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else {}
-    # A classifier's second output is called "probabilities", unless told otherwise.
+    # By default, the second output of a classifier is named "probabilities".
     names = None
     if options and not hasattr(model, "predict_proba"):
         names = [("label", None), ("scores", None)]
@@ -38,7 +38,7 @@ def pipeline_model(pipeline: Pipeline, X: Any) -> bytes:
 
 
 def register(cls: type) -> None:
-    """Tell skl2onnx how to convert a class of estimators of this package."""
+    """Register the converter of a class of estimators of this package in skl2onnx."""
     from skl2onnx import update_registered_converter
 
     options = {
@@ -76,7 +76,7 @@ def _infer_shapes(operator: Any) -> None:
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Put the estimator's graph into the Pipeline's, under names of its own."""
+    """Add the graph of the estimator to that of the Pipeline, under new names."""
     onnx = import_onnx()
     graph = onnx.load_from_string(model_bytes(operator.raw_operator, dense=True)).graph
     names: dict[str, str] = {"": ""}

@@ -1,4 +1,4 @@
-"""Fitted models as ONNX graphs of raw scores."""
+"""Tracing of networks to ONNX graphs that compute raw scores."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ OPSET = 17
 
 
 class PaddedScores(nn.Module):
-    """Raw scores of rows given as padded arrays of columns and values.
+    """Module that computes raw scores of rows given by padded columns and values.
 
-    What the engine's kernels read of CSR rows, this reads by torch operations that
-    ONNX has; the layers above are the network's own.
+    It replaces the look-up by kernels with operations of torch that ONNX has. The
+    layers are those of the network.
 
     Parameters
     ----------
     network : Network
+        Network to export.
     mean_fields : ndarray of shape (n_columns,) or None
-        See `skfm.data.rows.Rows`.
+        Fields whose entries are averaged: see `skfm.data.rows.Rows`.
     """
 
     weight: Tensor
@@ -49,7 +50,7 @@ class PaddedScores(nn.Module):
             self.register_buffer(name, torch.from_numpy(known.astype(np.int64)))
 
     def forward(self, columns: Tensor, values: Tensor) -> Tensor:
-        """Map columns and values (B, m), 0 where padded, to scores (B, C)."""
+        """Map columns and values (B, m), padded with zeros, to scores (B, C)."""
         present = (values != 0).to(values.dtype)
         if self.n_mean:
             values = values / self._times(columns, present)
@@ -59,7 +60,7 @@ class PaddedScores(nn.Module):
         return self._scores(columns, values, present)
 
     def _times(self, columns: Tensor, present: Tensor) -> Tensor:
-        """Count the entries of each entry's field in its row; 1 where padded."""
+        """Count the entries of a row in the field of each entry, 1 for padding."""
         fields = self.mean_fields[columns]
         members = (fields[..., None] == torch.arange(self.n_mean)).to(present.dtype)
         counts = (members * present[..., None]).sum(dim=1)  # (B, F)
@@ -89,7 +90,7 @@ class PaddedScores(nn.Module):
 
 
 class DenseScores(nn.Module):
-    """Raw scores of dense rows, (B, n_columns)."""
+    """Module that computes raw scores of dense rows (B, n_columns)."""
 
     def __init__(self, scores: PaddedScores) -> None:
         super().__init__()
@@ -102,7 +103,7 @@ class DenseScores(nn.Module):
 
 
 def _gathered(columns: Tensor, values: Tensor, present: Tensor) -> tuple[Tensor, ...]:
-    """Move padding last, and keep the order of the entries."""
+    """Move the padding behind the entries, and keep the order of the entries."""
     m = columns.shape[1]
     _, order = (present * (m - torch.arange(m))).topk(m, dim=1)
     return tuple(part.gather(1, order) for part in (columns, values, present))
@@ -122,7 +123,7 @@ def _in_float32(network: Network) -> Network:
 
 
 class _Exportable(TorchFunctionMode):
-    """Puts operations that ONNX has in the place of one that it has not."""
+    """Mode that replaces an operation that the exporter lacks by others."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -135,15 +136,15 @@ class _Exportable(TorchFunctionMode):
 
 
 def trace(network: Network, mean_fields: np.ndarray | None, *, dense: bool) -> bytes:
-    """Build a serialised ONNX model from rows to raw scores.
+    """Return the serialised ONNX model that maps rows to raw scores.
 
-    Its inputs are ``X`` if ``dense``, else ``columns`` and ``values``; its output is
-    ``scores``. The number of rows, and that of entries of a padded row, may vary.
+    Its inputs are ``X`` with ``dense``, and ``columns`` and ``values`` without. Its
+    output is ``scores``. The numbers of rows and of entries per padded row may vary.
     """
     padded = PaddedScores(network, mean_fields).eval()
     n_columns = network.shape.n_columns
     module: nn.Module = DenseScores(padded) if dense else padded
-    # What a row of few entries would hide, such as an axis of length one, shows here.
+    # The example has axes longer than one, which the trace would treat as constants.
     example: tuple[Tensor, ...] = (torch.ones(3, n_columns),)
     names, axes = ["X"], {"X": {0: "rows"}}
     if not dense:
@@ -169,9 +170,11 @@ def trace(network: Network, mean_fields: np.ndarray | None, *, dense: bool) -> b
 
 
 def _ignore_known_warnings() -> None:
-    """Ignore what the exporter warns of, and nothing else."""
-    # The tracing exporter is deprecated. The one in its place needs onnxscript and
-    # the compiler of torch.
+    """Ignore the known warnings of the exporter, and no others."""
+    # The exporter that traces is deprecated, though no removal is announced. Its
+    # successor (dynamo=True) was measured with torch 2.13 and onnxscript 0.7: a model
+    # takes 6 to 23 s to export, where tracing takes less than 1 s. It fixes the number
+    # of entries per row in the graph of AFM, and needs two more packages.
     warnings.simplefilter("ignore", DeprecationWarning)
     # Loops over pairs of fields have the same length for all rows.
     warnings.simplefilter("ignore", torch.jit.TracerWarning)

@@ -176,13 +176,13 @@ class TestLoad:
             ("1 0:0:é", "the value is not a number, got '0:0:é'"),
             ("1 0:1.5:1", "the feature is not an integer.*, got '0:1.5:1'"),
             ("1 0:99999999999999999999:1", "the feature is not an integer"),
-            ("1 0:999999999:1", "feature 999999999 is beyond .* give n_features"),
-            ("1 99999999:0:1", "field 99999999 is beyond .* give n_fields"),
+            ("1 0:999999999:1", "feature 999999999 is beyond .* pass n_features"),
+            ("1 99999999:0:1", "field 99999999 is beyond .* pass n_fields"),
             ("\x0b", "the label is not a number"),
             ("1 0:0:1\x0c", "the value is not a number"),
             ("1e400x 0:0", "the label is not a number"),
             ("1e-40 0:0", "expected field:feature:value"),
-            ("1 1:0:1", "feature 0 is in field 1 here, but in field 0.*, got '1:0:1'"),
+            ("1 1:0:1", "feature 0 is in field 1 here, but was.* 0.*, got '1:0:1'"),
         ],
     )
     def test_errors_name_line_and_token(self, line, message):
