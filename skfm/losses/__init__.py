@@ -9,6 +9,7 @@ from .classification import (
     MultinomialLogLoss,
 )
 from .links import Link
+from .offset import OffsetLoss
 from .ranking import LambdaLoss, ListwiseLoss, PairwiseLoss, RankingLoss
 from .registry import loss_class, loss_names, make_loss
 from .regression import (
@@ -35,6 +36,7 @@ __all__ = [
     "MultilabelLogLoss",
     "MultinomialHinge",
     "MultinomialLogLoss",
+    "OffsetLoss",
     "PairwiseLoss",
     "Poisson",
     "Quantile",

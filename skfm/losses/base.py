@@ -107,25 +107,50 @@ class CallableLoss(Loss):
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Find the best constant scores by BFGS from zero; zero if that fails."""
         encoded = as_target(self, target, torch.float64)
-        share = torch.from_numpy(weight / weight.sum())
 
-        def mean_loss(constant: np.ndarray) -> tuple[float, np.ndarray]:
-            leaf = torch.from_numpy(constant.copy()).requires_grad_()
-            with torch.enable_grad():
-                scores = leaf.expand(len(target), self.n_outputs)
-                loss = (self.per_row(scores, encoded) * share).sum()
-                if not loss.requires_grad:
-                    raise ValueError(
-                        f"loss={self.function!r} cannot be differentiated: compute it "
-                        "from the scores by torch operations."
-                    )
-                loss.backward()
-            assert leaf.grad is not None
-            return loss.item(), leaf.grad.numpy()
+        def per_row(scores: Tensor) -> Tensor:
+            values = self.per_row(scores, encoded)
+            if not values.requires_grad:
+                raise ValueError(
+                    f"loss={self.function!r} cannot be differentiated: compute it "
+                    "from the scores by torch operations."
+                )
+            return values
 
-        with np.errstate(all="ignore"):
-            found = minimize(mean_loss, np.zeros(self.n_outputs), jac=True).x
-        return found if np.isfinite(found).all() else np.zeros(self.n_outputs)
+        return best_constant(per_row, np.zeros(self.n_outputs), weight)
+
+
+def best_constant(
+    per_row: Callable[[Tensor], Tensor], start: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Minimise the weighted mean loss over constant scores, by BFGS.
+
+    Parameters
+    ----------
+    per_row : callable
+        Computes the losses (n,) of scores (n, C), differentiably.
+    start : ndarray of shape (C,)
+        Constant scores to start from, which are returned if the search fails.
+    weight : ndarray of shape (n,)
+        Weights of the rows.
+
+    Returns
+    -------
+    ndarray of shape (C,)
+    """
+    share = torch.from_numpy(weight / weight.sum())
+
+    def mean_loss(constant: np.ndarray) -> tuple[float, np.ndarray]:
+        leaf = torch.from_numpy(constant.copy()).requires_grad_()
+        with torch.enable_grad():
+            loss = (per_row(leaf.expand(len(weight), len(constant))) * share).sum()
+            loss.backward()
+        assert leaf.grad is not None
+        return loss.item(), leaf.grad.numpy()
+
+    with np.errstate(all="ignore"):
+        found: np.ndarray = minimize(mean_loss, start, jac=True).x
+    return found if np.isfinite(found).all() else start
 
 
 def weighted_quantile(
