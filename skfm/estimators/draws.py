@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,58 +11,83 @@ import scipy.sparse as sp
 from ..data.drawing import draw_rows
 from ..data.statistics import ColumnStatistics
 from ..encoding.blocks import Block, Encoded
+from ..encoding.codec import TableCodec
 from ..encoding.dates import DateBlock
 from ..encoding.multi_valued import MultiValuedBlock
 from ..encoding.nested import NestedBlock
 
 
+class Draws(Protocol):
+    """Two draws of the same number of rows, whose parts can be exchanged."""
+
+    def mixed(self, exchanged: Collection[int] = ()) -> Any:
+        """Return the first draw as the network reads it, with parts of the second."""
+
+
 class MatrixDraws:
-    """Draws of the columns of the matrix that a model was fitted on.
+    """Two draws of rows of the matrix that a model was fitted on.
 
     Parameters
     ----------
-    model : estimator
-        Fitted.
+    statistics : ColumnStatistics
+        Statistics of the columns.
+    parts : ndarray of int of shape (n_columns,)
+        The part of each column. The columns of a part with at most one entry a row on
+        average exclude each other.
+    n_rows : int
+        Number of rows of each draw.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._statistics = model._column_statistics
+    def __init__(
+        self, statistics: ColumnStatistics, parts: np.ndarray, n_rows: int
+    ) -> None:
+        self._parts = parts
+        both = [draw_rows(statistics, parts, n_rows, seed) for seed in (0, 1)]
+        self._both = sp.hstack(both, format="csc")
 
-    def draw(self, n_rows: int, seed: int) -> list[Any]:
-        """Draw each column, as a matrix of one column."""
-        own = np.arange(len(self._statistics.counts))
-        drawn = draw_rows(self._statistics, own, n_rows, seed).tocsc()
-        return [drawn[:, [j]] for j in own]
-
-    def matrix(self, columns: Sequence[Any]) -> Any:
-        """Join the columns."""
-        return sp.hstack(columns, format="csr")
+    def mixed(self, exchanged: Collection[int] = ()) -> Any:
+        n_columns = len(self._parts)
+        second = np.isin(self._parts, list(exchanged))
+        return self._both[:, np.arange(n_columns) + n_columns * second].tocsr()
 
 
 class TableDraws:
-    """Draws of the columns of the table that a model was fitted on, encoded.
+    """Two draws of the cells of the table that a model was fitted on, encoded.
+
+    A part is a column of the table. Crosses are those of the drawn cells.
 
     Parameters
     ----------
-    model : estimator
-        Fitted on a table.
+    codec : TableCodec
+        Encoding of the table.
+    statistics : ColumnStatistics
+        Statistics of the columns of the matrix.
+    n_rows : int
+        Number of rows of each draw.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._codec, self._statistics = model._codec, model._column_statistics
+    def __init__(
+        self, codec: TableCodec, statistics: ColumnStatistics, n_rows: int
+    ) -> None:
+        self._codec = codec
+        starts = np.cumsum([0, *codec.widths])
+        blocks = [
+            (block, _part(statistics, start, start + block.width))
+            for block, start in zip(codec.blocks, starts.tolist(), strict=False)
+        ]
+        self._first, self._second = (
+            [
+                draw_cells(block, part, n_rows, [seed, number])
+                for number, (block, part) in enumerate(blocks)
+            ]
+            for seed in (0, 1)
+        )
 
-    def draw(self, n_rows: int, seed: int) -> list[Encoded]:
-        """Draw each column of the table."""
-        start, drawn = 0, []
-        for number, block in enumerate(self._codec.blocks):
-            part = _part(self._statistics, start, start + block.width)
-            drawn.append(draw_cells(block, part, n_rows, [seed, number]))
-            start += block.width
-        return drawn
-
-    def matrix(self, encoded: Sequence[Encoded]) -> Any:
-        """Assemble the matrix, with the crosses of the drawn cells."""
-        return self._codec.matrix(encoded, np.float64)
+    def mixed(self, exchanged: Collection[int] = ()) -> Any:
+        cells = list(self._first)
+        for part in exchanged:
+            cells[part] = self._second[part]
+        return self._codec.matrix(cells, np.float64)
 
 
 def _part(statistics: ColumnStatistics, start: int, stop: int) -> ColumnStatistics:

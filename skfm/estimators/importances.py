@@ -18,10 +18,10 @@ from ..data.statistics import ColumnStatistics
 from ..nn.factorization import FMNetwork
 from ..nn.network import Network
 from ..nn.posterior import PosteriorNetwork
-from .draws import MatrixDraws, TableDraws
+from .draws import Draws, MatrixDraws, TableDraws
 
 #: Rows that are scored for all features together, and the bounds of those for each.
-_N_SCORED, _MOST, _FEWEST = 400_000, 4000, 200
+_N_SCORED, _MOST, _FEWEST = 200_000, 4000, 100
 #: Numbers that the exact effects hold at once.
 _NUMBERS_AT_ONCE = 1 << 22
 
@@ -133,18 +133,25 @@ def _drawn_effects(model: Any) -> np.ndarray:
             f"{_N_SCORED // _FEWEST} features, but X had {n_features}. Fit it on the "
             "table before it is encoded, or take an FM."
         )
-    drawn = MatrixDraws(model) if model._codec is None else TableDraws(model)
-    first, second = drawn.draw(n_rows, 0), drawn.draw(n_rows, 1)
-    scores = _score(model, drawn.matrix(first))
+    draws = draws_of(model, n_rows)
+    scores = score_drawn(model, draws.mixed())
     effects = np.empty((n_features, scores.shape[1]))
     for feature in range(n_features):
-        changed = [*first[:feature], second[feature], *first[feature + 1 :]]
-        difference = _score(model, drawn.matrix(changed)) - scores
-        effects[feature] = np.square(difference).mean(axis=0) / 2
+        changed = score_drawn(model, draws.mixed([feature]))
+        effects[feature] = np.square(changed - scores).mean(axis=0) / 2
     return effects
 
 
-def _score(model: Any, matrix: Any) -> np.ndarray:
+def draws_of(model: Any, n_rows: int) -> Draws:
+    """Draw rows of a fitted model, each feature of X being a part."""
+    statistics = model._column_statistics
+    if model._codec is not None:
+        return TableDraws(model._codec, statistics, n_rows)
+    return MatrixDraws(statistics, np.arange(len(statistics.counts)), n_rows)
+
+
+def score_drawn(model: Any, matrix: Any) -> np.ndarray:
+    """Compute the raw scores (n_rows, n_outputs) of drawn rows."""
     # The statistics are of values that are averaged over a row's entries already.
     scores: np.ndarray = model._score(Rows(matrix, model.network_.shape.dtype))
     return scores

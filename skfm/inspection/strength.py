@@ -13,14 +13,13 @@ from .._sklearn import Interval, StrOptions, validate_params
 from ..data.drawing import draw_rows
 from ..data.rows import Rows
 from ..fields import FieldInferenceError
-from ..models.dcn import DCNNetwork
-from ..models.fwfm import FwFMNetwork
-from ..nn.layers import MatrixCross
 from ..nn.pairwise import PairwiseNetwork
 from ..runtime.threads import torch_threads
 from .independence import IndependentFields
 from .intervals import SampledModel, bounds
+from .of_weights import measure, strength_of_weights
 from .reading import Model, batches, to_float64
+from .total import total_interactions
 
 #: Features of which a matrix of all pairs is made without being asked for.
 _MAX_FEATURES = 2000
@@ -34,7 +33,7 @@ _N_DRAWN = 5000
         "X": "no_validation",
         "by": [StrOptions({"field", "feature"})],
         "features": ["array-like", None],
-        "kind": [StrOptions({"auto", "variance", "weights"})],
+        "kind": [StrOptions({"auto", "total", "variance", "weights"})],
         "credible_interval": [Interval(Real, 0, 1, closed="neither"), None],
     },
     prefer_skip_nested_validation=True,
@@ -69,6 +68,11 @@ def interaction_strength(
     by (value, bins, ids) are taken as independent too, although they are not, which
     understates its interactions beside those of categories: pass X to compare them.
 
+    With ``kind="total"``, the default for all other architectures, it is the variance
+    of all that two columns of the table (fields of a matrix) do to the raw score
+    together, alone or with further columns (Liu and Owen, 2006). It is estimated from
+    rows of independent columns, which are drawn anew, always the same ones.
+
     For a DCN with ``cross="matrix"``, the strength is a property of the weights: the
     Frobenius norm of each pair's block in the matrix of the first cross layer (Wang et
     al., WWW 2021, section 7). With ``kind="weights"``, that of an FwFM is the absolute
@@ -88,11 +92,11 @@ def interaction_strength(
     features : array-like of str, default=None
         With ``by="feature"``, names of the columns to use. None means all, up to 2,000;
         of an interval from S samples up to 2,000 / sqrt(S).
-    kind : {"auto", "variance", "weights"}, default="auto"
-        Measure of the strength. "auto" is "weights" for DCN and "variance" for all
-        other models.
+    kind : {"auto", "total", "variance", "weights"}, default="auto"
+        Measure of the strength. "auto" is "variance" for FM, FwFM, FFM and AFM,
+        "weights" for a DCN with ``cross="matrix"``, and "total" for all other models.
     credible_interval : float, default=None
-        Probability that a strength lies between "lower" and "upper", under the
+        Probability that a variance lies between "lower" and "upper", under the
         posterior of a fit by ``solver="bayes"``. None computes the strength of the
         posterior mean of the score alone.
 
@@ -112,11 +116,13 @@ def interaction_strength(
     Raises
     ------
     TypeError
-        If the model has no pair terms, or no weights of pairs.
+        If the model has no pair terms, or no weights of pairs, and ``kind`` asks for
+        them.
     ValueError
-        If there are too many features, or no column of a name; with X, if ``kind`` is
-        "weights"; without X, if the model comes from a file that holds no frequencies;
-        if ``credible_interval`` is given and the fit was not Bayesian.
+        If there are too many features or pairs, or no column of a name; with X, if
+        ``kind`` is "weights" or "total"; without X, if the model comes from a file that
+        holds no frequencies; if ``credible_interval`` is given and the fit was not
+        Bayesian, or ``kind`` is not "variance".
     FieldInferenceError
         If nothing tells the fields.
 
@@ -133,18 +139,17 @@ def interaction_strength(
     ('x1', 'x2')
     """
     model = Model.of(estimator)
+    kind = measure(model.network, kind)
+    if kind != "variance":
+        _refuse(kind, X, by, credible_interval)
+        return strength_of_weights(model) if kind == "weights" else _total(model)
     if credible_interval is not None:
         model = SampledModel.of_model(model)
-    if X is None and shows_weights(estimator, kind):
-        return _of_weights(model, by)
     network = model.network
-    if kind == "weights":
-        raise ValueError('kind="weights" reads the weights alone: call it without X.')
     if not isinstance(network, PairwiseNetwork):
         raise TypeError(
-            f"{type(model.estimator).__name__} has no pair terms: "
-            "interaction_strength needs an FM, FwFM, FFM or AFM estimator, or a DCN "
-            "without X."
+            f"{type(model.estimator).__name__} has no pair terms, whose variance "
+            f'kind={kind!r} is: take kind="total", or fit an FM, FwFM, FFM or AFM.'
         )
     with torch_threads(1), torch.no_grad():
         if X is None:
@@ -175,10 +180,27 @@ def _to_frame(
     return pd.concat({"mean": mean, "lower": lower, "upper": upper}, axis=1)
 
 
-def shows_weights(estimator: Any, kind: str = "auto") -> bool:
-    """Return whether `interaction_strength` without X shows weights, not variances."""
-    pairwise = isinstance(Model.of(estimator).network, PairwiseNetwork)
-    return kind == "weights" or (kind == "auto" and not pairwise)
+def _refuse(kind: str, X: Any, by: str, credible_interval: float | None) -> None:
+    """Raise an error for arguments that only the variance of pair terms reads."""
+    if X is not None:
+        raise ValueError(
+            f"kind={kind!r}, which was asked for or is this model's default, reads no "
+            "rows: call interaction_strength without X."
+        )
+    if by == "feature":
+        raise ValueError(
+            f'by="feature" needs kind="variance": {kind!r} is per pair of fields.'
+        )
+    if credible_interval is not None:
+        raise ValueError(
+            f'credible_interval needs kind="variance": {kind!r} has no samples.'
+        )
+
+
+def _total(model: Model) -> pd.DataFrame:
+    variance, names = total_interactions(model)
+    mean = (variance * model.scale**2).mean(axis=2)
+    return pd.DataFrame(mean, names, names)
 
 
 class _Groups(NamedTuple):
@@ -290,28 +312,3 @@ def _variance(network: PairwiseNetwork, rows: Rows, groups: _Groups) -> np.ndarr
     matrix = variance.reshape(n_outputs, size, size).transpose(1, 2, 0)
     upper = np.triu(np.ones((size, size), dtype=bool))[..., None]
     return np.where(upper, matrix, matrix.transpose(1, 0, 2))
-
-
-def _of_weights(model: Model, by: str) -> pd.DataFrame:
-    network = model.network
-    if by == "feature":
-        raise ValueError(
-            'by="feature" needs kind="variance": weights are per pair of fields.'
-        )
-    if isinstance(network, FwFMNetwork):
-        matrix = np.abs(to_float64(network.pairs.matrix())).mean(axis=2)
-    elif isinstance(network, DCNNetwork) and isinstance(
-        layer := next(iter(network.cross.layers), None), MatrixCross
-    ):
-        k = network.shape.n_factors
-        blocks = to_float64(layer.matrix()).reshape(-1, k, network.shape.n_fields, k)
-        matrix = np.sqrt(np.square(blocks).sum(axis=(1, 3)))
-    else:
-        raise TypeError(
-            f"the weights of this {type(model.estimator).__name__} alone do not show "
-            "the strength of interactions: fit an FwFM, or a DCN with "
-            'cross="matrix" and without experts; or take the variances of an FM, FwFM, '
-            "FFM or AFM."
-        )
-    _, names = model.fields()
-    return pd.DataFrame(matrix, names, names)

@@ -8,8 +8,16 @@ import numpy as np
 import pandas as pd
 
 from ..inspection import interaction_strength
-from ..inspection.strength import shows_weights
+from ..inspection.of_weights import measure
+from ..inspection.reading import Model
 from .style import axes, heat_map
+
+#: What the colours mean, by the measure of the strength.
+_LABELS = {
+    "variance": "standard deviation of the pair's term",
+    "total": "standard deviation of the joint effect",
+    "weights": "strength of the weights",
+}
 
 
 class FieldInteractionDisplay:
@@ -54,7 +62,8 @@ class FieldInteractionDisplay:
         """Draw the interaction strengths of a fitted estimator.
 
         The standard deviation of each pair's term, in units of the raw score, of an FM,
-        FwFM, FFM or AFM; of a DCN, what its weights say.
+        FwFM, FFM or AFM; of a DCN with ``cross="matrix"``, what its weights say; of
+        all other models, the standard deviation of all that two columns do together.
 
         Parameters
         ----------
@@ -66,10 +75,10 @@ class FieldInteractionDisplay:
             Where to draw; None: a new figure.
         """
         strength = interaction_strength(estimator, X)
-        if X is None and shows_weights(estimator):
-            return cls(strength, "strength of the weights", name).plot(ax)
-        label = "standard deviation of the pair's term"
-        return cls(np.sqrt(strength), label, name).plot(ax)
+        kind = measure(Model.of(estimator).network)
+        if kind != "weights":
+            strength = np.sqrt(strength)
+        return cls(strength, _LABELS[kind], name).plot(ax)
 
     @classmethod
     def from_strength(

@@ -178,6 +178,49 @@ def test_strength_by_the_weights_of_dcn(low_rank):
             assert strength.iloc[f, g] == pytest.approx(np.linalg.norm(block))
 
 
+def joint_effects(n_rows=2000):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "kind": rng.choice(list("abcd"), n_rows),
+            "wave": rng.uniform(-3, 3, n_rows),
+            "flag": rng.random(n_rows) < 0.5,
+            "noise": rng.normal(size=n_rows),
+        }
+    )
+    of_kind = table["kind"] == "a"
+    return table, of_kind * np.sin(2 * table["wave"]) + 2.0 * of_kind * table["flag"]
+
+
+@pytest.mark.parametrize("cls", [skfm.DeepFMRegressor, skfm.FMRegressor])
+def test_total_interactions_are_those_that_were_planted(cls):
+    table, y = joint_effects()
+    strength = interaction_strength(cls(random_state=0).fit(table, y), kind="total")
+    expected = np.zeros((4, 4))
+    # Var(a) Var(sin) and 4 Var(a) Var(flag): the planted products, centred.
+    expected[0, 1] = expected[1, 0] = 3 / 16 * np.var(np.sin(2 * table["wave"]))
+    expected[0, 2] = expected[2, 0] = 4 * 3 / 16 / 4
+    assert strength.index.tolist() == list(table)
+    assert_allclose(strength, expected, atol=0.02)
+
+
+def test_total_interactions_of_a_matrix_are_between_fields():
+    model = fitted(skfm.NFMClassifier, fields=SIZES)
+    strength = interaction_strength(model)
+    assert strength.index.tolist() == model.field_names_
+    assert_allclose(strength, strength.T)
+    assert not np.diagonal(strength).any()
+
+
+def test_total_interactions_of_too_many_pairs_are_refused():
+    model = skfm.NFMRegressor(fields=np.arange(64), max_iter=1, early_stopping=False)
+    model.fit(np.eye(64), np.arange(64.0))
+    with pytest.raises(
+        ValueError, match="up to 2000 pairs, but 64 variables have 2016"
+    ):
+        interaction_strength(model)
+
+
 def test_models_without_pair_terms_are_refused():
     with pytest.raises(TypeError, match="weights of this FMClassifier alone"):
         interaction_strength(fitted(skfm.FMClassifier), kind="weights")
@@ -187,10 +230,10 @@ def test_models_without_pair_terms_are_refused():
         interaction_strength(fitted(skfm.DCNClassifier), kind="variance")
     with pytest.raises(ValueError, match="pass fields= to the estimator"):
         interaction_strength(fitted(skfm.AFMClassifier))
-    with pytest.raises(TypeError, match="has no pair terms"):
+    with pytest.raises(ValueError, match=r"kind='total'.* without X"):
         interaction_strength(fitted(skfm.NFMClassifier), X)
     with pytest.raises(TypeError, match='cross="matrix"'):
-        interaction_strength(fitted(skfm.DCNClassifier, cross="vector"))
+        interaction_strength(fitted(skfm.DCNClassifier, cross="vector"), kind="weights")
     with pytest.raises(ValueError, match="needs kind="):
         interaction_strength(fitted(skfm.FwFMClassifier), by="feature", kind="weights")
     model = fitted(skfm.FMClassifier)

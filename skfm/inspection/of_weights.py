@@ -1,0 +1,55 @@
+"""What the weights of a network alone tell of its interactions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..models.dcn import DCNNetwork
+from ..models.fwfm import FwFMNetwork
+from ..nn.layers import MatrixCross
+from ..nn.network import Network
+from ..nn.pairwise import PairwiseNetwork
+from .reading import Model, to_float64
+
+
+def measure(network: Network, kind: str = "auto") -> str:
+    """Return what `interaction_strength` measures: variance, weights or total."""
+    if kind != "auto":
+        return kind
+    if isinstance(network, PairwiseNetwork):
+        return "variance"
+    return "weights" if _matrix_cross(network) is not None else "total"
+
+
+def strength_of_weights(model: Model) -> pd.DataFrame:
+    """Return the strength of each pair of fields, as the weights show it.
+
+    Raises
+    ------
+    TypeError
+        If they do not show it.
+    """
+    network, layer = model.network, _matrix_cross(model.network)
+    if isinstance(network, FwFMNetwork):
+        matrix = np.abs(to_float64(network.pairs.matrix())).mean(axis=2)
+    elif layer is not None:
+        k = network.shape.n_factors
+        blocks = to_float64(layer.matrix()).reshape(-1, k, network.shape.n_fields, k)
+        matrix = np.sqrt(np.square(blocks).sum(axis=(1, 3)))
+    else:
+        raise TypeError(
+            f"the weights of this {type(model.estimator).__name__} alone do not show "
+            'the strength of interactions: leave kind="auto", or fit an FwFM, or a DCN '
+            'with cross="matrix" and without experts.'
+        )
+    _, names = model.fields()
+    return pd.DataFrame(matrix, names, names)
+
+
+def _matrix_cross(network: Network) -> MatrixCross | None:
+    """Return the first cross layer of a DCN, if it has a matrix."""
+    if not isinstance(network, DCNNetwork):
+        return None
+    layer = next(iter(network.cross.layers), None)
+    return layer if isinstance(layer, MatrixCross) else None
