@@ -2,14 +2,17 @@
 
     python benchmarks/sampling.py [--rows N] [--prototype FOLDER]
 
-With a folder that holds ``bfm.py`` (the research code this sampler was written after),
-that runs by turns with it. Wall-clock and processor seconds are the least of the turns:
-on a busy machine compare the latter, of one thread.
+All that is compared runs by turns. myFM takes part in the flights where it is installed
+(``benchmarks/requirements-peers.txt``), and the research code that this sampler was
+written after with a folder that holds its ``bfm.py``. Wall-clock and processor seconds
+are the least of the turns: on a busy machine compare the latter, of one thread. All of
+it takes some five minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +23,7 @@ import numpy as np
 import scipy.sparse as sp
 from workloads import labels, one_hot
 
+from skfm import FMClassifier
 from skfm.sampling import Problem, Settings
 from skfm.sampling.sampler import State
 
@@ -101,41 +105,87 @@ def prototype(
     return run
 
 
+def my_fm(X: sp.csr_array, fields: np.ndarray, y: np.ndarray) -> Callable[[int], Cost]:
+    """The same of myFM, which has one thread and starts anew every time."""
+    from myfm import MyFMClassifier  # type: ignore[import-not-found]
+
+    matrix = sp.csr_matrix(X, dtype=np.float64)
+
+    def cost(n_iter: int) -> Cost:
+        model = MyFMClassifier(rank=FACTORS, random_seed=0)
+        with Clock() as clock:
+            model.fit(matrix, y, n_iter=n_iter, n_kept_samples=1, group_shapes=sizes)
+        return clock.cost
+
+    def run(n_iter: int) -> Cost:
+        start, end = cost(1), cost(1 + n_iter)
+        return Cost(*((b - a) / n_iter for a, b in zip(start, end, strict=True)))
+
+    sizes = np.bincount(fields).tolist()
+    return run
+
+
 def least(costs: list[Cost]) -> Cost:
     return Cost(min(c.wall for c in costs), min(c.processor for c in costs))
 
 
-def compare(runs: dict[str, Callable[[int], Cost]], turns: int, n_iter: int) -> None:
-    """Run by turns and print each one's least cost."""
+def compare(
+    runs: dict[str, Callable[[int], Cost]], turns: int, n_iter: int
+) -> dict[str, Cost]:
+    """Run by turns, print each one's least cost, and return it."""
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     for _ in range(turns):
         for name, run in runs.items():
             costs[name].append(run(n_iter))
-    for name, of_turns in costs.items():
-        cost = least(of_turns)
+    found = {name: least(of_turns) for name, of_turns in costs.items()}
+    for name, cost in found.items():
         print(
             f"  {name:<28} {1e3 * cost.wall:8.1f} ms an iteration, "
             f"{1e3 * cost.processor:8.1f} ms of processors",
             flush=True,
         )
+    return found
 
 
-def prediction(X: sp.csr_array, fields: np.ndarray, y: np.ndarray) -> None:
-    """Rows a second of one thread: the mean over samples, and one sample alone."""
-    problem = Problem(X, fields, int(fields.max()) + 1, y, None, "logistic")
-    state = State(problem, Settings(FACTORS, 1, burn_in=0, n_samples=32))
-    for _ in range(63):  # of which the second half is 32
-        state.advance()
-    few = X[:20_000]
-    for posterior in (state.posterior, state.current()):
-        posterior.mean(few[:100])
-        with Clock() as clock:
-            posterior.mean(few)
-        rate = few.shape[0] / clock.cost.processor
-        print(
-            f"  {posterior.n_samples:3d} samples {rate:12,.0f} rows a second",
-            flush=True,
-        )
+def ratios(costs: dict[str, Cost]) -> None:
+    """Print what threads, and this sampler, gain in wall-clock time."""
+    pairs = {
+        "gain of a second thread": ("1 chains, 1 threads", "1 chains, 2 threads"),
+        "two chains on two threads over one on one": (
+            "2 chains, 2 threads",
+            "1 chains, 1 threads",
+        ),
+        "myFM over one chain on two threads": ("myFM", "1 chains, 2 threads"),
+        "one chain on two threads over the prototype": (
+            "1 chains, 2 threads",
+            "prototype, 2 threads",
+        ),
+    }
+    for name, (one, other) in pairs.items():
+        if one in costs and other in costs:
+            print(f"  {name}: {costs[one].wall / costs[other].wall:.2f}", flush=True)
+
+
+def prediction(X: sp.csr_array, fields: np.ndarray, y: np.ndarray, turns: int) -> None:
+    """Processor time of predictions: the mean over samples, and one FM."""
+    few, given = X[:20_000], {"fields": fields, "n_factors": FACTORS, "random_state": 0}
+    models = {
+        "mean over samples": FMClassifier(solver="bayes", max_iter=64, **given),
+        "one FM": FMClassifier(solver="sgd", max_iter=1, **given),
+    }
+    costs: dict[str, list[float]] = {name: [] for name in models}
+    for model in models.values():
+        model.fit(few, y[: few.shape[0]]).set_params(n_jobs=1).predict_proba(few)
+    for _ in range(max(5, turns)):
+        for name, model in models.items():
+            with Clock() as clock:
+                model.predict_proba(few)
+            costs[name].append(clock.cost.processor)
+    for name, times in costs.items():
+        print(f"  {name}: {few.shape[0] / min(times):,.0f} rows a second", flush=True)
+    mean, one = (min(times) for times in costs.values())
+    n_samples = models["mean over samples"].network_.shape.n_samples
+    print(f"  {n_samples} samples take the time of {mean / one:.1f} FMs", flush=True)
 
 
 def memory(X: sp.csr_array, fields: np.ndarray, y: np.ndarray) -> None:
@@ -174,13 +224,16 @@ def main() -> None:
             f"{c} chains, {t} threads": ours(X, fields, y, threads=t, chains=c)
             for c, t in ((1, 1), (1, 2), (2, 2))
         }
+        if name == "flights" and importlib.util.find_spec("myfm"):
+            runs["myFM"] = my_fm(X, fields, y)
         if given.prototype is not None:
             for t in (1, 2):
                 run = prototype(given.prototype, X, fields, y, threads=t)
                 runs[f"prototype, {t} threads"] = run
-        compare(runs, given.turns, given.iterations)
+        ratios(compare(runs, given.turns, given.iterations))
         memory(X, fields, y)
-        prediction(X, fields, y)
+        if name == "flights":
+            prediction(X, fields, y, given.turns)
 
 
 if __name__ == "__main__":

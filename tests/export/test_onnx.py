@@ -102,6 +102,17 @@ def test_parity(cls, parameters, tmp_path):
         assert_same(model, run, {"X": rows.toarray().astype(np.float32)}, rows)
 
 
+@pytest.mark.parametrize("kind", ["numbers", "two classes", "three classes"])
+def test_means_over_samples_are_the_same_to_rounding(kind, tmp_path):
+    cls = skfm.FMRegressor if kind == "numbers" else skfm.FMClassifier
+    y = {"numbers": RNG.normal(size=120), "two classes": LABELS}.get(kind, CELLS[:, 2])
+    model = cls(max_iter=20, random_state=0).fit(VALUES, y)
+    assert model.solver_ == "bayes"
+    found = session(model, tmp_path).run(None, padded(VALUES))[-1]
+    expected = model.predict if kind == "numbers" else model.predict_proba
+    assert_allclose(found.squeeze(), expected(VALUES), rtol=0, atol=1e-6)
+
+
 def test_bfloat16_is_exported_in_float32(tmp_path):
     model = fit(skfm.DeepFMRegressor, VALUES, precision="bfloat16", dtype="float32")
     run = session(model, tmp_path)

@@ -45,6 +45,24 @@ def test_the_estimator_of_an_epoch_is_one_stopped_there(cls):
     assert_array_equal(scores(end), scores(model))
 
 
+def test_iterations_of_chains_have_contexts(capsys):
+    recorder = Recorder()
+    model = skfm.FMClassifier(max_iter=3, random_state=0, verbose=1)
+    model.set_callbacks(recorder).fit(X, LABELS)
+    assert model.solver_ == "bayes"
+    iterations = [("iteration", n) for n in range(3)]
+    assert recorder.begun == [("fit", 0), *iterations]
+    assert recorder.ended == [*iterations, ("fit", 0)]
+    for n, snapshot in enumerate(recorder.estimators[:3], start=1):
+        assert snapshot.n_iter_ == n
+        assert snapshot.diagnostics_["n_iter"] == n
+        assert len(snapshot.predict(X)) == len(LABELS)
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == [
+        f"iteration {n}/3" for n in (1, 2, 3)
+    ]
+
+
 def test_the_estimator_of_an_epoch_counts_earlier_fits():
     recorder = Recorder()
     model = make(skfm.FMClassifier, warm_start=True).fit(X, LABELS)
