@@ -2,11 +2,10 @@
 
     python benchmarks/rare.py [--rows 100000 300000] [--shares 0.02 0.003]
 
-Rows of nine skewed one-hot fields have a planted factorization machine. Of each number of
-rows and share of positives: the log loss on 200,000 further rows beside that of the truth
-and of the share alone, expected and observed positives by group of predictions, and the
-split R-hat of the scores and of the intercept. A chain moves the intercept slowly where
-positives are rare, because it is drawn given the weights, which it has to wait for.
+Rows of nine skewed one-hot fields have a planted factorization machine. Of each number
+of rows and share of positives: the log loss on 200,000 further rows beside that of the
+truth and of the share alone, predicted and observed positives by group of predictions,
+and the split R-hat of the scores and of the intercept.
 """
 
 from __future__ import annotations
