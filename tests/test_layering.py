@@ -24,7 +24,7 @@ ORDER = [
     {"training", "sampling"},
     {"optim"},
     {"nn"},
-    {"sparse", "losses"},
+    {"sparse", "losses", "streams"},
     {"data", "datasets", "encoding"},
     {"fields"},
     {"persistence"},
@@ -40,7 +40,10 @@ NEVER = {
     "sampling": "torch sklearn",
 }
 #: Extras: libraries that an installation may lack.
-INSIDE_FUNCTIONS_ONLY = {"matplotlib", "onnx", "onnxruntime", "skl2onnx"}
+INSIDE_FUNCTIONS_ONLY = {"matplotlib", "onnx", "onnxruntime", "skl2onnx"} | {
+    "dask",
+    "pyarrow",
+}
 
 
 class Import(NamedTuple):

@@ -165,11 +165,17 @@ class ScaleBlock(NumberBlock):
             return
         with np.errstate(over="ignore", invalid="ignore"):
             mean = held.mean()
-            squares = np.square(held - mean).sum()
-            n, step = self.n + len(held), mean - self.mean
-            self.squares += float(squares + step**2 * self.n * len(held) / n)
-            self.mean += float(step * len(held) / n)
-        self.n = n
+            self.add_moments(len(held), mean, np.square(held - mean).sum())
+
+    def add_moments(self, n: int, mean: float, squares: float) -> None:
+        """Merge the mean and the sum of squared deviations of ``n`` more cells."""
+        if not n:
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            both, step = self.n + n, np.float64(mean) - self.mean
+            self.squares += float(squares + step**2 * self.n * n / both)
+            self.mean += float(step * n / both)
+        self.n = both
 
     def finish(self, n_rows: int) -> None:
         """Settle the scale; a constant column keeps its own."""
@@ -249,8 +255,12 @@ class SampledBlock(NumberBlock):
         rows = np.arange(self.n_seen, self.n_seen + len(cells), dtype=np.uint64)
         self.n_seen += len(cells)
         held = ~np.isnan(cells)
-        sample = np.concatenate([self.sample, cells[held]])
-        ranks = np.concatenate([self.ranks, scramble(rows[held])])
+        self.add_sample(cells[held], scramble(rows[held]))
+
+    def add_sample(self, cells: NDArray[np.float64], ranks: NDArray[np.uint64]) -> None:
+        """Add cells, none missing, and the ranks of their rows to the sample."""
+        sample = np.concatenate([self.sample, cells])
+        ranks = np.concatenate([self.ranks, ranks])
         if len(sample) > SAMPLE_SIZE:
             chosen = np.argpartition(ranks, SAMPLE_SIZE)[:SAMPLE_SIZE]
             sample, ranks = sample[chosen], ranks[chosen]

@@ -15,7 +15,14 @@ from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize
 from skfm.encoding.hashing import hash_values
 from skfm.persistence.records import is_array, is_integer, require, saved
 
-__all__ = ["CategoricalBlock", "CategoryBlock", "HashBlock", "check_kind"]
+__all__ = [
+    "CategoricalBlock",
+    "CategoryBlock",
+    "HashBlock",
+    "check_kind",
+    "join_categories",
+    "sort_order",
+]
 
 
 def check_kind(name: str, seen: str, cells: Factorized, ids: bool) -> None:
@@ -107,12 +114,10 @@ class CategoryBlock(CategoricalBlock):
         if not len(values):
             return
         if self.kind != "nothing":
-            both = _concatenate(self.vocabulary, values, self.name)
-            codes, values = pd.factorize(both)
-            merged = np.zeros(len(values), dtype=np.int64)
-            np.add.at(merged, codes, np.concatenate([self.counts, counts]))
-            counts = merged
-        order = _sort_order(values, cells.kind)
+            values, counts = join_categories(
+                (self.vocabulary, self.counts), (values, counts), self.name
+            )
+        order = sort_order(values, cells.kind)
         self.kind = cells.kind
         self.vocabulary, self.counts = values[order], counts[order]
 
@@ -193,6 +198,18 @@ class CategoryBlock(CategoricalBlock):
         return table[columns]
 
 
+def join_categories(
+    one: tuple[NDArray[Any], NDArray[np.int64]],
+    other: tuple[NDArray[Any], NDArray[np.int64]],
+    name: str,
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the distinct values of two sets of them, and the sums of their counts."""
+    codes, values = pd.factorize(_concatenate(one[0], other[0], name))
+    counts = np.zeros(len(values), dtype=np.int64)
+    np.add.at(counts, codes, np.concatenate([one[1], other[1]]))
+    return values, counts
+
+
 def _concatenate(old: NDArray[Any], new: NDArray[Any], name: str) -> NDArray[Any]:
     """Join values of one kind without rounding any."""
     kinds = {old.dtype.kind, new.dtype.kind}
@@ -210,7 +227,8 @@ def _concatenate(old: NDArray[Any], new: NDArray[Any], name: str) -> NDArray[Any
     return np.concatenate([old, new])
 
 
-def _sort_order(values: NDArray[Any], kind: str) -> NDArray[np.intp]:
+def sort_order(values: NDArray[Any], kind: str) -> NDArray[np.intp]:
+    """Return the order in which a block keeps its categories."""
     if kind == "strings":
         # Sorts by code points, as Python does, in a third of the time. Lone surrogates
         # have no UTF-8.

@@ -24,7 +24,7 @@ from skfm.encoding.crosses.fields import crossable_fields, field_codes
 from skfm.encoding.crosses.learning import CrossOptions, learn_crosses
 from skfm.encoding.crosses.target import Target
 from skfm.encoding.dates import DateBlock
-from skfm.encoding.flags import join_flags
+from skfm.encoding.flags import exclude_each_other, join_flags
 from skfm.encoding.layout import assemble, make_blocks
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
@@ -123,7 +123,10 @@ class TableCodec:
         first = not self.n_rows
         flags = [j for j, b in enumerate(blocks) if _is_flag(b)]
         candidates = [j for j in flags if first or j in self.joined]
-        return join_flags([str(b.name) for b in blocks], candidates, encoded)
+        names = [str(block.name) for block in blocks]
+        return join_flags(
+            names, candidates, lambda run: exclude_each_other(encoded, run)
+        )
 
     def encode(self, columns: Columns) -> list[Encoded]:
         """Return the rows of columns, encoded."""

@@ -16,7 +16,13 @@ from skfm.encoding.columns import Factorized
 from skfm.fields.layout import block_names
 from skfm.persistence.records import require, saved
 
-__all__ = ["FlagBlock", "encode_flags", "join_flags"]
+__all__ = [
+    "FlagBlock",
+    "encode_flags",
+    "exclude_each_other",
+    "join_flags",
+    "prefix_of",
+]
 
 
 def encode_flags(
@@ -97,7 +103,7 @@ class FlagBlock(CategoricalBlock):
 def join_flags(
     names: Sequence[str],
     candidates: Sequence[int],
-    encoded: Sequence[Encoded],
+    exclusive: Callable[[list[int]], bool],
 ) -> dict[int, tuple[int, str]]:
     """Find the dummies of one variable.
 
@@ -110,8 +116,8 @@ def join_flags(
     names : sequence of str of shape (n_blocks,)
     candidates : sequence of int
         Blocks that may be dummies, ascending.
-    encoded : sequence of Encoded of shape (n_blocks,)
-        The rows.
+    exclusive : callable
+        Returns whether no row has entries of two of the given blocks.
 
     Returns
     -------
@@ -129,7 +135,7 @@ def join_flags(
                 if 1 < len(longer) < len(run):
                     split(longer, depth)
                 continue
-            if "".join(prefix) and _exclude_each_other(encoded, run):
+            if "".join(prefix) and exclusive(run):
                 one_block = np.zeros(len(run), dtype=np.int32)
                 (name,) = block_names(one_block, [names[j] for j in run])
                 joined.update(dict.fromkeys(run, (run[0], name)))
@@ -138,6 +144,11 @@ def join_flags(
 
     split(candidates, 1)
     return joined
+
+
+def prefix_of(name: str) -> str:
+    """Return what the names of dummies of one variable have in common at least."""
+    return _words(name)[0]
 
 
 def _words(name: str) -> list[str]:
@@ -152,7 +163,7 @@ def _runs(
     return [(prefix, [j for _, j in run]) for (prefix, _), run in keyed]
 
 
-def _exclude_each_other(encoded: Sequence[Encoded], run: list[int]) -> bool:
+def exclude_each_other(encoded: Sequence[Encoded], run: list[int]) -> bool:
     """Return whether no row has entries of two blocks."""
     taken = np.zeros(encoded[run[0]].n_rows, dtype=bool)
     for j in run:

@@ -98,14 +98,24 @@ class VectorBlock:
         held = cells[~np.isnan(cells).any(axis=1)]
         if not held.size:
             return
-        if not self.n:
-            self.mean, self.squares = np.zeros((2, held.shape[1]))
         mean = held.mean(axis=0)
-        n, step = self.n + len(held), mean - self.mean
-        squares = np.square(held - mean).sum(axis=0)
-        self.squares = self.squares + squares + step**2 * (self.n * len(held) / n)
-        self.mean = self.mean + step * (len(held) / n)
-        self.n = n
+        self.add_moments(len(held), mean, np.square(held - mean).sum(axis=0))
+
+    def add_moments(
+        self, n: int, mean: NDArray[np.float64], squares: NDArray[np.float64]
+    ) -> None:
+        """Merge the means and sums of squared deviations of ``n`` more vectors."""
+        if not self.n:
+            self.mean, self.squares = np.zeros((2, len(mean)))
+        if len(mean) != len(self.mean):
+            raise ValueError(
+                f"Column {self.name!r} holds vectors of {len(self.mean)} numbers in "
+                f"some rows and of {len(mean)} in others. Each cell must have as many."
+            )
+        both, step = self.n + n, mean - self.mean
+        self.squares = self.squares + squares + step**2 * (self.n * n / both)
+        self.mean = self.mean + step * (n / both)
+        self.n = both
 
     def finish(self, n_rows: int) -> None:
         """Do nothing: the moments are all that is learnt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -17,16 +18,18 @@ from ..runtime.attributes import OF_RUNNING_FIT, fitted_attributes, publish, sna
 from ..runtime.memory import memory_errors
 from ..runtime.modes import default_modes
 from ..runtime.threads import resolve_n_jobs, torch_threads
+from ..streams.tables import is_stream
 from ..training.callbacks import CallbackMonitor
 from ..training.solver import History
 from . import checks
-from .data import Data
+from .data import FitData, check_held_out
 from .guard import warn_if_worse
 from .init_from import check_pretrained
 from .judging import Given
 from .predictor import Predictor
 from .run import Fit, Run
 from .stochastic import StochasticFit
+from .streamed import read_tables
 from .validation import Inputs
 
 
@@ -77,7 +80,9 @@ class BaseModel(CallbackSupportMixin, Inputs):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            CSR is used as it is; other formats are converted once. Never modified.
+            CSR is used as it is; other formats are converted once. Never modified. A
+            ``pyarrow.dataset.Dataset`` is read in chunks, and may be larger than
+            memory; y and sample_weight are then names of its columns.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of any type, or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -166,6 +171,7 @@ class BaseModel(CallbackSupportMixin, Inputs):
         if resume:
             self._check_same_network(data.X)
         held_out = self._check_validation(*validation)
+        check_held_out(data, held_out)
         random_state = check_random_state(self.random_state)
         seed = random_state.randint(np.iinfo(np.int32).max)
         rows = (X, y, sample_weight, run.qid)
@@ -173,10 +179,16 @@ class BaseModel(CallbackSupportMixin, Inputs):
         return self._make_fit(data, held_out, run, resume=resume, seed=seed)
 
     def _make_fit(
-        self, data: Data, held_out: Data | None, run: Run, *, resume: bool, seed: int
+        self,
+        data: FitData,
+        held_out: FitData | None,
+        run: Run,
+        *,
+        resume: bool,
+        seed: int,
     ) -> Fit:
         """Prepare a fit of checked data; nothing is learnt yet."""
-        source = None if resume else check_pretrained(self, data.X.shape[1])
+        source = None if resume else check_pretrained(self, data.n_columns)
         return StochasticFit(
             self, data, held_out, run, resume=resume, seed=seed, source=source
         )
@@ -228,6 +240,8 @@ class BaseModel(CallbackSupportMixin, Inputs):
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """float64 raw scores of shape (n_rows, n_outputs)."""
+        if is_stream(X) or isinstance(X, Iterator):
+            return np.concatenate([self._raw_scores(t) for t in read_tables(self, X)])
         with memory_errors("Scoring", "pass fewer rows at a time."):
             return self._score(self._read_rows(X))
 

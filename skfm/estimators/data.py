@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -34,6 +34,46 @@ class Material(NamedTuple):
     chosen: np.ndarray | None = None
 
 
+class FitData(Protocol):
+    """Checked data of a fit, wherever the rows are.
+
+    Attributes
+    ----------
+    X : CSR array or None
+        The rows; None if they are not in memory.
+    n_rows, n_columns : int
+    streamed : bool
+        Whether the rows are on disk.
+    ranked : bool
+        Whether rows are ranked among those of a query.
+    """
+
+    @property
+    def X(self) -> Any: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def n_columns(self) -> int: ...
+    @property
+    def streamed(self) -> bool: ...
+    @property
+    def ranked(self) -> bool: ...
+
+    def dtype(self, asked: str) -> str:
+        """Return the floating type of a new model's weights."""
+
+    def material(
+        self,
+        model: Any,
+        loss: Loss,
+        dtype: str,
+        held_out: FitData | None,
+        fraction: float | None,
+        rng: np.random.Generator,
+    ) -> Material:
+        """Prepare the rows for the stochastic solver."""
+
+
 class Data(NamedTuple):
     """Checked input: canonical X, encoded target, weights of the loss, queries.
 
@@ -45,6 +85,16 @@ class Data(NamedTuple):
     weight: np.ndarray
     query: np.ndarray | None = None
     dense: bool = False
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the rows are on disk."""
+        return False
+
+    @property
+    def ranked(self) -> bool:
+        """Whether rows are ranked among those of a query."""
+        return self.query is not None
 
     @property
     def n_rows(self) -> int:
@@ -65,7 +115,7 @@ class Data(NamedTuple):
         model: Any,
         loss: Loss,
         dtype: str,
-        held_out: Data | None,
+        held_out: FitData | None,
         fraction: float | None,
         rng: np.random.Generator,
     ) -> Material:
@@ -95,6 +145,7 @@ class Data(NamedTuple):
             train, rest = self._hold_out(model, fraction, rng)
         part, other = self._part(model, loss, dtype)._replace(chosen=train), None
         if held_out is not None:
+            assert isinstance(held_out, Data)  # see `check_held_out`
             other = held_out._part(model, loss, dtype)
         elif rest is not None:
             other = part._replace(chosen=rest)
@@ -133,3 +184,17 @@ class Data(NamedTuple):
         rows, labels = Rows(self.X, dtype, model._mean_fields), Labels(target, weight)
         part = Part(rows, labels, np.arange(self.n_rows))
         return part if self.query is None else part._replace(query=self.query)
+
+
+def check_held_out(data: FitData, held_out: FitData | None) -> None:
+    """Refuse held-out rows on disk beside training rows in memory.
+
+    Raises
+    ------
+    ValueError
+    """
+    if held_out is not None and held_out.streamed and not data.streamed:
+        raise ValueError(
+            "X_val is a dataset, but X is not: pass X_val as a table, for instance "
+            "X_val.to_table(), and y_val as an array."
+        )

@@ -56,6 +56,7 @@ GROUPS = {
         "verbose",
         "warm_start",
         "checkpoint",
+        "cache",
         "device",
         "dtype",
         "precision",

@@ -128,10 +128,20 @@ def own_weights(csr: Any, query: np.ndarray) -> bool:
 
 
 def _checked(weight: np.ndarray, train: np.ndarray, rest: np.ndarray) -> Split:
+    check_parts(weight, train, rest)
+    return np.sort(train), np.sort(rest)
+
+
+def check_parts(weight: np.ndarray, train: np.ndarray, rest: np.ndarray) -> None:
+    """Refuse training rows, or held-out rows, that weigh nothing.
+
+    Raises
+    ------
+    ValueError
+    """
     for part, rows in (("training", train), ("held-out", rest)):
         if not np.any(weight[rows] > 0):
             raise ValueError(
                 f"The {part} rows have only zero weights; pass X_val and y_val, "
                 "another validation_fraction, or early_stopping=False."
             )
-    return np.sort(train), np.sort(rest)

@@ -241,6 +241,15 @@ class SharedParameters(Parametrized):
             optimizer's state and the best epoch's weights together. `fit` removes it
             when it ends.""",
     )
+    cache: Any = param(
+        default=None,
+        valid=[str, PathLike, None],
+        doc="""path or None
+            Directory that keeps the encoded rows of a dataset that is larger than
+            memory, for later fits of the same files. It needs 8 to 10 bytes for each
+            entry. None: they are in a temporary directory, which `fit` removes when it
+            ends. Data in memory are not written.""",
+    )
     random_state: Any = param(
         default=None,
         valid=["random_state"],

@@ -14,7 +14,7 @@ from ..data.rank_metrics import RANK_METRICS, mean_metric
 from ..runtime.attributes import on_snapshot
 from .base import BaseModel
 from .checks import check_weights
-from .data import Data
+from .data import Data, FitData
 from .fitted import FittedTarget
 from .params import param
 from .run import ONE_PASS, Fit, Run
@@ -206,8 +206,9 @@ class Ranker(FittedTarget, BaseModel):
         return np.unique(ids, return_inverse=True)[1]
 
     def _make_fit(
-        self, data: Data, held_out: Data | None, run: Run, **rest: Any
+        self, data: FitData, held_out: FitData | None, run: Run, **rest: Any
     ) -> Fit:
+        assert isinstance(data, Data)
         if not run.one_pass:
             _check_pairs(data)
         return super()._make_fit(data, held_out, run, **rest)

@@ -14,7 +14,7 @@ from ..nn.network import Network
 from ..nn.posterior import PosteriorNetwork
 from .base import BaseModel
 from .bayesian import BayesianFit
-from .data import Data
+from .data import Data, FitData
 from .optimization import OptimizationParameters
 from .params import Parametrized, given_or_default, param, unset
 from .run import Fit, Run
@@ -110,10 +110,18 @@ class SampledModel(SampledParameters, BaseModel):
         return PosteriorNetwork if self.solver_ == "bayes" else self._network_class
 
     def _make_fit(
-        self, data: Data, held_out: Data | None, run: Run, *, resume: bool, seed: int
+        self,
+        data: FitData,
+        held_out: FitData | None,
+        run: Run,
+        *,
+        resume: bool,
+        seed: int,
     ) -> Fit:
         if choose_solver(self, data, run, resume=resume) == "bayes":
             run = run._replace(max_iter=run.max_iter or ITERATIONS)
+            assert isinstance(data, Data)
+            assert isinstance(held_out, Data | None)
             return BayesianFit(self, data, held_out, run, resume=resume, seed=seed)
         run = run._replace(
             max_iter=run.max_iter or _EPOCHS,

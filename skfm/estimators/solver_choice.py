@@ -7,7 +7,7 @@ from typing import Any
 from ..exceptions import IgnoredParameterWarning
 from ..runtime.warnings import warn
 from .bayesian_problem import table_bytes
-from .data import Data
+from .data import FitData
 from .run import Run
 
 #: Work that ``solver="auto"`` gives to chains: non-zeros x iterations x chains x
@@ -43,14 +43,14 @@ _STOCHASTIC = (
 _UNABLE = {"device": "cpu", "init_from": None, "freeze": False, "checkpoint": None}
 
 
-def choose_solver(model: Any, data: Data, run: Run, *, resume: bool) -> str:
+def choose_solver(model: Any, data: FitData, run: Run, *, resume: bool) -> str:
     """Choose the solver of a call; with ``model.verbose``, print it and why.
 
     Parameters
     ----------
     model : estimator
         Its parameter ``solver`` is "auto", "bayes" or "sgd".
-    data : Data
+    data : FitData
     run : Run
     resume : bool
         Whether the call goes on from the last fit.
@@ -73,7 +73,7 @@ def choose_solver(model: Any, data: Data, run: Run, *, resume: bool) -> str:
         chosen, why = "sgd", ""
     elif model.solver == "bayes":
         chosen, why = "bayes", ""
-        _check_bayes(model, run, resume)
+        _check_bayes(model, data, run, resume)
     else:
         chosen, why = _choose(model, data, run, resume)
     if model.verbose:
@@ -81,9 +81,9 @@ def choose_solver(model: Any, data: Data, run: Run, *, resume: bool) -> str:
     return chosen
 
 
-def _check_bayes(model: Any, run: Run, resume: bool) -> None:
+def _check_bayes(model: Any, data: FitData, run: Run, resume: bool) -> None:
     """Refuse what the Bayesian solver cannot do, and warn of what it ignores."""
-    unable = _unable(model, run)
+    unable = _unable(model, data, run)
     if unable:
         raise ValueError(f'solver="bayes" {unable}: set solver="sgd" or "auto".')
     stuck = _stuck(model, resume)
@@ -97,14 +97,16 @@ def _check_bayes(model: Any, run: Run, resume: bool) -> None:
         )
 
 
-def _choose(model: Any, data: Data, run: Run, resume: bool) -> tuple[str, str]:
+def _choose(model: Any, data: FitData, run: Run, resume: bool) -> tuple[str, str]:
     """Choose for ``solver="auto"``, and say why."""
+    if data.streamed:
+        return "sgd", f': "bayes" {_unable(model, data, run)}'
     work = data.X.nnz * (run.max_iter or ITERATIONS) * model.n_chains
     work *= model._n_outputs() * max(16, model.n_factors) / 16
     doing = f"do {work:.1e} non-zeros x iterations x chains x outputs"
-    size = table_bytes(model, data.X.shape[1])
+    size = table_bytes(model, data.n_columns)
     keeping = f"keep {size / 2**30:.1f} GiB of samples"
-    reason = _unable(model, run) or _unread(model) or _stuck(model, resume)
+    reason = _unable(model, data, run) or _unread(model) or _stuck(model, resume)
     if reason is None and work > BUDGET:
         reason = f"would {doing}, more than {BUDGET:.0e}"
     if reason is None and size > TABLE_BUDGET:
@@ -115,8 +117,10 @@ def _choose(model: Any, data: Data, run: Run, resume: bool) -> tuple[str, str]:
     return "bayes", f": to {doing} at most ({allowed[0]}) and {keeping} ({allowed[1]})"
 
 
-def _unable(model: Any, run: Run) -> str | None:
+def _unable(model: Any, data: FitData, run: Run) -> str | None:
     """What the Bayesian solver cannot do of what is asked, or None."""
+    if data.streamed:
+        return "needs all rows in memory, but X is a dataset"
     if model.loss not in ("squared_error", "log_loss"):
         return f"has no loss={model.loss!r}"
     if getattr(model, "_multilabel", False):

@@ -19,7 +19,7 @@ from ..training.problem import Problem, State
 from ..training.solver import Monitor
 from ..training.stochastic import StochasticSolver
 from . import defaults
-from .data import Data
+from .data import FitData
 from .guard import Examined
 from .init_from import same_target
 from .optimization import OptimizationParameters
@@ -50,8 +50,8 @@ class StochasticFit:
     ----------
     model : estimator
         Knows its fields and the encoding of its target; only read.
-    data : Data
-    held_out : Data or None
+    data : FitData
+    held_out : FitData or None
         Rows to stop early on.
     run : Run
     resume : bool
@@ -67,8 +67,8 @@ class StochasticFit:
     def __init__(
         self,
         model: Any,
-        data: Data,
-        held_out: Data | None,
+        data: FitData,
+        held_out: FitData | None,
         run: Run,
         *,
         resume: bool,
@@ -126,10 +126,10 @@ class StochasticFit:
         """Held-out rows if there are any, else training rows."""
         return Examined(self._problem.source, self._baseline)
 
-    def _settings(self, data: Data, n_train: int, stop: bool) -> Settings:
+    def _settings(self, data: FitData, n_train: int, stop: bool) -> Settings:
         model, scheduled = self._model, not self._run.one_pass
         schedule = self._given("learning_rate_schedule") if scheduled else "constant"
-        ranked = data.query is not None
+        ranked = data.ranked
         # A chunk does not tell how long its stream is.
         n_rows = data.n_rows if scheduled else defaults.MANY_ROWS
         batch_size = defaults.batch_size(

@@ -16,10 +16,12 @@ from ..encoding.tables import as_table, check_frame, is_frame, read_columns
 from ..fields import resolve_fields
 from ..nn.network import Network
 from ..runtime.threads import resolve_n_jobs
+from ..streams.tables import is_stream
 from .checks import check_finite, check_weights, naming_categories, refuse_overflow
-from .data import Data
+from .data import Data, FitData
 from .fitted import Fitted
 from .optimization import OptimizationParameters
+from .streamed import check_stream, check_stream_again
 from .tables import check_numbers, new_codec, table_fields, wants_encoding
 
 #: Attributes that `_check_data` sets: what was learnt of X, and of the target.
@@ -81,7 +83,9 @@ class Inputs(Fitted, OptimizationParameters):
         resume: bool,
         classes: Any,
         qid: Any = None,
-    ) -> Data:
+    ) -> FitData:
+        if is_stream(X):
+            return self._check_stream(X, y, sample_weight, resume, classes, qid)
         dense = not hasattr(X, "tocsr")
         X, y = self._check_X(X, y, reset=not resume, sample_weight=sample_weight)
         weight = check_weights(sample_weight, X)
@@ -92,9 +96,21 @@ class Inputs(Fitted, OptimizationParameters):
         target = self._encode_target(y)
         return Data(X, target, self._weigh(target, weight), query, dense)
 
+    def _check_stream(
+        self, X: Any, y: Any, weight: Any, resume: bool, classes: Any, qid: Any
+    ) -> FitData:
+        if qid is not None:
+            raise ValueError(
+                "A ranker needs all rows in memory, but X is a dataset: pass "
+                "X.to_table()."
+            )
+        if resume:
+            return check_stream_again(self, X, y, weight)
+        return check_stream(self, X, y, weight, classes)
+
     def _check_validation(
         self, X: Any, y: Any, sample_weight: Any, qid: Any = None
-    ) -> Data | None:
+    ) -> FitData | None:
         if X is None and y is None:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val needs X_val and y_val.")
@@ -102,6 +118,8 @@ class Inputs(Fitted, OptimizationParameters):
         if X is None or y is None:
             missing = "X_val" if X is None else "y_val"
             raise ValueError(f"X_val and y_val go together, but {missing} is missing.")
+        if is_stream(X):
+            return check_stream_again(self, X, y, sample_weight, "_val")
         try:
             X, y = self._check_X(X, y, reset=False, name="X_val")
         except ValueError as error:
@@ -128,6 +146,11 @@ class Inputs(Fitted, OptimizationParameters):
 
         The weights are those by which crosses are learnt.
         """
+        if is_stream(X):
+            raise ValueError(
+                f"{name} is a dataset, but this method of {type(self).__name__} needs "
+                f"all rows in memory: pass {name}.to_table()."
+            )
         if reset:
             self._codec = None
         only_X = isinstance(y, str) and y == "no_validation"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
-from ..estimators.data import Data
+from ..estimators.data import FitData
 from ..estimators.hyperparameters import MLPParameters
 from ..estimators.init_from import check_pretrained
 from ..estimators.ranker import Ranker
@@ -109,16 +109,24 @@ class _FNN(MLPParameters, BaseModel):
         return self._mlp_options(full_batch)
 
     def _make_fit(
-        self, data: Data, held_out: Data | None, run: Run, *, resume: bool, seed: int
+        self,
+        data: FitData,
+        held_out: FitData | None,
+        run: Run,
+        *,
+        resume: bool,
+        seed: int,
     ) -> Fit:
         if not resume:
-            given = check_pretrained(self, data.X.shape[1])
+            given = check_pretrained(self, data.n_columns)
             self.fm_ = given or self._fit_fm(data, held_out, run, seed)
         return StochasticFit(
             self, data, held_out, run, resume=resume, seed=seed, source=self.fm_
         )
 
-    def _fit_fm(self, data: Data, held_out: Data | None, run: Run, seed: int) -> Any:
+    def _fit_fm(
+        self, data: FitData, held_out: FitData | None, run: Run, seed: int
+    ) -> Any:
         """Fit the first stage with the seed and the held-out rows of the second."""
         names = self._fm_class().get_params(deep=False)
         fm = self._fm_class(**{name: getattr(self, name) for name in names})

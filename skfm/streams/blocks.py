@@ -1,0 +1,303 @@
+"""Encoded rows on disk, in blocks of rows from all over the data.
+
+A block is a file of pieces: the rows of it that were written at one time. All numbers
+are little-endian; a piece has a header of `_HEADER`, the numbers of its rows (int64),
+their lengths (int32), the columns of the entries (int32) and, if some value is not one,
+a bit for each entry that tells so, and these values.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import weakref
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..data.batch import Batch
+from ..data.rows import Rows
+from ..encoding.hashing import scramble
+
+__all__ = ["BlockRows", "BlockWriter", "Blocks"]
+
+#: Bytes of the entries of a block in memory: enough to read at once, few enough that
+#: many blocks fit into memory. Blocks grow before they become more than `_MANY`.
+_BLOCK_BYTES, _LARGE_BLOCK_BYTES, _MANY = 1 << 22, 1 << 24, 1 << 12
+#: Bytes of the entries that wait to be written.
+_BUFFER_BYTES = 1 << 26
+_ENTRY_BYTES = 8
+#: Rows whose blocks are computed at once.
+_AT_ONCE = 1 << 22
+_HEADER = np.dtype([("rows", "<i8"), ("entries", "<i8"), ("values", "<i8")])
+_INDEX = "index.json"
+_FORMAT = 1
+
+
+class BlockRows(NamedTuple):
+    """Rows of a block, and their numbers in the data."""
+
+    batch: Batch
+    numbers: np.ndarray
+
+    def rows(self, n_columns: int, dtype: np.dtype[Any]) -> Rows:
+        """Return the rows as `Rows`, which batches are gathered from."""
+        batch = self.batch
+        values = batch.values
+        if not len(values):
+            values = np.broadcast_to(np.ones(1, dtype), len(batch.columns))
+        X = sp.csr_array((len(batch), n_columns))
+        X.indptr, X.indices, X.data = batch.indptr, batch.columns, values
+        return Rows(X, dtype.name)
+
+    @classmethod
+    def join(cls, parts: list[BlockRows], dtype: np.dtype[Any]) -> BlockRows:
+        """Return the rows of several blocks, one after the other."""
+        batches = [part.batch for part in parts]
+        lengths = np.concatenate([np.diff(batch.indptr) for batch in batches])
+        indptr = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        values = np.empty(0, dtype)
+        if any(len(batch.values) for batch in batches):
+            values = np.concatenate([_values(batch, dtype) for batch in batches])
+        columns = np.concatenate([batch.columns for batch in batches])
+        numbers = np.concatenate([part.numbers for part in parts])
+        return cls(Batch(indptr, columns, values), numbers)
+
+
+def _values(batch: Batch, dtype: np.dtype[Any]) -> np.ndarray:
+    if len(batch.values):
+        return batch.values
+    return np.ones(len(batch.columns), dtype)
+
+
+class Blocks:
+    """Blocks of encoded rows in a folder, which are read but never changed.
+
+    Parameters
+    ----------
+    folder : path
+        Folder that a `BlockWriter` has finished.
+    temporary : bool
+        Whether the folder is removed with this object.
+
+    Attributes
+    ----------
+    n_rows, n_columns, n_entries, n_pairs, longest : int
+        Numbers of rows, columns, entries, pairs of entries of a row, and entries of
+        the longest row.
+    dtype : numpy dtype
+        Type of the values.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something else.
+    """
+
+    def __init__(self, folder: Path, *, temporary: bool) -> None:
+        self.folder = folder
+        if temporary:
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        try:
+            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            self.n_rows, self.n_columns = int(index["rows"]), int(index["columns"])
+            self.n_entries, self.n_pairs = int(index["entries"]), int(index["pairs"])
+            self.longest, self.dtype = int(index["longest"]), np.dtype(index["dtype"])
+            self._sizes = [(int(a), int(b)) for a, b in index["blocks"]]
+            self.checksums = [int(number) for number in index["checksums"]]
+            self._hashed, self._kept = int(index["hashed"]), list(index["kept"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged("its index cannot be read") from error
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def read(self, number: int) -> BlockRows:
+        """Return a block.
+
+        Raises
+        ------
+        ValueError
+            If the file is not as it was written.
+        """
+        try:
+            content = _path(self.folder, number).read_bytes()
+        except OSError as error:
+            raise self._damaged(f"block {number} cannot be read") from error
+        n_rows, n_bytes = self._sizes[number]
+        if len(content) != n_bytes or zlib.crc32(content) != self.checksums[number]:
+            raise self._damaged(f"block {number} has changed")
+        pieces = list(_pieces(content, self.dtype))
+        block = BlockRows.join(pieces, self.dtype)
+        columns = block.batch.columns
+        if len(block.numbers) != n_rows or (
+            len(columns) and not 0 <= columns.min() <= columns.max() < self.n_columns
+        ):
+            raise self._damaged(f"block {number} has other rows")
+        return block
+
+    def count(self, chosen: np.ndarray) -> np.ndarray:
+        """Return how many of the chosen rows are in each block.
+
+        Parameters
+        ----------
+        chosen : ndarray of bool
+            Of all rows of the data. All that are chosen must be in some block.
+        """
+        counts = np.zeros(self._hashed, np.int64)
+        for start in range(0, len(chosen), _AT_ONCE):
+            numbers = start + np.flatnonzero(chosen[start : start + _AT_ONCE])
+            places = _block_of(numbers, self._hashed)
+            counts += np.bincount(places, minlength=self._hashed)
+        return counts[self._kept]
+
+    def _damaged(self, what: str) -> ValueError:
+        return ValueError(
+            f"The cache {str(self.folder)!r} is damaged: {what}. Remove the folder; "
+            "the next fit writes it anew."
+        )
+
+
+def _block_of(numbers: np.ndarray, n_blocks: int) -> np.ndarray:
+    """Return the block of each row, by its number."""
+    hashed = scramble(numbers.astype(np.uint64))
+    return (hashed % np.uint64(n_blocks)).astype(np.int64)
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"block-{number:06}"
+
+
+def _pieces(content: bytes, dtype: np.dtype[Any]) -> Iterator[BlockRows]:
+    at = 0
+
+    def take(kind: Any, n: int) -> np.ndarray:
+        nonlocal at
+        found = np.frombuffer(content, kind, n, at)
+        at += found.nbytes
+        return found
+
+    while at < len(content):
+        n_rows, n_entries, n_values = take(_HEADER, 1)[0].tolist()
+        numbers, lengths = take("<i8", n_rows), take("<i4", n_rows)
+        indptr = np.zeros(n_rows + 1, np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        columns, values = take("<i4", n_entries), np.empty(0, dtype)
+        if n_values:
+            bits = take(np.uint8, -(-n_entries // 8))
+            values = np.ones(n_entries, dtype)
+            others = np.unpackbits(bits, count=n_entries).view(bool)
+            values[others] = take(dtype.newbyteorder("<"), n_values)
+        yield BlockRows(Batch(indptr, columns, values), numbers)
+
+
+class BlockWriter:
+    """Writes encoded rows into blocks, each row into one that its number decides.
+
+    The blocks are the same however the rows are cut into calls of `add`, as long as
+    these have many rows.
+
+    Parameters
+    ----------
+    folder : path
+        Empty folder.
+    n_rows : int
+        Number of rows to come; fewer may come.
+    n_columns : int
+    dtype : numpy dtype
+        Type of the values.
+    """
+
+    def __init__(
+        self, folder: Path, n_rows: int, n_columns: int, dtype: np.dtype[Any]
+    ) -> None:
+        self.dtype, self._folder, self._expected = dtype, folder, n_rows
+        self._n_columns, self._n_blocks = n_columns, 0
+        self._waiting: list[BlockRows] = []
+        self._n_waiting = 0
+        self._sizes = np.empty((0, 2), np.int64)
+        self._checksums: list[int] = []
+        self._totals = {"rows": 0, "entries": 0, "pairs": 0, "longest": 0}
+
+    def add(self, rows: BlockRows) -> None:
+        """Write rows, now or later."""
+        lengths = np.diff(rows.batch.indptr)
+        totals = self._totals
+        totals["rows"] += len(lengths)
+        totals["entries"] += int(lengths.sum())
+        totals["pairs"] += int((lengths * (lengths - 1) // 2).sum())
+        totals["longest"] = max(totals["longest"], int(lengths.max(initial=0)))
+        self._waiting.append(rows)
+        self._n_waiting += len(rows.batch.columns)
+        if self._n_waiting * _ENTRY_BYTES >= _BUFFER_BYTES:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write what is left, and the index."""
+        self._flush()
+        kept = np.flatnonzero(self._sizes[:, 0])
+        # Few rows may leave blocks without any.
+        for number, old in enumerate(kept.tolist()):
+            if number != old:
+                _path(self._folder, old).rename(_path(self._folder, number))
+        index = {
+            "format": _FORMAT,
+            "columns": self._n_columns,
+            "dtype": self.dtype.name,
+            "hashed": self._n_blocks,
+            "kept": kept.tolist(),
+            "blocks": self._sizes[kept].tolist(),
+            "checksums": [self._checksums[i] for i in kept],
+            **self._totals,
+        }
+        text = json.dumps(index)
+        (self._folder / _INDEX).write_text(text, encoding="utf-8")
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        rows = BlockRows.join(self._waiting, self.dtype)
+        self._waiting, self._n_waiting = [], 0
+        if not self._n_blocks:
+            self._n_blocks = self._choose_number(rows)
+            self._sizes = np.zeros((self._n_blocks, 2), np.int64)
+            self._checksums = [0] * self._n_blocks
+        blocks = _block_of(rows.numbers, self._n_blocks)
+        order = np.argsort(blocks, kind="stable")
+        found, starts = np.unique(blocks[order], return_index=True)
+        batch = rows.rows(self._n_columns, self.dtype).take(order)
+        stops = np.append(starts[1:], len(order))
+        for block, lo, hi in zip(found.tolist(), starts, stops, strict=True):
+            self._append(block, batch.slice(lo, hi), rows.numbers[order[lo:hi]])
+
+    def _choose_number(self, rows: BlockRows) -> int:
+        """Return the number of blocks, given the first rows."""
+        share = len(rows.batch.columns) / max(1, len(rows.numbers))
+        n_bytes = share * _ENTRY_BYTES * self._expected
+        most = max(_MANY, n_bytes / _LARGE_BLOCK_BYTES)
+        return max(1, int(min(n_bytes / _BLOCK_BYTES, most)))
+
+    def _append(self, block: int, batch: Batch, numbers: np.ndarray) -> None:
+        values = batch.values
+        others = values != 1
+        n_values = int(others.sum())
+        header = np.array([(len(batch), len(batch.columns), n_values)], _HEADER)
+        parts = [
+            header,
+            numbers.astype("<i8"),
+            np.diff(batch.indptr).astype("<i4"),
+            batch.columns.astype("<i4"),
+        ]
+        if n_values:
+            little = self.dtype.newbyteorder("<")
+            parts += [np.packbits(others), values[others].astype(little)]
+        content = b"".join(part.tobytes() for part in parts)
+        with _path(self._folder, block).open("ab") as file:
+            file.write(content)
+        self._sizes[block] += len(batch), len(content)
+        self._checksums[block] = zlib.crc32(content, self._checksums[block])

@@ -1,0 +1,204 @@
+"""The two passes over a stream: learn its encoding, then encode it into blocks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from ..data.batch import Batch
+from ..data.csr import all_ones
+from ..encoding.codec import TableCodec
+from ..encoding.merging import Part, learn_part
+from .blocks import BlockRows, BlockWriter
+from .tables import Chunk, Stream, chunks, series_of, values_of
+
+__all__ = ["Columns", "Labels", "encode", "in_order", "learn"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Labels = dict[str, np.ndarray]
+
+
+class Columns(NamedTuple):
+    """The columns of a stream that a fit reads.
+
+    Attributes
+    ----------
+    features : list of str
+        Those to encode.
+    labels : list of str
+        Those of targets and weights.
+    """
+
+    features: list[str]
+    labels: list[str]
+
+    @property
+    def all(self) -> list[str]:
+        """Every column once."""
+        return list(dict.fromkeys([*self.features, *self.labels]))
+
+
+def learn(
+    stream: Stream,
+    columns: Columns,
+    new_codec: Callable[[list[pd.Series]], TableCodec],
+    n_threads: int,
+) -> tuple[TableCodec, Labels]:
+    """Learn the encoding of all rows, and read their labels.
+
+    Parameters
+    ----------
+    stream : Stream
+    columns : Columns
+    new_codec : callable
+        Returns a codec that has learnt nothing, given the columns of the first rows.
+    n_threads : int
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a column cannot be encoded; the message names it and where.
+    """
+    codec: TableCodec | None = None
+
+    def begin() -> Iterator[tuple[Chunk, TableCodec]]:
+        nonlocal codec
+        for chunk in chunks(stream, columns.all):
+            if codec is None:
+                codec = new_codec(series_of(chunk.table.select(columns.features)))
+            yield chunk, codec
+
+    def work(item: tuple[Chunk, TableCodec]) -> tuple[Part, Labels]:
+        chunk, empty = item
+        with _naming(chunk):
+            series = series_of(chunk.table.select(columns.features))
+            part = learn_part(empty, series, chunk.start)
+            return part, _labels(chunk, columns)
+
+    tree, found = _Tree(), []
+    for part, labels in in_order(work, begin(), n_threads):
+        tree.add(part)
+        found.append(labels)
+    return tree.result().finish(), _join(found, columns)
+
+
+def encode(
+    stream: Stream,
+    columns: Columns,
+    codec: TableCodec,
+    writer: BlockWriter,
+    n_threads: int,
+    *,
+    warn: bool = False,
+) -> Labels:
+    """Encode all rows into blocks, and read their labels.
+
+    Parameters
+    ----------
+    stream : Stream
+    columns : Columns
+    codec : TableCodec
+    writer : BlockWriter
+    n_threads : int
+    warn : bool, default=False
+        Whether to warn of unknown and missing cells, in each chunk.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a column cannot be encoded; the message names it and where.
+    """
+
+    def work(chunk: Chunk) -> tuple[BlockRows, Labels]:
+        with _naming(chunk):
+            series = series_of(chunk.table.select(columns.features))
+            X = codec.matrix(
+                codec.encode(series), writer.dtype, share_ones=True, warn=warn
+            )
+            values = X.data[:0] if all_ones(X.data) else X.data
+            columns_of_entries = X.indices.astype(np.int32, copy=False)
+            batch = Batch(X.indptr.astype(np.int64), columns_of_entries, values)
+            numbers = np.arange(chunk.start, chunk.start + len(batch))
+            return BlockRows(batch, numbers), _labels(chunk, columns)
+
+    found = []
+    for rows, labels in in_order(work, chunks(stream, columns.all), n_threads):
+        writer.add(rows)
+        found.append(labels)
+    return _join(found, columns)
+
+
+def in_order(
+    task: Callable[[Item], Result], items: Iterator[Item], n_threads: int
+) -> Iterator[Result]:
+    """Yield ``task(item)`` in order, with as many tasks at a time as threads."""
+    if n_threads == 1:
+        yield from map(task, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="skfm-stream") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(task, item))
+                if len(waiting) > n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class _Tree:
+    """Parts that are merged in pairs of as many chunks: in few steps, always alike."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[int, Part]] = []
+
+    def add(self, part: Part) -> None:
+        level = 0
+        while self._parts and self._parts[-1][0] == level:
+            _, earlier = self._parts.pop()
+            earlier.merge(part)
+            part, level = earlier, level + 1
+        self._parts.append((level, part))
+
+    def result(self) -> Part:
+        _, part = self._parts.pop()
+        while self._parts:
+            _, earlier = self._parts.pop()
+            earlier.merge(part)
+            part = earlier
+        return part
+
+
+@contextmanager
+def _naming(chunk: Chunk) -> Iterator[None]:
+    """Add to an error where the rows are that its message counts."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"{error} Rows are counted from row {chunk.start} of X, which is in "
+            f"{chunk.origin}."
+        ) from error
+
+
+def _labels(chunk: Chunk, columns: Columns) -> Labels:
+    return {name: values_of(chunk.table, name) for name in columns.labels}
+
+
+def _join(found: list[Labels], columns: Columns) -> Labels:
+    """Join the labels of all chunks."""
+    return {
+        name: np.concatenate([labels[name] for labels in found])
+        for name in columns.labels
+    }

@@ -1,0 +1,164 @@
+"""Fits of datasets that are larger than memory."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from common_cases import ALL_ESTIMATORS, ESTIMATORS
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import is_classifier
+from stream_cases import FEATURES, clicks, write
+
+import skfm
+from skfm.streams import blocks, source, tables
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path):
+    """Chunks and blocks of few rows, so that there are many."""
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(blocks, "_BUFFER_BYTES", 5000)
+    monkeypatch.setattr(source, "_POOL", 4)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+
+
+def make(cls, **options):
+    cheap = {"max_iter": 3, "n_factors": 4, "batch_size": 64, "random_state": 0}
+    return cls(**cheap | options)
+
+
+def target(cls):
+    return "click" if is_classifier(cls()) else "amount"
+
+
+def scores(model, X):
+    return model.decision_function(X) if is_classifier(model) else model.predict(X)
+
+
+def fitted(cls, folder, cuts=(), **options):
+    data = write(clicks()[[*FEATURES, target(cls)]], folder, cuts)
+    return make(cls, **options).fit(data, target(cls)), data
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        pytest.param(cls, marks=[] if cls in ESTIMATORS else pytest.mark.slow)
+        for cls in ALL_ESTIMATORS
+        if not cls.__name__.endswith("Ranker")
+    ],
+)
+def test_every_estimator_fits_a_dataset(cls, tmp_path):
+    model, data = fitted(cls, tmp_path / "data", (100, 350))
+    assert model.feature_names_in_.tolist() == FEATURES
+    assert len(model.validation_scores_) == 3
+    frame = clicks()[FEATURES]
+    assert_allclose(scores(model, data), scores(model, frame), rtol=1e-5)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("cls", [skfm.FMRegressor, skfm.DeepFMClassifier])
+def test_one_batch_of_all_rows_gives_the_fit_in_memory(cls, tmp_path):
+    options = {"batch_size": 600, "early_stopping": False, "dtype": "float64"}
+    model, _ = fitted(cls, tmp_path / "data", (200,), **options)
+    frame = clicks()
+    twin = make(cls, **options)
+    if cls is skfm.FMRegressor:
+        twin.set_params(solver="sgd")
+    twin.fit(frame[FEATURES], frame[target(cls)])
+    assert_allclose(
+        scores(model, frame[FEATURES]), scores(twin, frame[FEATURES]), rtol=1e-6
+    )
+
+
+def test_files_chunks_and_threads_do_not_change_a_bit(tmp_path):
+    found = []
+    for number, (cuts, n_jobs) in enumerate([((), 1), ((1, 250, 251, 420), 2)]):
+        model, data = fitted(
+            skfm.DeepFMClassifier, tmp_path / str(number), cuts, n_jobs=n_jobs
+        )
+        found.append((scores(model, data), model.validation_scores_))
+    assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+
+
+def test_weights_and_given_validation_rows(tmp_path):
+    frame = clicks()
+    train, rest = frame[:450], frame[450:]
+    names = [*FEATURES, "click", "weight"]
+    data, held_out = (
+        write(part[names], tmp_path / name)
+        for name, part in (("a", train), ("b", rest))
+    )
+    options = {"batch_size": 450, "early_stopping": True, "dtype": "float64"}
+    model = make(skfm.NFMClassifier, **options).fit(
+        data,
+        "click",
+        "weight",
+        X_val=held_out,
+        y_val="click",
+        sample_weight_val="weight",
+    )
+    in_memory = (rest[FEATURES], rest["click"], rest["weight"])
+    other = make(skfm.NFMClassifier, **options).fit(data, "click", "weight", *in_memory)
+    twin = make(skfm.NFMClassifier, **options).fit(
+        train[FEATURES], train["click"], train["weight"], *in_memory
+    )
+    for found in (model, other):
+        assert_allclose(found.validation_scores_, twin.validation_scores_, rtol=1e-6)
+        assert_allclose(scores(found, data), scores(twin, train[FEATURES]), rtol=1e-5)
+
+
+def test_warm_start_and_partial_fit(tmp_path):
+    model, data = fitted(skfm.FMClassifier, tmp_path / "data", warm_start=True)
+    model.fit(data, "click")
+    assert model.n_iter_ == 6
+    before = model.coef_.copy()
+    model.partial_fit(data, "click")
+    assert not np.array_equal(before, model.coef_)
+
+
+def test_a_fit_goes_on_from_its_checkpoint(tmp_path):
+    class Stop:
+        def setup(self, estimator, context):
+            pass
+
+        teardown = on_fit_task_begin = setup
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            if context.task_name == "epoch" and context.task_id == 1:
+                raise KeyboardInterrupt
+
+    options = {"checkpoint": str(tmp_path / "ck"), "cache": str(tmp_path / "cache")}
+    data = write(clicks()[[*FEATURES, "click"]], tmp_path / "data", (300,))
+    model = make(skfm.DeepFMClassifier, **options).set_callbacks(Stop())
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(data, "click")
+    assert len(list((tmp_path / "ck").iterdir())) == 1
+    resumed = make(skfm.DeepFMClassifier, **options).fit(data, "click")
+    undisturbed = make(skfm.DeepFMClassifier).fit(data, "click")
+    assert_array_equal(scores(resumed, data), scores(undisturbed, data))
+    assert list((tmp_path / "ck").iterdir()) == []
+
+
+def test_the_cache_is_written_once(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    _, data = fitted(skfm.FMClassifier, tmp_path / "data", cache=cache)
+    (kept,) = cache.iterdir()
+    monkeypatch.setattr(blocks.BlockWriter, "_append", None)
+    options = {"cache": cache, "early_stopping": False}
+    make(skfm.FMClassifier, **options).fit(data, "click")
+    (kept / "block-000000").write_bytes(b"short")
+    with pytest.raises(ValueError, match="is damaged: block 0 has changed"):
+        make(skfm.FMClassifier, **options).fit(data, "click")
+
+
+def test_scores_of_an_iterator_of_tables(tmp_path):
+    model, data = fitted(skfm.FMClassifier, tmp_path / "data")
+    parts = (
+        pa.Table.from_batches([b]) for b in data.to_batches(FEATURES, batch_size=70)
+    )
+    assert_array_equal(model.predict_proba(parts), model.predict_proba(data))
+    with pytest.raises(ValueError, match="iterator without any table"):
+        model.predict(iter([]))
