@@ -32,24 +32,24 @@ def attention_weights(estimator: Any, X: Any, *, by: str = "feature") -> pd.Data
     Parameters
     ----------
     estimator : AFM or AutoInt estimator
-        Fitted; or a pipeline or search with one at its end.
+        Fitted estimator, or a pipeline or search that ends in one.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         Rows, as the ``predict`` method of ``estimator`` accepts them.
     by : {"feature", "field"}, default="feature"
-        Whether the pairs of an AFM go by the names of their columns, or by those of
-        their fields, where the weights of pairs of the same two fields are added. The
-        attention of an AutoInt is between fields.
+        Names of the entries of a pair of an AFM: those of their columns or of their
+        fields. With "field", the weights of all pairs of the same two fields are added.
+        The attention of an AutoInt is always between fields.
 
     Returns
     -------
     DataFrame
-        Of an AFM, a row for each pair of entries of each row of X: ``row``, ``first``,
-        ``second`` and ``weight``. The weights of a row of X sum to one; a row of X with
-        fewer than two entries has none.
+        For an AFM, one row for each pair of entries of each row of X, with the columns
+        ``row``, ``first``, ``second`` and ``weight``. The weights of a row of X sum to
+        one. A row of X with fewer than two entries has no pair.
 
-        Of an AutoInt, ``row``, ``layer``, ``head``, ``field``, ``attends_to`` and
-        ``weight``, the attention of ``field`` to ``attends_to``. The weights of a field
-        sum to one in each layer and head.
+        For an AutoInt, the columns are ``row``, ``layer``, ``head``, ``field``,
+        ``attends_to`` and ``weight``, which is the attention of ``field`` to
+        ``attends_to``. The weights of a field sum to one in each layer and head.
 
     Raises
     ------

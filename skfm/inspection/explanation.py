@@ -61,23 +61,23 @@ def explain(
     regressor or ranker, up to rounding in the model's dtype. If the loss has a log
     link, as "poisson" and "gamma" have, they add up to the logarithm of ``predict``.
 
-    - FM, FwFM, FFM and AFM: the bias, a term of each entry of the row, and one of each
-      pair of entries, exactly. A pair of an AFM counts with its attention, which
-      depends on the other pairs of the row.
-    - All others: the linear terms exactly, if the model has them. The remaining
+    - For FM, FwFM, FFM and AFM, the decomposition is exact: the bias, a term for each
+      entry of the row, and a term for each pair of entries. The term of a pair of an
+      AFM includes its attention, which depends on the other pairs of the row.
+    - For all other models, the linear terms are exact, if there are any. The remaining
       interaction is distributed over the entries by integrated gradients along the
       line from embeddings of zero (Sundararajan et al., ICML 2017). These terms have
-      the kind "embedding"; the interaction at zero is part of the bias, and the error
+      the kind "embedding". The interaction at zero is part of the bias, and the error
       of the quadrature is the term "residual".
 
-    A number of a table enters by its value and by bins (see `FieldEncoder`). Together
-    they are one entry here, with the name of the table's column; what they add in pairs
-    with each other belongs to its linear term.
+    A number of a table is encoded by its value and by bins (see `FieldEncoder`). These
+    entries count as one here, with the name of the column of the table. The pairs
+    between them are part of its linear term.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted; or a pipeline or search with one at its end.
+        Fitted estimator, or a pipeline or search that ends in one.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         Rows, as the ``predict`` method of ``estimator`` accepts them.
     max_pairs : int or None, default=20
@@ -93,32 +93,34 @@ def explain(
     Returns
     -------
     DataFrame
-        A row for each term, in the order of X and with the largest pairs first:
+        One row for each term, in the order of X and with the largest pairs first. The
+        columns are:
 
         - row: number of the row of X;
-        - output: class or number of the output, where there are several;
+        - output: class or number of the output, if there are several;
         - kind: "bias", "linear", "pair", "other pairs", "embedding" or "residual";
-        - first, second: names of the columns; "" where there is none;
-        - contribution: to the log odds or class score; for regressors in units of y
-          (of its logarithm, with a log link); after a Bayesian fit, the posterior mean;
+        - first, second: names of the columns, or "" if the term has none;
+        - contribution: contribution to the log odds or to the score of the class. For
+          regressors, it is in units of y or, with a log link, of the logarithm of y.
+          After a Bayesian fit, it is the posterior mean.
         - lower, upper: quantiles of the contribution over the samples of the posterior,
-          with as much probability below "lower" as above "upper". The bounds of several
-          terms do not add up to those of their sum.
+          with equal probabilities below "lower" and above "upper". The bounds of
+          several terms do not add up to those of their sum.
 
     Raises
     ------
     TypeError
         If ``estimator`` is not an estimator of skfm.
     NotFittedError
-        If it is not fitted.
+        If ``estimator`` is not fitted.
     ValueError
         If ``credible_interval`` is given and the fit was not Bayesian.
 
     Warns
     -----
     ConvergenceWarning
-        If the residual of a row is more than 1 % of its interaction, or of 1 (of a
-        standard deviation of y, for regressors), whichever is greater.
+        If the residual of a row is larger than 1 % of its interaction and than 0.01
+        (for regressors: 1 % of the standard deviation of y).
 
     References
     ----------
@@ -181,7 +183,7 @@ def _terms(
 
 
 def _linear(network: Network, batch: Batch, units: np.ndarray) -> _Terms:
-    """w_i x_i of each entry, where the model has a linear part."""
+    """Compute w_i x_i of each entry, if the model has a linear part."""
     rows, n_outputs = rows_of_entries(batch), network.shape.n_outputs
     if not network.has_linear:
         return _Terms(_LINEAR, rows[:0], np.empty((0, n_outputs)), rows[:0])
@@ -193,7 +195,7 @@ def _linear(network: Network, batch: Batch, units: np.ndarray) -> _Terms:
 def _shares(
     network: Network, batch: Batch, units: np.ndarray, n_points: int
 ) -> tuple[np.ndarray, list[_Terms], int]:
-    """Constant part and terms of the interaction, and rows that are incomplete."""
+    """Compute constant and terms of the interaction, and count incomplete rows."""
     shared = integrated_gradients(network, batch, n_points)
     rows = rows_of_entries(batch)
     terms = [
@@ -206,7 +208,7 @@ def _shares(
 def _pairs(
     network: PairwiseNetwork, batch: Batch, units: np.ndarray
 ) -> tuple[_Terms, _Terms]:
-    """Compute the pairs within units, and those between two."""
+    """Compute the sums of pairs within units, and the pairs between units."""
     entries = network.entries(batch)
     with torch.no_grad():
         terms = to_float64(network.pair_terms(entries))  # (B, P, C)
@@ -221,7 +223,7 @@ def _pairs(
 
 
 def _largest(pairs: _Terms, max_pairs: int | None, n_samples: int) -> list[_Terms]:
-    """Return the largest pairs of each row, and the sums of the others, if any."""
+    """Return the largest pairs of each row, and the sum of the others, if any."""
     if max_pairs is None or not len(pairs.rows):
         return [pairs]
     means = by_sample(pairs.contributions, n_samples).mean(axis=1)

@@ -13,19 +13,19 @@ from ..nn.network import Network
 from ..runtime.modes import default_modes
 from .reading import rows_of_entries, to_float64
 
-#: Share of the interaction, or of 1, that may be missing to a complete explanation.
+#: Share of the interaction, or of 1, that a complete explanation may lack.
 TOLERANCE = 0.01
 
 
 class Attributions(NamedTuple):
-    """float64 arrays of C outputs.
+    """Attributions of an interaction with C outputs to entries, in float64.
 
     Attributes
     ----------
     constant : ndarray of shape (B, C)
-        The interaction when all embeddings are zero.
+        Interaction if all embeddings are zero.
     entries : ndarray of shape (nnz, C)
-        Contribution of each entry's embedding.
+        Contribution of the embedding of each entry.
     residual : ndarray of shape (B, C)
         Remainder of the interaction: the error of the quadrature.
     complete : ndarray of bool of shape (B,)
@@ -39,20 +39,21 @@ class Attributions(NamedTuple):
 
 
 def integrated_gradients(network: Network, batch: Batch, n_points: int) -> Attributions:
-    """Share the interaction out among the entries of each row.
+    """Distribute the interaction over the entries of each row.
 
-    With e_i the embedding of entry i and g the interaction, entry i gets the integral
-    over a in [0, 1] of <dg/de_i, e_i> on the line a e, by Gauss-Legendre quadrature
-    (Sundararajan et al., ICML 2017, equation 1, with the baseline 0).
+    Let e_i be the embedding of entry i, and g the interaction. The contribution of the
+    entry is the integral of <dg/de_i, e_i> along the line a e over a in [0, 1], by
+    Gauss-Legendre quadrature (Sundararajan et al., ICML 2017, equation 1, with the
+    baseline 0).
 
     Parameters
     ----------
     network : Network
-        In evaluation mode.
+        Network in evaluation mode.
     batch : Batch
-        As `Network.prepare` returned it.
+        Batch that `Network.prepare` has returned.
     n_points : int
-        Points of the quadrature.
+        Number of points of the quadrature.
     """
     with default_modes(), torch.enable_grad():
         line = _Line(network, batch)
@@ -65,7 +66,7 @@ def integrated_gradients(network: Network, batch: Batch, n_points: int) -> Attri
 
 
 class _Line:
-    """The interaction on the line from embeddings of zero to those of a batch."""
+    """Interaction along the line from embeddings of zero to those of a batch."""
 
     def __init__(self, network: Network, batch: Batch) -> None:
         self.network, self.batch = network, batch
@@ -85,7 +86,7 @@ class _Line:
             return to_float64(self._at(share)[0])
 
     def integrate(self, n_points: int) -> np.ndarray:
-        """Integrate the gradients along the line, (nnz, C)."""
+        """Integrate the gradients of the embeddings along the line, (nnz, C)."""
         nodes, weights = np.polynomial.legendre.leggauss(n_points)
         n_outputs = self.network.shape.n_outputs
         total = np.zeros((len(self.embeddings), n_outputs))

@@ -1,13 +1,14 @@
-"""Variance of the pair terms of rows whose fields are independent of each other.
+"""Variance of pair terms over rows whose fields are independent of each other.
 
-What a fit keeps of its rows is how often each column had an entry, with which sum and
-sum of squares. The pair term of two fields is bilinear in the sums of their entries'
-embeddings, e_f and e_g; where these are independent, its variance needs no more than
-their means and covariances: with t = sum_k h_k e_fk e_gk,
+A fitted model keeps the number of entries of each column of its training rows, with
+their sum and their sum of squares. The pair term of two fields is bilinear in the sums
+of the embeddings of their entries, e_f and e_g. If these are independent, the variance
+of the term depends only on their means m and covariances C: with
+t = sum_k h_k e_fk e_gk,
 
     Var t = h^T (C_f * C_g + C_f * m_g m_g^T + m_f m_f^T * C_g) h,
 
-products being element-wise.
+where * is the element-wise product.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from ..data.statistics import ColumnStatistics
 from ..nn.pairwise import PairwiseNetwork
 from .reading import to_float64
 
-#: Numbers of the table that are read at once.
+#: Largest count of numbers of the table that are read at once.
 _NUMBERS_PER_READ = 1 << 22
 
 
 class _Spread(NamedTuple):
-    """Mean and variance of each of some columns' values, an absent one being 0."""
+    """Mean and variance of the values of columns, where an absent value counts as 0."""
 
     mean: np.ndarray
     variance: np.ndarray
@@ -37,20 +38,23 @@ class _Spread(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Field:
-    """The embeddings of a field's entries in a random row, V views of k factors.
+    """Distribution of the sum of the embeddings of a field over random rows.
 
-    There is one view, or in a field-aware model one for each other field.
+    There are V views of the k factors: one or, in a field-aware model, one for each
+    field.
 
     Attributes
     ----------
     columns : ndarray of shape (n,)
-        The field's columns that training has seen.
+        Columns of the field that occur in training rows.
     exclusive : bool
-        Whether a row has at most one of them; otherwise they are independent.
+        Whether a row has at most one of these columns; otherwise, they are independent.
     values : _Spread
-        Of the columns' values, (n,) each.
+        Mean and variance of the values of the columns, (n,) each.
     mean : ndarray of shape (V, k)
+        Mean of the sum.
     covariance : ndarray of shape (V, k, k)
+        Covariance of the sum.
     """
 
     columns: np.ndarray
@@ -61,18 +65,18 @@ class _Field:
 
 
 class IndependentFields:
-    """The fields of a network, as independent of each other as training never was.
+    """Variances of pair terms, if the fields of a network were independent.
 
     Parameters
     ----------
     network : PairwiseNetwork
-        Whose `pair_weights` do not depend on the rest of the row.
+        Network whose `pair_weights` do not depend on the rest of the row.
     statistics : ColumnStatistics
-        Of the training rows, whose number is known.
+        Statistics of the training rows, whose number is known.
     fields : ndarray of shape (n_columns,), or None
-        The field of each column. The columns of a field of which the rows have at most
-        one entry on average are taken as exclusive; those of another, as independent.
-        None: all columns are independent.
+        Field of each column; None: all columns are independent. The columns of a field
+        with at most one entry per row on average are assumed to exclude each other, and
+        the columns of other fields to be independent.
     """
 
     def __init__(
@@ -92,7 +96,7 @@ class IndependentFields:
         ]
 
     def of_fields(self) -> np.ndarray:
-        """Return the variance of the pair term of each two fields, (F, F, C)."""
+        """Compute the variance of the pair term of any two fields, (F, F, C)."""
         n_fields = len(self._fields)
         variance = np.zeros((n_fields, n_fields, self._network.shape.n_outputs))
         for first, second in combinations_with_replacement(range(n_fields), 2):
@@ -105,7 +109,7 @@ class IndependentFields:
         return variance
 
     def of_columns(self, wanted: np.ndarray) -> np.ndarray:
-        """Compute the variance of the pair terms of some columns, (n, n, C)."""
+        """Compute the variance of the pair terms of the wanted columns, (n, n, C)."""
         n_outputs = self._network.shape.n_outputs
         variance = np.zeros((len(wanted), len(wanted), n_outputs))
         places = np.full(len(self._statistics.counts), -1)
@@ -125,7 +129,7 @@ class IndependentFields:
         return variance
 
     def _read(self, columns: np.ndarray) -> _Field:
-        """Read a field, without the columns that no training row had."""
+        """Compute the distribution of a field from its columns that have entries."""
         columns = columns[self._statistics.seen[columns]]
         values, squares = self._values(columns)
         n_entries = self._statistics.counts[columns].sum()
@@ -146,14 +150,14 @@ class IndependentFields:
         return _Field(columns, exclusive, values, mean, second)
 
     def _values(self, columns: np.ndarray) -> tuple[_Spread, np.ndarray]:
-        """Spread of the columns' values, and the means of their squares."""
+        """Compute the spread of the values of columns, and their mean squares."""
         sums, squares = self._statistics.moments()
         mean = sums[columns] / self._statistics.n_rows
         square = squares[columns] / self._statistics.n_rows
         return _Spread(mean, np.maximum(square - mean**2, 0)), square
 
     def _vectors(self, columns: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield the columns' embeddings, (n, V, k), some at a time."""
+        """Yield parts of the columns, and their embeddings (n, V, k)."""
         factors = self._network.factors
         step = max(1, _NUMBERS_PER_READ // max(1, factors[:1].numel()))
         for start in range(0, len(columns), step):
@@ -185,12 +189,13 @@ class IndependentFields:
         if field.exclusive or not weights.any():
             return np.zeros(weights.shape[1])
         mean, cov = field.mean[view], field.covariance[view]
-        # With x_i = m_i + d_i: the d_i d_j, and what each d_i meets of the other means.
+        # With x_i = m_i + d_i, add the variance of the products d_i d_j to that of the
+        # products of d_i with the means of all other columns.
         found = (weights * (cov**2 @ weights)).sum(axis=0) / 2
         for part, vectors in self._vectors(field.columns):
             m, v = field.values.mean[part, None], field.values.variance[part, None]
             own = vectors[:, view]
-            square = own**2 @ weights  # (n, C): the product of an entry with itself
+            square = own**2 @ weights  # (n, C), products of an entry with itself
             met = (own * mean) @ weights - m * square
             found += (v * met**2 - (v * square) ** 2 / 2).sum(axis=0)
         return np.maximum(found, 0)

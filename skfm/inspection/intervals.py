@@ -1,4 +1,4 @@
-"""Samples of a posterior as the outputs of one model, and their intervals."""
+"""Credible intervals from the samples of a posterior."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .reading import Model, to_float64
 
 
 class SampledModel(Model):
-    """A Bayesian fit with an output for each output under each sample, S C in all."""
+    """Bayesian fit whose network has C outputs for each of its S samples."""
 
     @classmethod
     def of_model(cls, model: Model) -> SampledModel:
-        """Take the samples of a model apart.
+        """Make a sampled model from a model that was fitted by the Bayesian solver.
 
         Raises
         ------
         ValueError
-            If it was not fitted by the Bayesian solver.
+            If the model was fitted by another solver.
         """
         if not isinstance(model.network, PosteriorNetwork):
             raise ValueError(
@@ -37,7 +37,7 @@ class SampledModel(Model):
 
     @cached_property
     def network(self) -> Network:
-        """The network whose outputs are those of the samples."""
+        """Network with separate outputs for the samples."""
         network: Network = self.estimator.network_.apart()
         return network
 
@@ -58,16 +58,19 @@ def by_sample(values: np.ndarray, n_samples: int) -> np.ndarray:
 
 
 def bounds(values: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the central interval with a share of the samples.
+    """Compute the bounds of the central interval with a share of the samples.
 
     Parameters
     ----------
     values : ndarray of shape (N, S, C)
+        Values of each sample.
     share : float
+        Share of the samples between the bounds.
 
     Returns
     -------
     lower, upper : ndarray of shape (N, C)
+        Bounds over the samples.
     """
     tail = (1 - share) / 2
     lower, upper = np.quantile(values, [tail, 1 - tail], axis=1)

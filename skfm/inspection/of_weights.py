@@ -1,4 +1,4 @@
-"""What the weights of a network alone tell of its interactions."""
+"""Strength of interactions that the weights of a network alone show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .reading import Model, to_float64
 
 
 def measure(network: Network, kind: str = "auto") -> str:
-    """Return what `interaction_strength` measures: variance, weights or total."""
+    """Return the measure of `interaction_strength`: variance, weights or total."""
     if kind != "auto":
         return kind
     if isinstance(network, PairwiseNetwork):
@@ -23,12 +23,12 @@ def measure(network: Network, kind: str = "auto") -> str:
 
 
 def strength_of_weights(model: Model) -> pd.DataFrame:
-    """Return the strength of each pair of fields, as the weights show it.
+    """Return the strength of each pair of fields that the weights show.
 
     Raises
     ------
     TypeError
-        If they do not show it.
+        If the weights of the architecture do not show it.
     """
     network, layer = model.network, _matrix_cross(model.network)
     if isinstance(network, FwFMNetwork):
@@ -39,7 +39,7 @@ def strength_of_weights(model: Model) -> pd.DataFrame:
         matrix = np.sqrt(np.square(blocks).sum(axis=(1, 3)))
     else:
         raise TypeError(
-            f"the weights of this {type(model.estimator).__name__} alone do not show "
+            f"The weights of this {type(model.estimator).__name__} alone do not show "
             'the strength of interactions: leave kind="auto", or fit an FwFM, or a DCN '
             'with cross="matrix" and without experts.'
         )

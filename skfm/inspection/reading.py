@@ -1,4 +1,4 @@
-"""Networks, rows and names for inspection, from what users pass."""
+"""Access to the network, the rows and the names of a fitted estimator or pipeline."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ..fields import FieldInferenceError, fields_from, resolve_fields
 from ..nn.network import Network
 from ..runtime.attributes import snapshot
 
-#: Numbers that the arrays of one chunk of rows may hold.
+#: Largest count of numbers in the arrays of one chunk of rows.
 _NUMBERS_PER_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted estimator of skfm, out of the pipeline or search it may stand in.
+    """Fitted estimator of skfm, with the transformers before it in a pipeline.
 
     Attributes
     ----------
     estimator : estimator
-        Fitted.
+        Fitted estimator.
     encoder : transformer or None
-        What a pipeline does to X before.
+        Transformer that a pipeline applies to X before.
     """
 
     estimator: Any
@@ -39,14 +39,14 @@ class Model:
 
     @classmethod
     def of(cls, estimator: Any) -> Model:
-        """Find the model in ``estimator``.
+        """Find the model in an estimator, a pipeline or a search.
 
         Raises
         ------
         TypeError
-            If there is none of skfm.
+            If there is no estimator of skfm.
         NotFittedError
-            If it is not fitted.
+            If the estimator is not fitted.
         """
         model, encoder = estimator, None
         if hasattr(model, "best_estimator_"):
@@ -56,8 +56,8 @@ class Model:
             model = model[-1]
         if not hasattr(model, "_read_rows"):
             raise TypeError(
-                f"inspection needs an estimator of skfm, or a pipeline or search with "
-                f"one at its end; got {type(estimator).__name__}."
+                f"Inspection needs an estimator of skfm, or a pipeline or search that "
+                f"ends in one; got {type(estimator).__name__}."
             )
         model = snapshot(model)
         check_is_fitted(model, "network_")
@@ -65,29 +65,29 @@ class Model:
 
     @property
     def network(self) -> Network:
-        """The trained network."""
+        """Trained network."""
         network: Network = self.estimator.network_
         return network
 
     @property
     def n_samples(self) -> int:
-        """Samples of a posterior that have outputs of their own, or 1."""
+        """Number of samples of a posterior with separate outputs; otherwise 1."""
         return 1
 
     @property
     def n_outputs(self) -> int:
-        """Outputs of the estimator."""
+        """Number of outputs of the estimator."""
         return int(self.estimator.network_.shape.n_outputs)
 
     @property
     def scale(self) -> np.ndarray:
-        """Units of y in a unit of each raw score, (n_outputs,)."""
+        """Factor from each raw score to units of y, (n_outputs,)."""
         scale: np.ndarray = self.estimator._output_scale()[0]
         return scale
 
     @property
     def bias(self) -> np.ndarray:
-        """The constant part of the scores, (n_outputs,), in units of y."""
+        """Constant part of the scores in units of y, (n_outputs,)."""
         return np.atleast_1d(self.estimator.intercept_).astype(np.float64)
 
     def rows(self, X: Any) -> Rows:
@@ -97,14 +97,14 @@ class Model:
         return rows
 
     def output_names(self) -> list[Any]:
-        """Return the class labels, or numbers of the outputs."""
+        """Return the labels of the classes, or the numbers of the outputs."""
         classes = getattr(self.estimator, "classes_", None)
         if classes is not None and len(classes) == self.n_outputs:
             return list(classes)
         return list(range(self.n_outputs))
 
     def column_names(self) -> np.ndarray:
-        """Return the columns' names, from the encoder if it knows better ones."""
+        """Return the names of the columns, from the encoder if only it knows them."""
         names: np.ndarray = self.estimator.column_names_
         if self.encoder is None or hasattr(self.estimator, "feature_names_in_"):
             return names
@@ -115,15 +115,15 @@ class Model:
         return np.asarray(told, dtype=object) if len(told) == len(names) else names
 
     def fields(self, rows: Rows | None = None) -> tuple[np.ndarray, list[str]]:
-        """Return the field of each column, and the fields' names.
+        """Return the field of each column, and the names of the fields.
 
-        Those of the fit; for a model that needs none, those of the encoder, or what the
-        structure of ``rows`` shows.
+        They are the fields of the fit. For a model that was fitted without fields, they
+        are those of the encoder, or are inferred from ``rows``.
 
         Raises
         ------
         FieldInferenceError
-            If nothing tells them.
+            If the fields cannot be determined.
         """
         known, names = self.estimator.fields_, self.estimator.field_names_
         told = self._fields_of_encoder()
@@ -142,15 +142,16 @@ class Model:
         return resolve_fields("auto", _as_csr(rows), names=names)
 
     def variables(self, rows: Rows | None = None) -> tuple[np.ndarray, list[str]]:
-        """Variable of each column, and the variables' names: what the user calls so.
+        """Return the variable of each column, and the names of the variables.
 
-        The columns of the table that was encoded, where the user named no fields; a
-        number is one, though it enters by several fields. Otherwise the fields.
+        If a table was encoded and the user named no fields, the variables are the
+        columns of the table. A number is then one variable, although it has several
+        fields. Otherwise, the variables are the fields.
 
         Raises
         ------
         FieldInferenceError
-            As `fields`.
+            If the fields cannot be determined.
         """
         codec, given = self.codec(), getattr(self.estimator, "fields", "auto")
         known = self.estimator.fields_
@@ -161,9 +162,9 @@ class Model:
         return codec.variables
 
     def terms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the number of each column's term, and the names of the terms.
+        """Return the number of the term of each column, and the names of the terms.
 
-        All columns that a number of a table enters by make one term.
+        All columns that encode one number of a table belong to one term.
         """
         codec = self.codec()
         if codec is None:
@@ -199,10 +200,11 @@ def batches(
     Parameters
     ----------
     network : Network
-        Whose `prepare` the rows go through.
+        Network that prepares the batches.
     rows : Rows
+        Rows to divide into batches.
     numbers_per_row : int
-        What is held of one row at a time.
+        Count of numbers that are held for one row.
     """
     size = max(1, _NUMBERS_PER_CHUNK // max(1, numbers_per_row))
     allowed = network.chunk_rows(network.table.n_fields or rows.longest())
@@ -218,13 +220,13 @@ def rows_of_entries(batch: Batch) -> np.ndarray:
 
 
 def to_float64(tensor: Tensor) -> np.ndarray:
-    """Convert a tensor, without its graph and device."""
+    """Convert a tensor to a float64 array on the host."""
     array: np.ndarray = tensor.detach().cpu().double().numpy()
     return array
 
 
 def category_names(names: np.ndarray, field: str) -> np.ndarray:
-    """Strip the name of the field in front of the names of its columns."""
+    """Remove the name of the field from the beginning of the names of its columns."""
     for prefix in (f"{field}_", f"__{field}_"):
         cut = [str(name).partition(prefix) for name in names]
         if all(found and (prefix[0] == "_" or not head) for head, found, _ in cut):

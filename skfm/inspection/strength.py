@@ -21,9 +21,9 @@ from .of_weights import measure, strength_of_weights
 from .reading import Model, batches, to_float64
 from .total import total_interactions
 
-#: Features of which a matrix of all pairs is made without being asked for.
+#: Largest number of features for which a matrix of all pairs is made by default.
 _MAX_FEATURES = 2000
-#: Rows drawn where a pair's term depends on the rest of its row.
+#: Number of rows to draw if the term of a pair depends on the rest of its row.
 _N_DRAWN = 5000
 
 
@@ -52,46 +52,47 @@ def interaction_strength(
     For an FM, FwFM, FFM or AFM, the strength is the variance of the pair's term in the
     raw score, in squared units of y for regressors, averaged over several outputs.
 
-    - With X, over the rows of X: categories occur together as often as they do there.
-    - Without X, over rows in which the fields are independent of each other: a fitted
-      model keeps of its training rows how often each column had an entry and, where
-      not all entries were one, their mean and variance. Rows of weight zero, and those
-      that early stopping held out, do not count; those of earlier fits, if this one
-      went on from them, and of ``init_from`` do. The columns of a field with at most
-      one entry a row on average exclude each other; the columns of other fields, and
-      those of a model without fields, are independent too. Exact in these terms for
-      FM, FwFM and FFM; for AFM, where attention depends on the whole row, the variance
-      over 5,000 rows drawn like that (always the same ones), entries other than one
-      from normal distributions.
+    - With X, the variance is taken over the rows of X, with the joint frequencies of
+      categories that they have.
+    - Without X, it is taken over rows in which the fields are independent of each
+      other. Their frequencies, means and variances are those of the training rows,
+      which the model has kept. Rows of weight zero and rows held out by early stopping
+      do not count. Rows of earlier fits that this one continued, and rows of
+      ``init_from``, do. The columns of a field with at most one entry per row on
+      average are assumed to exclude each other. The columns of other fields, and of a
+      model without fields, are assumed to be independent. Under these assumptions, the
+      result is exact for FM, FwFM and FFM. For AFM, whose attention depends on the
+      whole row, it is the variance over 5,000 rows that are drawn in this way, always
+      the same ones. Values other than one are drawn from normal distributions.
 
-    A number or a date of a table is one field here. Without X, the parts that it enters
-    by (value, bins, ids) are taken as independent too, although they are not, which
-    understates its interactions beside those of categories: pass X to compare them.
+    A number or a date of a table is one field here. Without X, the parts that encode it
+    (value, bins, ids) are also assumed to be independent. This understates its
+    interactions in comparison with those of categories: pass X to compare them.
 
     With ``kind="total"``, the default for all other architectures, it is the variance
-    of all that two columns of the table (fields of a matrix) do to the raw score
-    together, alone or with further columns (Liu and Owen, 2006). It is estimated from
-    rows of independent columns, which are drawn anew, always the same ones.
+    of all joint effects of two columns of the table (of two fields of a matrix) on the
+    raw score, alone or with further columns (Liu and Owen, 2006). It is estimated from
+    rows that are drawn with independent columns, always the same ones.
 
     For a DCN with ``cross="matrix"``, the strength is a property of the weights: the
-    Frobenius norm of each pair's block in the matrix of the first cross layer (Wang et
-    al., WWW 2021, section 7). With ``kind="weights"``, that of an FwFM is the absolute
-    value of the weight r of each pair of fields. Both ignore the length of the
+    Frobenius norm of the block of the pair in the matrix of the first cross layer (Wang
+    et al., WWW 2021, section 7). For an FwFM with ``kind="weights"``, it is the
+    absolute value of the weight r of the pair of fields. Both ignore the length of the
     embeddings and the frequency of the columns.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted; or a pipeline or search with one at its end.
+        Fitted estimator, or a pipeline or search that ends in one.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features), \
             default=None
-        What ``estimator`` takes.
+        Rows, as the ``predict`` method of ``estimator`` accepts them.
     by : {"field", "feature"}, default="field"
-        Whether rows and columns of the result are fields or columns of the model.
-        Without X, a model that was fitted without fields is shown by feature.
+        Rows and columns of the result: the fields or the columns of the model. Without
+        X, a model that was fitted without fields is shown by feature.
     features : array-like of str, default=None
-        With ``by="feature"``, names of the columns to use. None means all, up to 2,000;
-        of an interval from S samples up to 2,000 / sqrt(S).
+        Names of the columns to use with ``by="feature"``. None means all columns, of
+        which there may be 2,000 or, for an interval from S samples, 2,000 / sqrt(S).
     kind : {"auto", "total", "variance", "weights"}, default="auto"
         Measure of the strength. "auto" is "variance" for FM, FwFM, FFM and AFM,
         "weights" for a DCN with ``cross="matrix"``, and "total" for all other models.
@@ -103,15 +104,16 @@ def interaction_strength(
     Returns
     -------
     DataFrame
-        Symmetric, but for a DCN: there a row is the field whose embedding is multiplied
-        and a column the field that it is multiplied with. The diagonal is what pairs
-        within a field add, which is 0 where a field has one entry a row.
+        Matrix of strengths. It is symmetric except for a DCN, where a row is the field
+        whose embedding is multiplied, and a column the field that it is multiplied
+        with. The diagonal holds the pairs within a field, and is 0 if the field has one
+        entry per row.
 
-        With ``credible_interval``, its columns have two levels: the first is "mean",
-        "lower" and "upper", the mean and quantiles of the strength over the samples of
-        the posterior. Strengths are positive, also those of pairs that the data tell
-        nothing about. The mean is larger than the strength of the posterior mean of
-        the score, in which much of that averages out.
+        With ``credible_interval``, the columns have two levels. The first is "mean",
+        "lower" and "upper": the mean and the quantiles of the strength over the samples
+        of the posterior. Strengths are positive, even those of pairs about which the
+        data say nothing. The mean is larger than the strength of the posterior mean of
+        the score, in which much of this noise averages out.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def interaction_strength(
         holds no frequencies; if ``credible_interval`` is given and the fit was not
         Bayesian, or ``kind`` is not "variance".
     FieldInferenceError
-        If nothing tells the fields.
+        If the fields cannot be determined.
 
     Examples
     --------
@@ -167,7 +169,7 @@ def interaction_strength(
 def _to_frame(
     strength: np.ndarray, groups: _Groups, credible_interval: float | None
 ) -> pd.DataFrame:
-    """Matrix of strengths (G G, S, 1), or of their means and bounds over samples."""
+    """Make the matrix of strengths (G G, S, 1), or of means and bounds over samples."""
 
     def matrix(values: np.ndarray) -> pd.DataFrame:
         square = values.reshape(len(groups.names), -1)
@@ -204,7 +206,7 @@ def _total(model: Model) -> pd.DataFrame:
 
 
 class _Groups(NamedTuple):
-    """Number of each column's group, -1 where it is in none, and the groups' names."""
+    """Group of each column, -1 if it has none, and the names of the groups."""
 
     numbers: np.ndarray
     names: list[str]
@@ -221,9 +223,9 @@ def _features(model: Model, features: Any) -> _Groups:
         most = int(_MAX_FEATURES / model.n_samples**0.5)
         if len(terms) > most:
             raise ValueError(
-                f"a matrix of all pairs of {len(terms)} features is too large: name "
-                f'up to {most} of them in features= with by="feature", or '
-                "take fields: pass X, or fields= to the estimator."
+                f"A matrix of all pairs of {len(terms)} features is too large: name at "
+                f'most {most} of them by features= with by="feature", or use fields: '
+                "pass X, or fields= to the estimator."
             )
         return _Groups(terms, list(names))
     wanted = [str(feature) for feature in features]
@@ -242,12 +244,12 @@ def _features(model: Model, features: Any) -> _Groups:
 def _of_training(
     model: Model, network: PairwiseNetwork, by: str, features: Any
 ) -> tuple[_Groups, np.ndarray]:
-    """Groups, and the variance of each two's pair terms were fields independent."""
+    """Return groups, and the variance of their pair terms under independence."""
     statistics = model.estimator._column_statistics
     if not statistics.n_rows:
         raise ValueError(
-            f"this {type(model.estimator).__name__} comes from a file without "
-            "the frequencies of its training rows: pass X, or fit it again."
+            f"This {type(model.estimator).__name__} comes from a file without the "
+            "frequencies of the training rows: pass X, or fit the estimator again."
         )
     fields = _known_fields(model, network)
     by_feature = by == "feature" or fields is None
@@ -265,10 +267,10 @@ def _of_training(
 
 
 def _add_up(variance: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Variances (F, F, C) of pairs of parts, added up by the parts' groups."""
+    """Add variances (F, F, C) of pairs of parts up by the groups of the parts."""
     member = np.eye(groups.max() + 1)[groups]  # (F, G)
     total = np.einsum("fg,fec,eh->ghc", member, variance, member, optimize=True)
-    # A group's pairs with itself stand on both sides of the diagonal.
+    # The pairs within a group are on both sides of the diagonal.
     own = np.einsum("fg,ffc->gc", member, variance)
     diagonal = np.einsum("ggc->gc", total)
     diagonal[:] = (diagonal + own) / 2
@@ -276,7 +278,7 @@ def _add_up(variance: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _known_fields(model: Model, network: PairwiseNetwork) -> Any:
-    """Return the field of each column, or None where they are not known nor needed."""
+    """Return the field of each column, or None if they are unknown and not needed."""
     try:
         fields, _ = model.fields()
     except FieldInferenceError:
@@ -287,7 +289,7 @@ def _known_fields(model: Model, network: PairwiseNetwork) -> Any:
 
 
 def _variance(network: PairwiseNetwork, rows: Rows, groups: _Groups) -> np.ndarray:
-    """Return the variance over the rows of each two groups' pair terms, (G, G, C)."""
+    """Compute the variance over rows of the pair terms of two groups, (G, G, C)."""
     size, n_outputs = len(groups.names), network.shape.n_outputs
     total = np.zeros((n_outputs, size * size))
     squares = np.zeros((n_outputs, size * size))
@@ -301,7 +303,7 @@ def _variance(network: PairwiseNetwork, rows: Rows, groups: _Groups) -> np.ndarr
         present = (low >= 0) & (terms != 0).any(axis=2)
         row = np.nonzero(present)[0]
         cell = low[present] * size + high[present]
-        # A row's pairs of the same two groups make one term.
+        # The pairs of the same two groups in a row make one term.
         keys, place = np.unique(row * size * size + cell, return_inverse=True)
         for output in range(n_outputs):
             sums = np.bincount(place, terms[present][:, output], len(keys))

@@ -1,4 +1,4 @@
-"""Interactions of any architecture, from mixed differences of drawn rows."""
+"""Total interactions of any architecture, from mixed differences of drawn rows."""
 
 from __future__ import annotations
 
@@ -10,46 +10,47 @@ from ..estimators.draws import Draws, MatrixDraws, TableDraws
 from ..estimators.importances import score_drawn
 from .reading import Model
 
-#: Rows that are scored for all pairs together, and the bounds of those for each.
+#: Number of rows that are scored for all pairs, and its bounds for a single pair.
 _N_SCORED, _MOST, _FEWEST = 400_000, 4000, 200
 
 
 def total_interactions(model: Model) -> tuple[np.ndarray, list[str]]:
-    """Estimate the total interaction of each two variables of a model.
+    """Estimate the total interaction of any two variables of a model.
 
     With f the raw score, and x and x' two rows drawn such that variables are
     independent, the total interaction of i and j is ::
 
         E[(f(x) - f(x'_i, x_-i) - f(x'_j, x_-j) + f(x'_ij, x_-ij))^2] / 4,
 
-    the variance of all that i and j do together, alone or with further variables (Liu
+    the variance of all joint effects of i and j, alone or with further variables (Liu
     and Owen, 2006). Always the same rows are drawn.
 
     Parameters
     ----------
     model : Model
+        Model to inspect.
 
     Returns
     -------
     variance : ndarray of shape (n_variables, n_variables, n_outputs)
-        Symmetric, with a zero diagonal.
+        Total interactions, symmetric with a zero diagonal.
     names : list of str
         Names of the variables: columns of a table, or fields of a matrix.
 
     Raises
     ------
     ValueError
-        If there are too many pairs to draw rows for each.
+        If there are too many pairs to draw enough rows for each.
     FieldInferenceError
-        If the model was fitted on a matrix and nothing tells its fields.
+        If the model was fitted on a matrix and its fields cannot be determined.
     """
     names = _names(model)
     pairs = list(combinations(range(len(names)), 2))
     n_rows = min(_MOST, _N_SCORED // max(1, len(pairs)))
     if n_rows < _FEWEST:
         raise ValueError(
-            f'kind="total" is for up to {_N_SCORED // _FEWEST} pairs, but '
-            f"{len(names)} variables have {len(pairs)}."
+            f'kind="total" is for at most {_N_SCORED // _FEWEST} pairs, but '
+            f"{len(names)} variables have {len(pairs)}: fit on fewer columns."
         )
     draws = _draws(model, n_rows)
 

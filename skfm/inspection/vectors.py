@@ -1,4 +1,4 @@
-"""Embeddings of a field's categories, by name."""
+"""Embeddings of the categories of a field, by name."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from .reading import Model, category_names
     prefer_skip_nested_validation=True,
 )
 def embeddings(estimator: Any, field: str | int) -> pd.DataFrame:
-    """Return the learned vectors of a field's categories.
+    """Return the embeddings of the categories of a field.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted; or a pipeline or search with one at its end.
+        Fitted estimator, or a pipeline or search that ends in one.
     field : str or int
         Name or number of the field.
 
     Returns
     -------
     DataFrame of shape (n_categories, n_factors)
-        A row for each category, by name. Categories without an entry in training have
-        no vector and are left out. Of an FFM, whose columns have a vector for each
-        field, (n_categories, n_fields * n_factors), with the fields' names over the
-        factors.
+        One row for each category, by name. Categories without entries in training are
+        left out. The columns of an FFM have an embedding for each field: its result has
+        the shape (n_categories, n_fields * n_factors), with the names of the fields as
+        a second level of the columns.
 
     Raises
     ------
     ValueError
         If there is no such field.
     FieldInferenceError
-        If the model was fitted without fields, and its columns do not tell them.
+        If the model was fitted without fields, and they cannot be inferred.
 
     Examples
     --------
@@ -88,25 +88,25 @@ def most_similar(
     Parameters
     ----------
     estimator : estimator
-        Fitted; or a pipeline or search with one at its end.
+        Fitted estimator, or a pipeline or search that ends in one.
     field : str or int
         Name or number of the field.
-    category : str or object that prints as one
-        A category of the field that training has seen.
+    category : str or object
+        Category of the field, as a name or an object that is printed as one.
     n : int, default=10
-        How many to return.
+        Number of categories to return.
 
     Returns
     -------
     Series of shape (n,)
-        Cosine similarity by category, the most similar first; without ``category``.
+        Cosine similarity of the other categories, with the most similar first.
 
     Raises
     ------
     ValueError
         If there is no such field or category.
     FieldInferenceError
-        If the model was fitted without fields, and its columns do not tell them.
+        If the model was fitted without fields, and they cannot be inferred.
 
     Examples
     --------
@@ -123,8 +123,9 @@ def most_similar(
     if str(category) not in vectors.index:
         known = ", ".join(vectors.index[:5])
         raise ValueError(
-            f"field {vectors.index.name!r} has no category {category!r} with a vector; "
-            f"it has {known}{', ...' if len(vectors) > 5 else ''}."
+            f"Field {vectors.index.name!r} has no category {category!r} with an "
+            f"embedding; its categories are {known}"
+            f"{', ...' if len(vectors) > 5 else ''}."
         )
     unit = vectors.to_numpy(np.float64)
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
@@ -137,9 +138,9 @@ def _number(field: str | int, names: list[str]) -> int:
     if isinstance(field, str):
         if field not in names:
             raise ValueError(
-                f"there is no field {field!r}; the fields are {', '.join(names)}."
+                f"There is no field {field!r}; the fields are {', '.join(names)}."
             )
         return names.index(field)
     if not 0 <= field < len(names):
-        raise ValueError(f"field {field} is not in [0, {len(names) - 1}].")
+        raise ValueError(f"field={field} is not in [0, {len(names) - 1}].")
     return int(field)

@@ -1,4 +1,4 @@
-"""Linear weights, by name."""
+"""Linear weights of the columns, by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def linear_weights(
     Parameters
     ----------
     estimator : estimator
-        Fitted; or a pipeline or search with one at its end.
+        Fitted estimator, or a pipeline or search that ends in one.
     credible_interval : float, default=None
         Probability that a weight lies between "lower" and "upper", under the posterior
         of a fit by ``solver="bayes"``. None leaves these columns out.
@@ -36,13 +36,13 @@ def linear_weights(
     Returns
     -------
     DataFrame
-        A row for each column of the model, in their order:
+        One row for each column of the model, in their order. The columns are:
 
-        - output: class or number of the output, where there are several;
+        - output: class or number of the output, if there are several;
         - column: name of the column, as in ``column_names_``;
-        - weight: as in ``coef_``;
+        - weight: linear weight, as in ``coef_``;
         - lower, upper: quantiles of the weight over the samples of the posterior, with
-          as much probability below "lower" as above "upper".
+          equal probabilities below "lower" and above "upper".
 
     Raises
     ------

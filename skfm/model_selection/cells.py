@@ -1,4 +1,4 @@
-"""One model on one set of features and one fold."""
+"""Cells of a comparison: one model on one set of features and one fold."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from .._sklearn import safe_indexing
 
 @dataclass(frozen=True)
 class Cell:
-    """One fit of a comparison: a model, its featurization and a fold.
+    """One fit of a comparison, of a model with a featurization on a fold.
 
     Attributes
     ----------
     features, model : str
-        Their names.
+        Names of the featurization and of the model.
     fold : int
+        Number of the fold.
     estimator : estimator
+        Model to fit.
     featurization : list of columns, transformer or "passthrough"
+        Input of the model.
     train, test : ndarray of int
-        Rows of X.
+        Numbers of the training and test rows.
     """
 
     features: str
@@ -40,11 +43,11 @@ class Cell:
 
     @property
     def columns(self) -> Any:
-        """Columns of X that the cell uses; None means all."""
+        """List of the columns of X that the cell uses; None means all."""
         return self.featurization if isinstance(self.featurization, list) else None
 
     def pipeline(self) -> Any:
-        """Return a fresh estimator, behind its transformer if it has one."""
+        """Return a clone of the estimator, in a pipeline if there is a transformer."""
         estimator = clone(self.estimator)
         if self.columns is not None or isinstance(self.featurization, str):
             return estimator
@@ -70,9 +73,11 @@ def run_cell(
     Parameters
     ----------
     cell : Cell
+        Cell to run.
     X, y
-        All rows.
+        All rows and their targets.
     scoring : str, callable or None
+        Metric, as in `compare`.
     context : sklearn.callback.CallbackContext or None
         Callback context of this cell.
     owner : estimator or None

@@ -1,4 +1,4 @@
-"""Every model on every set of features, with the same folds."""
+"""Comparison of models on sets of features by cross-validation."""
 
 from __future__ import annotations
 
@@ -48,40 +48,46 @@ def compare(
     estimators : dict of str to estimator
         Estimators by name. They are cloned and not fitted themselves.
     featurizations : dict of str to list, transformer or "passthrough"
-        Input of the estimators, by name: columns of X (names, or numbers for an array);
-        the output of a transformer, fitted in each fold; or X unchanged.
+        Inputs of the estimators, by name. A list selects columns of X, by names or, for
+        an array, by numbers. A transformer is fitted in each fold, and its output is
+        the input. "passthrough" uses X unchanged.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        Rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
     cv : int, cross-validation splitter or iterable, default=None
-        As in `sklearn.model_selection.cross_validate`; split once, for all. For the
-        test of `Comparison.test`, repeated folds tell more than five.
+        Splits into folds, as in `sklearn.model_selection.cross_validate`. All cells use
+        the same splits. The test of `Comparison.test` has more power with repeated
+        folds than with five.
     scoring : str or callable, default=None
-        One metric, of which greater values are better. None means each estimator's
-        ``score``.
+        Metric, whose greater values are better. None means the ``score`` method of each
+        estimator.
     groups : array-like of shape (n_samples,), default=None
         Groups of the rows, for the splitter.
     n_jobs : int, default=None
         Number of processes, each of which runs one fit at a time.
     journal : path-like, default=None
-        File to which each result is added as soon as it is there. Results in it are not
-        computed again: after an interruption, call again with the same arguments. They
-        are known by parameters, data, rows and metric, so that a changed model is
-        fitted anew. Failures are tried again. None: nothing is written.
+        File to which each result is added as soon as it is known. Results in it are not
+        computed again: after an interruption, call the function again with the same
+        arguments. A result is identified by parameters, data, rows and metric, so that
+        a changed model is fitted again. Failed fits are repeated. None means that
+        nothing is written.
     progress : bool, default=None
-        Whether to show a progress bar, with one of each fit inside where the model
-        has some; None: if rich is installed.
+        Whether to show a progress bar, with a nested bar for each fit of a model that
+        reports its progress. None means that it is shown if rich is installed.
 
     Returns
     -------
     Comparison
-        With the tables ``folds`` and ``frame``, ``test()`` and ``plot()``. A fit that
-        fails costs its fold only; ``errors`` has its message.
+        Results, with the tables ``folds`` and ``frame`` and the methods ``test`` and
+        ``plot``. A fit that fails affects only its own fold. The table ``errors`` holds
+        its message.
 
     Raises
     ------
     ValueError
         If an estimator, a featurization, a column, the metric or the journal is not
-        usable; before anything is fitted.
+        valid. This is checked before anything is fitted.
     ImportError
         If ``progress=True`` and rich is missing.
 
@@ -144,7 +150,7 @@ def compare(
 
 
 class ModelComparison(CallbackSupportMixin):
-    """Runs cells, as an estimator that callbacks can watch."""
+    """Estimator that runs cells when it is fitted, so that callbacks can watch it."""
 
     def __init__(self, n_jobs: int | None) -> None:
         self.n_jobs = n_jobs
@@ -158,7 +164,7 @@ class ModelComparison(CallbackSupportMixin):
         scoring: Any,
         keep: Callable[[int, dict[str, Any]], None],
     ) -> None:
-        """Run the cells, and ``keep`` each record, with its place, as it comes."""
+        """Run the cells, and pass the place and the record of each to ``keep``."""
         root = self._init_callback_context(
             max_subtasks=len(cells), sequential_subtasks=False
         )
@@ -190,7 +196,7 @@ def _check(
     X: Any,
     scoring: Any,
 ) -> None:
-    """Refuse, before anything is fitted, what no cell could use."""
+    """Raise a ValueError for arguments that are not valid."""
     for name, given in (("estimators", estimators), ("featurizations", featurizations)):
         if not isinstance(given, Mapping) or not given:
             raise ValueError(f"{name} must be a dict with at least one name as key.")
@@ -218,8 +224,8 @@ def _check_featurization(name: str, featurization: Any, X: Any) -> None:
             _check_column(name, column, X)
     elif isinstance(featurization, str) and featurization != "passthrough":
         raise ValueError(
-            f"featurizations[{name!r}] is {featurization!r}: give a list of columns, a "
-            'transformer or "passthrough".'
+            f"featurizations[{name!r}] is {featurization!r}, but must be a list of "
+            'columns, a transformer or "passthrough".'
         )
     elif not isinstance(featurization, str) and not hasattr(featurization, "transform"):
         raise ValueError(
@@ -241,7 +247,7 @@ def _check_column(name: str, column: Any, X: Any) -> None:
 
 
 def _as_list(featurization: Any) -> Any:
-    """Turn columns given as any sequence into a list; return all else unchanged."""
+    """Convert a sequence of columns to a list; return anything else unchanged."""
     if isinstance(featurization, str) or hasattr(featurization, "fit"):
         return featurization
     return list(featurization) if isinstance(featurization, Iterable) else featurization
@@ -254,7 +260,8 @@ def _warn_of_failures(folds: pd.DataFrame) -> None:
     first = failed.iloc[0]
     warn(
         f"{len(failed)} of {len(folds)} fits failed, the first of {first['model']!r} "
-        f"on {first['features']!r}: {first['error']}. See errors of the comparison.",
+        f"on {first['features']!r}: {first['error']}. The table errors of the "
+        "comparison lists all of them.",
         FitFailedWarning,
     )
 

@@ -17,16 +17,17 @@ _CELL = ["features", "model"]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Scores of models on sets of features; `compare` makes one.
+    """Scores of models on sets of features, as returned by `compare`.
 
     Attributes
     ----------
     folds : DataFrame
-        A row for each features, model and fold: ``score``, ``fit_seconds``,
-        ``predict_seconds`` (of scoring the test rows), ``n_parameters``,
-        ``n_columns``, ``n_train``, ``n_test``, and the ``error`` of a cell that failed.
+        One row for each set of features, model and fold. The columns are ``features``,
+        ``model``, ``fold``, ``score``, ``fit_seconds``, ``predict_seconds`` (the time
+        of scoring the test rows), ``n_parameters``, ``n_columns``, ``n_train``,
+        ``n_test``, and the ``error`` of a fit that failed.
     scoring : str
-        Name of the metric. Greater is better.
+        Name of the metric, whose greater values are better.
     """
 
     folds: pd.DataFrame
@@ -34,11 +35,12 @@ class Comparison:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A row for each features and model, in the order they were given.
+        """Table with one row for each set of features and model, in the given order.
 
-        ``mean`` and ``std`` (with n - 1) of the score over the folds that did not fail,
-        mean seconds to fit and to predict, mean ``n_parameters`` and ``n_columns`` of
-        the last step (missing where a model does not tell), and ``n_failed`` folds.
+        The columns are ``mean`` and ``std`` (with n - 1) of the score over the folds
+        that did not fail, mean seconds to fit and to predict, mean ``n_parameters`` and
+        ``n_columns`` of the last step (missing if a model does not report them), and
+        ``n_failed``, the number of folds that failed.
         """
         groups = self.folds.groupby(_CELL, sort=False)
         return groups.agg(
@@ -53,7 +55,7 @@ class Comparison:
 
     @property
     def errors(self) -> pd.DataFrame:
-        """The folds that failed: features, model, fold and error."""
+        """Table of the folds that failed: features, model, fold and error."""
         failed = self.folds["error"].notna()
         columns = [*_CELL, "fold", "error"]
         return self.folds.loc[failed, columns].reset_index(drop=True)
@@ -61,31 +63,34 @@ class Comparison:
     def test(
         self, baseline: tuple[str, str] | None = None, *, confidence: float = 0.95
     ) -> pd.DataFrame:
-        """Test the difference of each cell to a baseline.
+        """Test the difference between each cell and a baseline.
 
-        The t-test for repeated cross-validation of Nadeau and Bengio (2003): folds
-        share training rows, so the variance of their mean difference is taken as
-        (1 / J + n_test / n_train) times that between the J folds. Two-sided.
+        This is the two-sided t-test for repeated cross-validation by Nadeau and Bengio
+        (2003). Folds share training rows. The variance of the mean difference is
+        therefore estimated as (1 / J + n_test / n_train) times the variance between the
+        J folds.
 
         Parameters
         ----------
         baseline : (str, str), default=None
-            Names of the features and of the model. None: those given first.
+            Names of the features and of the model of the baseline. None means those
+            given first.
         confidence : float, default=0.95
             Confidence level of the intervals.
 
         Returns
         -------
         DataFrame
-            A row for each other features and model: ``difference`` of the mean scores,
-            ``low`` and ``high`` end of its interval, ``t``, ``p_value``, and
-            ``p_holm``, corrected for the number of tests (Holm, 1979). Over the folds
-            in which neither failed; missing where these are fewer than two.
+            One row for each other cell. The columns are ``features``, ``model``, the
+            ``difference`` of the mean scores, the ends ``low`` and ``high`` of its
+            interval, ``t``, ``p_value``, and ``p_holm``, which is corrected for the
+            number of tests (Holm, 1979). They are computed from the folds in which
+            neither cell failed, and are missing if there are fewer than two.
 
         Raises
         ------
         ValueError
-            If the baseline is none of the cells.
+            If the baseline is not one of the cells.
 
         References
         ----------
@@ -97,8 +102,8 @@ class Comparison:
         base = cells[0] if baseline is None else tuple(baseline)
         if base not in cells:
             raise ValueError(
-                f"baseline={baseline!r} is not one of the cells (features, model), "
-                f"which are {', '.join(map(str, cells))}."
+                f"baseline={baseline!r} is not one of the cells (features, model): "
+                f"choose one of {', '.join(map(str, cells))}."
             )
         ratio = float((self.folds["n_test"] / self.folds["n_train"]).mean())
         others = [cell for cell in cells if cell != base]
@@ -114,7 +119,7 @@ class Comparison:
         return pd.concat([names, table.astype(np.float64)], axis=1)
 
     def plot(self, ax: Any = None) -> ComparisonDisplay:
-        """Draw mean and spread of each cell: see `skfm.plotting.ComparisonDisplay`."""
+        """Draw mean and spread of the cells by `skfm.plotting.ComparisonDisplay`."""
         from ..plotting import ComparisonDisplay
 
         return ComparisonDisplay.from_comparison(self, ax=ax)
@@ -140,7 +145,7 @@ def _corrected_t_test(
 
 
 def _holm(p_values: np.ndarray) -> np.ndarray:
-    """p-values corrected step by step, the smallest by the number of all tests."""
+    """Correct p-values for the number of tests by Holm's method."""
     corrected = np.full(len(p_values), np.nan)
     known = np.flatnonzero(~np.isnan(p_values))
     order = known[np.argsort(p_values[known], kind="stable")]

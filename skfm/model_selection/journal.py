@@ -1,4 +1,4 @@
-"""Journal: a file of results that survives an interruption."""
+"""Journal of the results of a comparison, a file that survives interruptions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .cells import Cell
 
 
 class Journal:
-    """Records by key, one JSON object a line, appended as they come.
+    """File of records by key, with one JSON object per line.
 
-    A record is written with one call and synchronised, so that an interruption costs at
-    most the last line; a line that is not whole is cut off when the file is opened.
+    A record is written with one call and synchronised, so that an interruption damages
+    at most the last line. An incomplete line is removed when the file is opened.
 
     Parameters
     ----------
@@ -42,19 +42,19 @@ class Journal:
                 self.records[entry["key"]] = entry["record"]
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
-                    f"line {number} of journal {str(self.path)!r} was not written by "
+                    f"Line {number} of journal {str(self.path)!r} was not written by "
                     "compare: name another file, or delete this one."
                 ) from error
         if len(whole) < len(text):
             if not whole and not text.startswith(b'{"key"'):
                 raise ValueError(
-                    f"journal {str(self.path)!r} was not written by compare: name "
+                    f"The journal {str(self.path)!r} was not written by compare: name "
                     "another file."
                 )
             os.truncate(self.path, len(whole))
 
     def add(self, key: str, record: dict[str, Any]) -> None:
-        """Append a record."""
+        """Append a record to the file."""
         line = json.dumps({"key": key, "record": record}) + "\n"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         descriptor = os.open(self.path, flags, 0o666)
@@ -67,12 +67,12 @@ class Journal:
 
 
 def keys_of(cells: list[Cell], X: Any, y: Any, scoring: Any) -> list[str]:
-    """Compute a key per cell from parameters, data, rows and metric, not names.
+    """Compute the key of each cell from parameters, data, rows and metric.
 
     Raises
     ------
     ValueError
-        If something in them cannot be pickled.
+        If one of them cannot be pickled.
     """
     try:
         shared = joblib.hash((X, y, scoring))

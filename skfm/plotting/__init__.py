@@ -1,4 +1,4 @@
-"""Displays in scikit-learn's manner: ``from_...`` draws, ``plot`` draws again."""
+"""Displays in the manner of scikit-learn: ``from_...`` draws, ``plot`` draws again."""
 
 from .attention import AttentionDisplay
 from .chains import ChainsDisplay

@@ -1,4 +1,4 @@
-"""Attention in one prediction."""
+"""Display of the attention in one prediction."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from .style import BLUE, axes, bars, heat_map, pair_name
 
 
 class AttentionDisplay:
-    """Attention of a model in one row: bars for an AFM, a heat map for an AutoInt.
+    """Display of the attention in one row: bars for an AFM, a heat map for an AutoInt.
 
     Parameters
     ----------
     weights : DataFrame
-        As `skfm.inspection.attention_weights` returns it, of one row of X.
+        Weights of one row of X, as returned by `skfm.inspection.attention_weights`.
     max_pairs : int, default=15
-        Bars of an AFM; the label of the axis tells of the other pairs.
+        Number of bars for an AFM. The label of the axis summarises the other pairs.
     name : str, default=None
-        Title.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the plot.
     figure_ : matplotlib Figure
+        Figure of the plot.
 
     Examples
     --------
@@ -62,36 +64,36 @@ class AttentionDisplay:
         Parameters
         ----------
         estimator : AFM or AutoInt estimator
-            Fitted; or a pipeline or search with one at its end.
+            Fitted estimator, or a pipeline or search that ends in one.
         X : {array-like, sparse matrix, DataFrame} of shape (1, n_features)
-            The row.
+            Row to explain.
         max_pairs : int, default=15
-            Bars of an AFM; the label of the axis tells of the other pairs.
+            Number of bars for an AFM. The label of the axis summarises the other pairs.
         name : str, default=None
-            Title.
+            Title of the plot.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
 
         Raises
         ------
         ValueError
-            If X is not one row, or has no pair.
+            If X does not have exactly one row, or the row has no pair of entries.
         """
         weights = attention_weights(estimator, X)
         return cls(weights, max_pairs, name).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         n_rows = self.weights["row"].nunique()
         if n_rows != 1:
             raise ValueError(
-                "attention is drawn for one row with at least one pair, but X has "
+                "Attention is drawn for one row with at least one pair, but X has "
                 f"{n_rows} such rows: pass one row, such as X[:1]."
             )
         draw = self._map if "layer" in self.weights else self._bars
@@ -100,7 +102,7 @@ class AttentionDisplay:
         return self
 
     def _bars(self, ax: Any) -> Any:
-        """Draw the largest weights, and the weight of each pair if all were equal."""
+        """Draw the largest weights, and a line at the weight of equal pairs."""
         ranked = self.weights.sort_values("weight", ascending=False, kind="stable")
         top, rest = ranked[: self.max_pairs], ranked[self.max_pairs :]
         pairs = zip(top["first"], top["second"], strict=True)
@@ -110,16 +112,16 @@ class AttentionDisplay:
         bars(ax, names, values, BLUE, [_percent(value) for value in values])
         even = 1 / len(ranked)
         ax.axvline(even, color="black", lw=1, ls=":")
-        label = f"attention (dotted: if all pairs were alike, {_percent(even)})"
+        label = f"attention (dotted: equal weights, {_percent(even)})"
         if len(rest):
             others = _percent(rest["weight"].sum())
-            label += f"\n{len(rest)} other pairs have {others} together"
+            label += f"\n{len(rest)} other pairs: {others} in total"
         ax.set(xlabel=label, title=self.name)
         ax.xaxis.set_major_formatter(lambda value, _: _percent(value))
         return ax
 
     def _map(self, ax: Any) -> Any:
-        """Draw the mean over the heads of the last layer."""
+        """Draw the attention of the last layer, averaged over its heads."""
         last = self.weights[self.weights["layer"] == self.weights["layer"].max()]
         keys = ["field", "attends_to"]
         mean = last.groupby(keys, sort=False)["weight"].mean().unstack()

@@ -1,4 +1,4 @@
-"""Course of the chains of the Bayesian solver."""
+"""Display of the chains of the Bayesian solver."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .style import BLUE, GREY, VERMILION, axes
 
 
 class ChainsDisplay:
-    """Agreement of the chains by iteration, and the scale of each field.
+    """Display of the agreement of chains by iteration, and of the scale of each field.
 
     Parameters
     ----------
@@ -20,13 +20,16 @@ class ChainsDisplay:
     scales : array-like of shape (n_fields, n_outputs, n_factors + 1)
         Standard deviations of the factors and, last, of the linear weights.
     field_names : list of str
+        Names of the fields.
     name : str, default=None
-        Title.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : ndarray of matplotlib Axes of shape (2,)
+        Axes of the two plots.
     figure_ : matplotlib Figure
+        Figure of the plots.
 
     Examples
     --------
@@ -58,11 +61,12 @@ class ChainsDisplay:
         Parameters
         ----------
         estimator : estimator of skfm
-            Fitted by ``solver="bayes"``; or a pipeline or search with one at its end.
+            Estimator fitted by ``solver="bayes"``, or a pipeline or search that ends in
+            one.
         name : str, default=None
-            Title; None: the estimator's class.
+            Title of the plot; None: the class of the estimator.
         ax : pair of matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
 
         Raises
         ------
@@ -74,7 +78,8 @@ class ChainsDisplay:
         if getattr(model, "solver_", None) != "bayes":
             raise ValueError(
                 "ChainsDisplay shows the chains of the Bayesian solver, but this "
-                f"{type(model).__name__} was not fitted by it."
+                f"{type(model).__name__} was not fitted by it: fit it with "
+                'solver="bayes".'
             )
         found, n_fields = model.diagnostics_, len(model.diagnostics_["scales"])
         names = model.field_names_ or [f"field {f}" for f in range(n_fields)]
@@ -83,12 +88,12 @@ class ChainsDisplay:
         return cls(found["rhat_path"], found["scales"], names, title).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : pair of matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         if ax is None:
             height = max(4.0, 1 + 0.25 * len(self.field_names))

@@ -1,4 +1,4 @@
-"""Scores of a comparison."""
+"""Display of the scores of a comparison."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from .style import CYCLE, MARKERS, axes, font_size, shorten
 
 
 class ComparisonDisplay:
-    """Mean score and spread of each model on each set of features.
+    """Display of the mean score and spread of each model on each set of features.
 
     Parameters
     ----------
     frame : DataFrame
-        With ``features``, ``model``, ``mean`` and ``std``.
+        Table with the columns ``features``, ``model``, ``mean`` and ``std``.
     scoring : str, default="score"
         Name of the metric.
     name : str, default=None
-        Title.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the plot.
     figure_ : matplotlib Figure
+        Figure of the plot.
 
     Examples
     --------
@@ -47,25 +49,26 @@ class ComparisonDisplay:
     def from_comparison(
         cls, comparison: Any, *, name: str | None = None, ax: Any = None
     ) -> Self:
-        """Draw what `skfm.model_selection.compare` returned.
+        """Draw the scores of a comparison.
 
         Parameters
         ----------
         comparison : Comparison
+            Result of `skfm.model_selection.compare`.
         name : str, default=None
-            Title.
+            Title of the plot.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         return cls(comparison.frame, comparison.scoring, name).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw: features from the top down, a colour and a marker for each model.
+        """Draw the display, with the features from top to bottom.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         features = list(dict.fromkeys(self.frame["features"]))
         models = list(dict.fromkeys(self.frame["model"]))

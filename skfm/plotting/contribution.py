@@ -1,4 +1,4 @@
-"""Waterfall of one prediction."""
+"""Display of one prediction as a waterfall."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from .style import BLUE, GREY, VERMILION, axes, font_size, pair_name, shorten
 
 
 class ContributionDisplay:
-    """Waterfall of the terms of one prediction, from the bias to the raw score.
+    """Display of the terms of one prediction, from the bias to the raw score.
 
     Parameters
     ----------
     terms : DataFrame
-        As `skfm.inspection.explain` returns it, of one row of X and one output. With
-        its columns "lower" and "upper", each term has an error bar, but for the sum of
-        the smaller terms.
+        Terms of one row of X and one output, as returned by `skfm.inspection.explain`.
+        If there are columns "lower" and "upper", all bars except that of the smaller
+        terms have an error bar.
     max_terms : int, default=12
-        Bars beside the bias; the smaller terms are one bar.
+        Number of bars beside the bias. All smaller terms share one more bar.
     name : str, default=None
-        Title.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the plot.
     figure_ : matplotlib Figure
+        Figure of the plot.
 
     Examples
     --------
@@ -64,26 +66,26 @@ class ContributionDisplay:
         Parameters
         ----------
         estimator : estimator of skfm
-            Fitted; or a pipeline or search with one at its end.
+            Fitted estimator, or a pipeline or search that ends in one.
         X : {array-like, sparse matrix, DataFrame} of shape (1, n_features)
-            The row.
+            Row to explain.
         output : object, default=None
-            Class label, or number of the output; needed where there are several.
+            Class label, or number of the output. Needed if there are several outputs.
         credible_interval : float, default=None
             Probability of the error bars under the posterior of a fit by
             ``solver="bayes"``. None draws none.
         max_terms : int, default=12
-            Bars beside the bias; the smaller terms are one bar.
+            Number of bars beside the bias. All smaller terms share one more bar.
         name : str, default=None
-            Title.
+            Title of the plot.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
 
         Raises
         ------
         ValueError
-            If X is not one row, ``output`` none of the outputs, or
-            ``credible_interval`` given and the fit not Bayesian.
+            If X does not have exactly one row, ``output`` is not one of the outputs, or
+            ``credible_interval`` is given and the fit is not Bayesian.
         """
         terms = explain(
             estimator, X, max_pairs=None, credible_interval=credible_interval
@@ -99,29 +101,29 @@ class ContributionDisplay:
         return cls(terms, max_terms, name).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         n_rows = self.terms["row"].nunique()
         if n_rows != 1:
             raise ValueError(
-                f"a waterfall is drawn for one row, but X has {n_rows} rows: pass one "
+                f"A waterfall is drawn for one row, but X has {n_rows} rows: pass one "
                 "row, such as X[:1]."
             )
         names, terms = self._steps()
         values = terms["contribution"].to_numpy(np.float64)
         ends = np.cumsum(values)
         starts = ends - values
-        starts[0] = ends[0]  # the bias is where the others start from
+        starts[0] = ends[0]  # the other bars start from the bias
         places = np.arange(len(values))
         ax = axes(ax, (8.5, 1.8 + 0.33 * (len(values) + 1)))
         colours = np.where(values > 0, VERMILION, BLUE)
         ax.barh(places[1:], (ends - starts)[1:], 0.7, starts[1:], color=colours[1:])
-        # A thin line hands each end on to the next bar.
+        # A thin line connects each bar with the next one.
         ax.vlines(ends, places + 0.35, places + 0.65, color=GREY, lw=1)
         for end, place in ((ends[0], 0), (ends[-1], len(values))):
             ax.vlines(end, place - 0.35, place + 0.35, color="black", lw=3)
@@ -142,7 +144,7 @@ class ContributionDisplay:
         return self
 
     def _steps(self) -> tuple[list[str], pd.DataFrame]:
-        """Return names and terms: the bias, the largest terms, the others."""
+        """Return names and terms: the bias, the largest terms, the sum of the rest."""
         bias = self.terms["kind"] == "bias"
         terms = self.terms[~bias].sort_values(
             "contribution", key=np.abs, ascending=False, kind="stable"
@@ -158,7 +160,7 @@ class ContributionDisplay:
     def _write(
         self, ax: Any, values: np.ndarray, rights: list[float], score: float
     ) -> None:
-        """Write each term's number right of its bar, and the score at the end."""
+        """Write the number of each term beside its bar, and the score at the end."""
         last = len(values)
         texts = [f"{values[0]:.3g}", *(f"{v:+.3g}" for v in values[1:])]
         for place, (text, right) in enumerate(
@@ -172,7 +174,7 @@ class ContributionDisplay:
 
 
 def _draw_intervals(ax: Any, terms: pd.DataFrame, starts: np.ndarray) -> None:
-    """Draw the intervals of the terms, which count from ``starts``."""
+    """Draw the intervals of the terms, which are relative to ``starts``."""
     places = np.arange(len(terms))
     lower, upper = starts + terms["lower"], starts + terms["upper"]
     ax.hlines(places, lower, upper, color="black", lw=1)

@@ -1,4 +1,4 @@
-"""Loss by epoch."""
+"""Display of the loss by epoch."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from .style import BLUE, GREY, VERMILION, axes
 
 
 class LossCurveDisplay:
-    """Training and held-out loss by epoch, and the epoch whose weights were kept.
+    """Display of the loss on training and held-out rows, and of the best epoch.
 
     Parameters
     ----------
     loss : array-like of shape (n_epochs,)
         Mean training loss of each epoch.
     validation_loss : array-like of shape (n_epochs,) or (0,)
-        Mean loss on held-out rows after each epoch; empty without.
+        Mean loss on held-out rows after each epoch. Empty if there were none.
     best_epoch : int
-        Counted from 1.
+        Epoch whose weights were kept, counted from 1.
     name : str, default=None
-        Title.
+        Title of the plot.
     unit : {"epoch", "iteration"}, default="epoch"
-        What the losses are of. Iterations of the Bayesian solver are all averaged: none
-        is marked as kept.
+        Unit of the horizontal axis. The Bayesian solver averages over its iterations,
+        so that none is marked as kept.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the plot.
     figure_ : matplotlib Figure
+        Figure of the plot.
     lines_ : list of matplotlib Artist
+        Lines of the losses.
 
     Examples
     --------
@@ -64,11 +67,11 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator of skfm
-            Fitted; or a pipeline or search with one at its end.
+            Fitted estimator, or a pipeline or search that ends in one.
         name : str, default=None
-            Title; None: the estimator's class.
+            Title of the plot; None: the class of the estimator.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         model = getattr(estimator, "best_estimator_", estimator)
         model = snapshot(model[-1] if hasattr(model, "steps") else model)
@@ -80,12 +83,12 @@ class LossCurveDisplay:
         return cls(curve, validation, model.best_iter_, title, unit).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         ax = axes(ax, (6, 4))
         epochs = np.arange(1, len(self.loss) + 1)

@@ -1,4 +1,4 @@
-"""Map of a field's categories."""
+"""Display of the embeddings of a field as a map."""
 
 from __future__ import annotations
 
@@ -14,28 +14,32 @@ from .style import BLUE, SEQUENTIAL, axes, pyplot, shorten
 
 
 class EmbeddingDisplay:
-    """The categories of a field on a plane: near each other where they act alike.
+    """Map of the categories of a field, in which similar categories are close.
 
-    The two directions in which the embeddings, each scaled to length 1, vary most.
+    The axes are the two directions in which the embeddings, each scaled to length 1,
+    vary most.
 
     Parameters
     ----------
     positions : DataFrame of shape (n_categories, 2)
-        By category.
+        Position of each category, by name.
     share : float
-        Share of the variance that the plane shows.
+        Share of the variance that the map shows.
     values : array-like of shape (n_categories,), default=None
-        What the colours show; None: all alike.
+        Numbers that the colours show; None: all points have the same colour.
     values_label : str, default=""
-        What these are.
+        Label of the colour bar.
     name : str, default=None
-        Title.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the plot.
     figure_ : matplotlib Figure
+        Figure of the plot.
     scatter_ : matplotlib PathCollection
+        Points of the categories.
 
     Examples
     --------
@@ -77,19 +81,19 @@ class EmbeddingDisplay:
         Parameters
         ----------
         estimator : estimator of skfm
-            Fitted; or a pipeline or search with one at its end.
+            Fitted estimator, or a pipeline or search that ends in one.
         field : str or int
             Name or number of the field.
         categories : sequence of str, default=None
-            Those to draw, in the order in which they get a label while there is room:
-            the most frequent first, say. None: all.
+            Categories to draw; None: all. They are labelled in this order while there
+            is room, so that the most important should come first.
         values : Series, default=None
-            A number for each category, by name, which its colour shows, grey where it
-            has none; the name of the Series labels the colour bar.
+            Number of each category, by name, which its colour shows. Categories without
+            a number are grey. The name of the Series labels the colour bar.
         name : str, default=None
-            Title; None: the field's name.
+            Title of the plot; None: the name of the field.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
 
         Raises
         ------
@@ -100,12 +104,15 @@ class EmbeddingDisplay:
         if categories is not None:
             unknown = [name for name in categories if name not in vectors.index]
             if unknown:
-                raise ValueError(f"categories has {unknown[0]!r}, which has no vector.")
+                raise ValueError(
+                    f"categories has {unknown[0]!r}, which has no vector: leave it out."
+                )
             vectors = vectors.loc[list(categories)]
         if len(vectors) < 3 or vectors.shape[1] < 2:
             raise ValueError(
-                "a map needs three categories and two factors; there are "
-                f"{len(vectors)} and {vectors.shape[1]}."
+                "A map needs at least three categories and two factors, but there are "
+                f"{len(vectors)} and {vectors.shape[1]}: choose another field, or fit "
+                "with a larger n_factors."
             )
         unit = vectors.to_numpy(np.float64)
         pca = PCA(2, svd_solver="full")
@@ -119,12 +126,12 @@ class EmbeddingDisplay:
         return cls(positions, share, own, str(values.name), title).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw; labels that would cover another are left out.
+        """Draw the display, without labels that would cover others.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         ax = axes(ax, (8, 6.5))
         x, y = self.positions.to_numpy().T
@@ -148,7 +155,7 @@ class EmbeddingDisplay:
 
 
 def _label(ax: Any, names: list[str], x: np.ndarray, y: np.ndarray) -> None:
-    """Name as many points as there is room for, in their order."""
+    """Label as many points as there is room for, in their order."""
     figure = ax.figure
     figure.draw_without_rendering()
     boxes: list[Any] = []

@@ -1,4 +1,4 @@
-"""Heat map of field interactions."""
+"""Display of the interactions of fields as a heat map."""
 
 from __future__ import annotations
 
@@ -21,22 +21,25 @@ _LABELS = {
 
 
 class FieldInteractionDisplay:
-    """Heat map of the interaction strength of each pair of fields.
+    """Display of the interaction strength of each pair of fields as a heat map.
 
     Parameters
     ----------
     strength : DataFrame of shape (n_fields, n_fields)
-        As `skfm.inspection.interaction_strength` returns it.
+        Strengths, as returned by `skfm.inspection.interaction_strength`.
     label : str, default="strength"
-        What the colours mean.
+        Label of the colour bar.
     name : str, default=None
-        Title.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes of the plot.
     figure_ : matplotlib Figure
+        Figure of the plot.
     image_ : matplotlib AxesImage
+        Image of the matrix.
 
     Examples
     --------
@@ -61,18 +64,19 @@ class FieldInteractionDisplay:
     ) -> Self:
         """Draw the interaction strengths of a fitted estimator.
 
-        The standard deviation of each pair's term, in units of the raw score, of an FM,
-        FwFM, FFM or AFM; of a DCN with ``cross="matrix"``, what its weights say; of
-        all other models, the standard deviation of all that two columns do together.
+        For an FM, FwFM, FFM or AFM, the strength of a pair is the standard deviation of
+        its term, in units of the raw score. For a DCN with ``cross="matrix"``, it is
+        computed from the weights. For all other models, it is the standard deviation of
+        all joint effects of two columns.
 
         Parameters
         ----------
         estimator, X
-            As in `skfm.inspection.interaction_strength`.
+            Model and rows, as in `skfm.inspection.interaction_strength`.
         name : str, default=None
-            Title.
+            Title of the plot.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         strength = interaction_strength(estimator, X)
         kind = measure(Model.of(estimator).network)
@@ -94,27 +98,29 @@ class FieldInteractionDisplay:
         Parameters
         ----------
         strength : DataFrame of shape (n_fields, n_fields)
+            Strength of each pair of fields.
         label : str, default="strength"
-            What the colours mean.
+            Label of the colour bar.
         name : str, default=None
-            Title.
+            Title of the plot.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         return cls(strength, label, name).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw; of a symmetric matrix the lower half.
+        """Draw the display; only the lower half of a symmetric matrix.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None: a new figure, which grows with the number of fields.
+            Axes to draw on; None: those of a new figure, whose size depends on the
+            number of fields.
         """
         matrix = self.strength.to_numpy(np.float64)
         rows, columns = list(self.strength.index), list(self.strength.columns)
         if np.allclose(matrix, matrix.T):
-            # Each pair once; the diagonal only where pairs within fields count.
+            # Draw each pair once, and the diagonal only if it is not zero.
             within = bool(np.diagonal(matrix).any())
             upper = np.triu(np.ones_like(matrix, dtype=bool), 1 if within else 0)
             matrix = np.where(upper, np.nan, matrix)

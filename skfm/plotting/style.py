@@ -7,26 +7,26 @@ from typing import Any
 
 import numpy as np
 
-# Of Okabe and Ito, told apart by colour-blind readers, in this order.
+# Colours by Okabe and Ito, which colour-blind readers can distinguish, in this order.
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, GREY = "#CC79A7", "#56B4E9", "#7F7F7F"
 CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, "black")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-#: Of even lightness steps, also in grey and for colour-blind readers.
+#: Colour map of uniform lightness, also in grey and for colour-blind readers.
 SEQUENTIAL = "cividis"
 
-#: Characters of a name that labels show.
+#: Largest number of characters of a name in a label.
 _LONGEST = 32
 
 
 def pyplot() -> Any:
-    """matplotlib.pyplot.
+    """Import matplotlib.pyplot.
 
     Raises
     ------
     ImportError
-        If matplotlib is missing, naming the extra that brings it.
+        If matplotlib is missing; the message names the extra that installs it.
     """
     try:
         import matplotlib.pyplot as plt
@@ -44,8 +44,8 @@ def axes(ax: Any, size: tuple[float, float]) -> Any:
 
 
 def shorten(name: Any, longest: int = _LONGEST) -> str:
-    """Shorten a long name by cutting out its middle, as both ends are informative."""
-    # matplotlib would take a dollar sign for the start of a formula.
+    """Shorten a long name in its middle, because both ends are informative."""
+    # matplotlib would read a dollar sign as the start of a formula.
     text = str(name)
     if len(text) > longest:
         tail = (longest - 1) // 2
@@ -54,7 +54,7 @@ def shorten(name: Any, longest: int = _LONGEST) -> str:
 
 
 def pair_name(first: Any, second: Any) -> str:
-    """Return the name of a pair."""
+    """Return the label of a pair."""
     return f"{shorten(first, 24)} × {shorten(second, 24)}"
 
 
@@ -72,7 +72,7 @@ def heat_map(
     *,
     limits: tuple[float, float] | None = None,
 ) -> Any:
-    """Draw a matrix with names and a colour bar; few cells have their number."""
+    """Draw a matrix with names and a colour bar, and numbers if it is small."""
     low, high = limits or (0.0, float(np.nanmax(matrix, initial=0)) or 1.0)
     image = ax.imshow(matrix, cmap=SEQUENTIAL, vmin=low, vmax=high)
     for axis, names in ((ax.xaxis, columns), (ax.yaxis, rows)):
@@ -107,7 +107,7 @@ def bars(
     colours: Any,
     texts: Iterable[str],
 ) -> Any:
-    """Horizontal bars from the top down, each with its text at its end."""
+    """Draw horizontal bars from top to bottom, each with a text at its end."""
     places = np.arange(len(values))
     drawn = ax.barh(places, values, color=colours, height=0.7)
     ax.set_yticks(places, list(names), fontsize=font_size(len(values)))

@@ -55,8 +55,8 @@ def test_most_similar():
     ("field", "category", "message"),
     [
         ("c", "p", "no field 'c'; the fields are a, b"),
-        (2, "p", "field 2 is not in"),
-        ("a", "t", "no category 't' with a vector; it has p, q, r, s"),
+        (2, "p", "field=2 is not in"),
+        ("a", "t", "no category 't' .*; its categories are p, q, r, s"),
         ("a", "<unknown>", "no category"),
     ],
 )

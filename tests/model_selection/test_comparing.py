@@ -157,7 +157,7 @@ def test_metrics(metric):
         ({"estimators": {"x": "FM"}}, r"estimators\['x'\] must be an estimator"),
         ({"featurizations": {"x": ["a", "z"]}}, "X has no column 'z'"),
         ({"featurizations": {"x": [7]}}, "7 is not a column of X, which has 3"),
-        ({"featurizations": {"x": "all"}}, "give a list of columns"),
+        ({"featurizations": {"x": "all"}}, "must be a list of columns"),
         ({"featurizations": {"x": 3}}, "neither a list of columns"),
         ({"scoring": ["accuracy"]}, "scoring must be one metric"),
         ({"scoring": "acuracy"}, "scoring"),
