@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from ..runtime.threads import parallel_for
 
 __all__ = ["check_arrays", "is_canonical", "kernel_arrays", "kernel_values"]
@@ -207,7 +206,7 @@ def _require(holds: Any, trouble: str) -> None:
         )
 
 
-@njit(**JIT)
+@kernel
 def _inspect(indptr, indices, n_columns, found, start, stop):  # type: ignore[no-untyped-def]
     """Clear the flags ``found = [in bounds, canonical]`` that rows start..stop lack."""
     for row in range(start, stop):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import CACHE_LINE, JIT, prefetch
+from ..runtime.jit import CACHE_LINE, kernel, prefetch
 from ..runtime.threads import parallel_for
 from .batch import Batch
 from .csr import all_ones
@@ -126,7 +125,7 @@ _ROWS_AHEAD = 8
 _LINES_AHEAD = 3
 
 
-@njit(**JIT)
+@kernel
 def _gather(indptr, indices, data, rows, out_indptr, columns, values, start, stop):  # type: ignore[no-untyped-def]
     unit = data.shape[0] == 0
     for b in range(start, stop):
@@ -141,7 +140,7 @@ def _gather(indptr, indices, data, rows, out_indptr, columns, values, start, sto
                 values[target + p] = data[source + p]
 
 
-@njit(**JIT)
+@kernel
 def _divide_by_count(indptr, columns, values, fields, n_fields, out, start, stop):  # type: ignore[no-untyped-def]
     unit = values.shape[0] == 0
     counts = np.zeros(n_fields, np.int64)

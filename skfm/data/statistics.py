@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ..persistence.records import is_array, is_integer, require, saved
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from .batch import Batch
 
 
@@ -97,13 +96,13 @@ def column_statistics(
     return ColumnStatistics(n_rows, counts, sums, squares)
 
 
-@njit(**JIT)
+@kernel
 def _count(columns, counts):  # type: ignore[no-untyped-def]
     for column in columns:
         counts[column] += 1
 
 
-@njit(**JIT)
+@kernel
 def _add(columns, values, sums, squares):  # type: ignore[no-untyped-def]
     for p in range(len(columns)):
         value = np.float64(values[p])

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 
 __all__ = ["scan"]
 
@@ -22,7 +21,7 @@ _TOO_LARGE = 10_000
 _POWERS = 10.0 ** np.arange(23)
 
 
-@njit(**JIT)
+@kernel
 def scan(text, numbers, starts, pairs, lengths, rare, spelled):
     """Scan whole lines of ``label field:feature:value ...`` and fill in the arrays.
 
@@ -84,24 +83,24 @@ def scan(text, numbers, starts, pairs, lengths, rare, spelled):
     return n_lines, n, n_rare, n_spelled, -1
 
 
-@njit(**JIT)
+@kernel
 def _is_blank(byte):
     return byte in (_SPACE, _TAB, _RETURN)
 
 
-@njit(**JIT)
+@kernel
 def _ends_word(byte):
     return byte in (_SPACE, _TAB, _RETURN, _NEWLINE, _COLON)
 
 
-@njit(**JIT)
+@kernel
 def _skip_blanks(text, at):
     while _is_blank(text[at]):
         at += 1
     return at
 
 
-@njit(**JIT)
+@kernel
 def _integer(text, at):
     """Read an integer without a sign; -1 stands for none or too many digits."""
     start, value = at, np.int64(0)
@@ -113,7 +112,7 @@ def _integer(text, at):
     return value, at
 
 
-@njit(**JIT)
+@kernel
 def _decimal(text, at):
     """Read a decimal number up to the end of its word.
 
@@ -161,7 +160,7 @@ def _decimal(text, at):
     return -value if negative else value, at, True
 
 
-@njit(**JIT)
+@kernel
 def _exponent(text, at):
     """Read an exponent; the result is very large if it is malformed."""
     negative = text[at] == _MINUS

@@ -7,10 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from skfm.runtime.jit import JIT
+from skfm.runtime.jit import kernel
 
 __all__ = ["coarsen", "cut_positions", "find_bins", "half_way"]
 
@@ -63,7 +62,7 @@ def coarsen(edges: NDArray[Any], coarse: NDArray[Any]) -> NDArray[np.int32]:
     return np.append(0, np.searchsorted(coarse, edges, "right")).astype(np.int32)
 
 
-@njit(**JIT)
+@kernel
 def find_bins(edges: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.int32]:
     """Return the bin of each number, closed on the right; NaN has one of its own.
 

@@ -9,15 +9,14 @@ The gradient is never written to memory. Shapes and the tuple ``gradient`` are t
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from ..runtime.simd import add_row
 from ..sparse.kernels import COLUMNS_AHEAD, column_gradient, request, widths
 from .row_steps import adagrad_row, adam_row
 
 
-@njit(**JIT)
+@kernel
 def sgd(weights, gradient, learning_rate, start, stop):
     """Make a step of gradient descent: w -= lr g."""
     factors, linear = weights
@@ -34,7 +33,7 @@ def sgd(weights, gradient, learning_rate, start, stop):
         add_row(linear, c, 0, acc, 0, at, n_linear, -learning_rate, True)
 
 
-@njit(**JIT)
+@kernel
 def adagrad(weights, gradient, squares, settings, start, stop):
     """Make a step of Adagrad: G = n g; s += G^2; w -= lr G / (sqrt(s) + eps).
 
@@ -53,7 +52,7 @@ def adagrad(weights, gradient, squares, settings, start, stop):
         adagrad_row(weights[1], squares[1], c, acc, at, n_linear, a, settings)
 
 
-@njit(**JIT)
+@kernel
 def adam(weights, gradient, mean, variance, settings, start, stop):
     """Make a step of lazy Adam, which updates the moments of touched columns only.
 

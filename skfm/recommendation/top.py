@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from ..runtime.threads import parallel_for, torch_threads
 
 #: Scores that a thread holds at a time, and the users that they are of, at most.
@@ -128,7 +127,7 @@ def _check_finite(best: np.ndarray) -> None:
         )
 
 
-@njit(**JIT)
+@kernel
 def _take_best(scores, starts, listed, owner, only, first, items, best, counts) -> Any:  # type: ignore[no-untyped-def]
     n_rows, n_items = scores.shape
     n = items.shape[1]

@@ -1,42 +1,89 @@
-"""Compilation of the kernels, and prefetching of data from memory."""
+"""Compilation of the kernels, their cache on disk, and prefetching from memory."""
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
+from .warnings import warn
 
-def _can_cache() -> bool:
-    """Return whether numba can write compiled kernels to some directory."""
-
-    def probe() -> None:
-        pass
-
-    try:
-        njit(cache=True)(probe)
-    except RuntimeError:
-        return False
-    return True
-
-
-#: Options of every kernel. It releases the GIL. It is compiled once per machine, or
-#: once per process if neither site-packages nor the user's cache directory is writable.
-JIT: dict[str, Any] = {
+CACHE_LINE = 64
+#: Options of every kernel. It releases the GIL.
+_OPTIONS: dict[str, Any] = {
     "nogil": True,
-    "cache": _can_cache(),
     "error_model": "numpy",
     # Contraction (fused multiply-add) is deterministic, reassociation would not be.
     "fastmath": {"contract", "nsz"},
 }
 
-CACHE_LINE = 64
+
+class _Cache(FunctionCache):
+    """Compiled code of a kernel on disk, where a fit does not depend on the disk."""
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            # Truncated files, as a full disk or a crash leaves them, raise anything.
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            _warn_once(f"cannot be written to {self.cache_path} ({error!r})")
+
+
+def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a function to machine code when it is first called.
+
+    It is compiled once per machine, or once per process if neither site-packages nor
+    the user's cache directory is writable.
+
+    Parameters
+    ----------
+    function : callable, default=None
+        None returns a decorator with the options.
+    **options : dict
+        Further options of `numba.njit`.
+    """
+    if function is None:
+        return functools.partial(kernel, **options)
+    compiled = njit(**options, **_OPTIONS)(function)
+    try:
+        compiled._cache = _Cache(function)
+    except RuntimeError:
+        _warn_once("have no directory that can be written to")
+    return compiled
+
+
+_warned = False
+
+
+def _warn_once(trouble: str) -> None:
+    """Warn, once per process, that kernels are not kept."""
+    global _warned
+    if not _warned:
+        _warned = True
+        warn(
+            f"The compiled kernels of skfm {trouble}, so that every process compiles "
+            "them again, which takes some seconds. Set the environment variable "
+            "NUMBA_CACHE_DIR to a directory that can be written to.",
+            RuntimeWarning,
+        )
 
 
 @intrinsic
@@ -61,7 +108,7 @@ def prefetch(typingctx, array, row, offset):
     return types.void(array, types.intp, types.intp), codegen
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def prefetch_row(array, row, width):
     """Request the first two lines and the last of ``width`` elements of ``array[row]``.
 

@@ -17,9 +17,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import CACHE_LINE, JIT, prefetch
+from ..runtime.jit import CACHE_LINE, kernel, prefetch
 from .octets import (
     LANES,
     add_moments,
@@ -46,13 +45,13 @@ def width_of(n_factors: int) -> int:
     return -(-n_factors // LANES) * LANES
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def _ask_for(sums, row):
     for offset in range(0, 4 * sums.shape[1], CACHE_LINE):
         prefetch(sums, np.intp(row), offset)
 
 
-@njit(**JIT)
+@kernel
 def load_slopes(tile, sides, sums, residual, roots, table, column, rows, values, span):
     """Fill ``tile`` and ``sides`` with the rows that ``span`` bounds.
 
@@ -71,7 +70,7 @@ def load_slopes(tile, sides, sums, residual, roots, table, column, rows, values,
         sides[1, i] = residual[row] * s
 
 
-@njit(**JIT)
+@kernel
 def add_gram(tile, sides, n, gram, moments):
     """Add the products of n rows of a tile.
 
@@ -100,7 +99,7 @@ def add_gram(tile, sides, n, gram, moments):
     moments[1, width] += cross
 
 
-@njit(**JIT)
+@kernel
 def _assemble(gram, moments, old, n_factors, alpha, hyper, system):
     """Precision of the change of a column, and its right-hand side beside it."""
     k, width = n_factors, gram.shape[1]
@@ -118,7 +117,7 @@ def _assemble(gram, moments, old, n_factors, alpha, hyper, system):
             system[a, b] = 0
 
 
-@njit(**JIT)
+@kernel
 def _factorise(system, n, hyper):
     """U with U^T U the precision, 1 / its diagonal in place, the right-hand side along.
 
@@ -146,7 +145,7 @@ def _factorise(system, n, hyper):
                 subtract_tile_8x8(system, first, last, i, j, system)
 
 
-@njit(**JIT)
+@kernel
 def draw_by_factors(gram, moments, old, n_factors, alpha, hyper, state, work, change):
     """Draw a column from its Gram: the change from ``old`` into ``change[0]``.
 
@@ -171,7 +170,7 @@ def draw_by_factors(gram, moments, old, n_factors, alpha, hyper, state, work, ch
         change[0, place] = new - old[place]
 
 
-@njit(**JIT)
+@kernel
 def draw_by_rows(tile, sides, n, old, n_factors, alpha, hyper, state, work, change):
     """Draw a column of few rows: from the prior, corrected in the space of rows.
 
@@ -208,7 +207,7 @@ def draw_by_rows(tile, sides, n, old, n_factors, alpha, hyper, state, work, chan
         change[0, a] = new - old[a]
 
 
-@njit(**JIT)
+@kernel
 def _solve(system, n, least):
     """Solve a positive definite system in place, no pivot below ``least``."""
     for j in range(n):
@@ -227,7 +226,7 @@ def _solve(system, n, least):
         system[i, n] = total / system[i, i]
 
 
-@njit(**JIT)
+@kernel
 def apply_change(sums, residual, old, change, i, rows, values, span):
     """Bring the sums and residuals of a column's rows up to date.
 

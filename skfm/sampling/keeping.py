@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from .chain import Chain
 from .data import Data
 
@@ -88,7 +87,7 @@ class Keeper:
         return order[flat[order] > self.first(iteration)]
 
 
-@njit(**JIT)
+@kernel
 def _take(table, ids, scales, out):
     k = out.shape[1] - 1
     width = table.shape[1] - 8

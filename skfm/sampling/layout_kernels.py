@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 
 _U = np.uint64
 _ALL = _U(0xFFFFFFFFFFFFFFFF)
 _MOST_COLOURS = 1024
 
 
-@njit(**JIT)
+@kernel
 def count(indptr, indices, data, first, weight, n_columns):
     """Entries of each column, their weighted sum of squares, and their weight."""
     counts = np.zeros(n_columns, np.int64)
@@ -32,7 +31,7 @@ def count(indptr, indices, data, first, weight, n_columns):
     return counts, squares, masses
 
 
-@njit(**JIT)
+@kernel
 def fill(indptr, indices, data, first, ids, bounds, scales):
     """Rows and scaled values by column; no values if all are 1."""
     place = np.empty(len(scales), np.int64)
@@ -61,7 +60,7 @@ def fill(indptr, indices, data, first, ids, bounds, scales):
     return rows, values
 
 
-@njit(**JIT)
+@kernel
 def disjoint(rows, bounds, start, stop, marks):
     """Return whether no row occurs twice among columns start:stop."""
     marks[:] = 0
@@ -72,7 +71,7 @@ def disjoint(rows, bounds, start, stop, marks):
     return True
 
 
-@njit(**JIT)
+@kernel
 def colour(rows, bounds, start, stop, marks, longest):
     """Colour columns start:stop so that those of one colour share no row.
 
@@ -109,7 +108,7 @@ def colour(rows, bounds, start, stop, marks, longest):
     return colours
 
 
-@njit(**JIT)
+@kernel
 def arrange(ids, bounds, rows, values, order):
     """Columns in another order, and values of those only that hold other than 1."""
     n = len(order)
@@ -137,7 +136,7 @@ def arrange(ids, bounds, rows, values, order):
     return ids[order], ends, moved, kept, value_starts
 
 
-@njit(**JIT)
+@kernel
 def tasks(bounds, start, stop, chunk, size):
     """Ranges of short columns, chunks of long ones, and the long ones' chunks."""
     n_chunks, n_long = 0, 0

@@ -20,9 +20,8 @@ import math
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from ..runtime.threads import parallel_for
 from .data import Data
 from .machine import Machine
@@ -206,7 +205,7 @@ def _mean_loss(data: Data, scores: np.ndarray, n_threads: int) -> float:
     return float(sums.sum() / rows.weight.sum(dtype=np.float64))
 
 
-@njit(**JIT)
+@kernel
 def _sum_losses(weight, kappa, scores, out, begin, end):
     for block in range(begin, end):
         total = 0.0
@@ -225,7 +224,7 @@ def _sum_losses(weight, kappa, scores, out, begin, end):
         out[block] = total
 
 
-@njit(**JIT)
+@kernel
 def _others(scores, i, output):
     """Log of the sum of the exponentials of a row's other scores; 0 without any."""
     if scores.shape[0] == 0:
@@ -241,7 +240,7 @@ def _others(scores, i, output):
     return top + math.log(total)
 
 
-@njit(**JIT)
+@kernel
 def _augment(
     key, weight, kappa, keys, scores, output, working, residual, roots, begin, end
 ):

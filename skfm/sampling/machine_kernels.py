@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from .octets import LANES, add_octets, dot_octets
 from .random import START, normal, stream
 
@@ -15,7 +14,7 @@ from .random import START, normal, stream
 ROWS = 4096
 
 
-@njit(**JIT)
+@kernel
 def start(table, ids, k, seed, deviation):
     for i in range(len(ids)):
         state = stream(seed, 0, START, ids[i])
@@ -24,7 +23,7 @@ def start(table, ids, k, seed, deviation):
             table[ids[i], a] = deviation * z
 
 
-@njit(**JIT)
+@kernel
 def rescore(entries, first, scales, parameters, state, begin, end):
     indptr, indices, data = entries
     table, intercept = parameters
@@ -45,7 +44,7 @@ def rescore(entries, first, scales, parameters, state, begin, end):
         out[i] = intercept + total[0, width] + pairs - working[i]
 
 
-@njit(**JIT)
+@kernel
 def sum_rows(residual, roots, out, begin, end):
     for b in range(begin, end):
         first, mass, second = 0.0, 0.0, 0.0
@@ -60,7 +59,7 @@ def sum_rows(residual, roots, out, begin, end):
         out[b, 0], out[b, 1], out[b, 2] = first, mass, second
 
 
-@njit(**JIT)
+@kernel
 def shift(residual, step, begin, end):
     for i in range(begin, end):
         residual[i] += step

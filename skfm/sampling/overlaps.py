@@ -18,9 +18,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from .columns import add_gram
 from .machine_kernels import ROWS
 from .octets import LANES, add_octets, add_products, dot_octets
@@ -31,7 +30,7 @@ _TILE = 128
 _STEPS, _SHORTEST, _LONGEST = 6, 0.005, 0.5
 
 
-@njit(**JIT)
+@kernel
 def _terms(i, entries, machine, field, own, out, at):
     """Terms linear in c, those quadratic in c, of a row; returns its entries' number.
 
@@ -59,7 +58,7 @@ def _terms(i, entries, machine, field, own, out, at):
     return n
 
 
-@njit(**JIT)
+@kernel
 def sum_overlaps(entries, machine, field, grams, moments, begin, end):
     """Sum the products of the terms over blocks of rows; see `add_gram`."""
     sums, residual, roots, _ = machine
@@ -87,7 +86,7 @@ def sum_overlaps(entries, machine, field, grams, moments, begin, end):
             add_gram(tile, sides, n, grams[block], moments[block])
 
 
-@njit(**JIT)
+@kernel
 def _system(grams, moments, k):
     """Products of the terms l_1..l_k, u_1..u_k, w, and with the residuals."""
     width = grams.shape[1] // 2
@@ -108,7 +107,7 @@ def _system(grams, moments, k):
     return system, slope
 
 
-@njit(**JIT)
+@kernel
 def _loss(system, slope, at, k, a, by, squared):
     """Change of half the squared errors, by steps of a coordinate's two terms."""
     i = a if a < k else 2 * k
@@ -121,7 +120,7 @@ def _loss(system, slope, at, k, a, by, squared):
     return total
 
 
-@njit(**JIT)
+@kernel
 def draw_overlap_scales(grams, moments, keys, field, prior, scales, degrees, factors):
     """Move the scale of each coordinate of a field, one after the other.
 
@@ -162,7 +161,7 @@ def draw_overlap_scales(grams, moments, keys, field, prior, scales, degrees, fac
     return n_accepted
 
 
-@njit(**JIT)
+@kernel
 def apply_overlap_scales(entries, machine, field, factors, begin, end):
     """Bring sums and residuals of rows up to date with a field's scale factors."""
     sums, residual = machine[0], machine[1]
@@ -182,7 +181,7 @@ def apply_overlap_scales(entries, machine, field, factors, begin, end):
         residual[i] += (factors[width] - 1) * own[0, width]
 
 
-@njit(**JIT)
+@kernel
 def scale_columns(table, ids, start, stop, factors):
     """Multiply the columns of a field by its scale factors."""
     for position in range(start, stop):

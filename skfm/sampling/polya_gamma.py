@@ -19,9 +19,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from .random import TRIES, gamma, normal, uniform
 
 #: Largest b of which the whole part is drawn as a sum of PG(1, c).
@@ -52,7 +51,7 @@ def _tail_shares() -> np.ndarray:
 _SHARES = _tail_shares()
 
 
-@njit(**JIT)
+@kernel
 def _tail_share(z, rate):
     if z < _GRID_END - 2 / _GRID:
         cell = np.intp(z * _GRID)
@@ -61,7 +60,7 @@ def _tail_share(z, rate):
     return beyond / (beyond + 2 * math.exp(-z))
 
 
-@njit(**JIT)
+@kernel
 def _coefficient(n, x):
     """Term n of the alternating series of the density at x."""
     h = n + 0.5
@@ -71,7 +70,7 @@ def _coefficient(n, x):
     return math.pi * h * u * math.sqrt(u) * math.exp(-2.0 * h * h / x)
 
 
-@njit(**JIT)
+@kernel
 def _below(state, z):
     """Draw from the inverse Gaussian (1 / z, 1) cut off at the split."""
     x = _SPLIT
@@ -100,7 +99,7 @@ def _below(state, z):
     return state, min(x, _SPLIT)
 
 
-@njit(**JIT)
+@kernel
 def _accepts(x, height):
     """Return whether ``height`` times the first term is below the density at x."""
     total = _coefficient(0, x)
@@ -117,7 +116,7 @@ def _accepts(x, height):
     return True
 
 
-@njit(**JIT)
+@kernel
 def _draw_one(state, c):
     """Draw from PG(1, c), exactly."""
     z = abs(c) * 0.5
@@ -137,7 +136,7 @@ def _draw_one(state, c):
     return state, 0.25 * x
 
 
-@njit(**JIT)
+@kernel
 def mean_of(b, c):
     """Mean of PG(b, c)."""
     c = abs(c)
@@ -146,7 +145,7 @@ def mean_of(b, c):
     return b / (2 * c) * math.tanh(c / 2)
 
 
-@njit(**JIT)
+@kernel
 def variance_of(b, c):
     """Variance of PG(b, c)."""
     c = abs(c)
@@ -157,7 +156,7 @@ def variance_of(b, c):
     return b * (math.sinh(c) - c) / (4 * c * c * c * math.cosh(c / 2) ** 2)
 
 
-@njit(**JIT)
+@kernel
 def _draw_series(state, b, c):
     """Draw from the series, the terms after the first few as one gamma variable."""
     mean, variance, total = mean_of(b, c), variance_of(b, c), 0.0
@@ -172,7 +171,7 @@ def _draw_series(state, b, c):
     return state, total + g * variance / mean
 
 
-@njit(**JIT)
+@kernel
 def polya_gamma(state, b, c):
     """Draw from PG(b, c).
 

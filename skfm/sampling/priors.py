@@ -23,9 +23,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from .octets import LANES
 from .random import HYPER, gamma, normal, stream
 
@@ -44,7 +43,7 @@ def moment_chunks(bounds: np.ndarray) -> np.ndarray:
     return np.array(chunks, np.int64).reshape(-1, 3)
 
 
-@njit(**JIT)
+@kernel
 def sum_moments(table, ids, chunks, hyper, sums, begin, end):
     """Sum the columns of chunks, and their squares, about the fields' means."""
     k = hyper.shape[2] - 1
@@ -60,7 +59,7 @@ def sum_moments(table, ids, chunks, hyper, sums, begin, end):
                 sums[t, 1, a] += distance * distance
 
 
-@njit(**JIT)
+@kernel
 def draw_hyper(chunks, sums, keys, scales, degrees, pull, hyper):
     """Draw the hyperparameters (n_fields, 3, k + 1) given the moments of chunks.
 

@@ -16,9 +16,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 
 #: What a stream is for.
 ROW, COLUMN, SCALE, HYPER, INTERCEPT, NOISE, START = range(7)
@@ -33,7 +32,7 @@ _MIX = _U(0xBF58476D1CE4E5B9), _U(0x94D049BB133111EB)
 _TAIL = 3.442619855899
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def mix(bits):
     """Scramble 64 bits."""
     bits = (bits ^ (bits >> _U(30))) * _MIX[0]
@@ -41,14 +40,14 @@ def mix(bits):
     return bits ^ (bits >> _U(31))
 
 
-@njit(**JIT)
+@kernel
 def stream(seed, iteration, kind, index):
     """Begin the stream of one thing in one iteration."""
     state = mix(_U(seed) + _U(iteration + 1) * _STEP)
     return mix(mix(state + _U(kind + 1) * _KIND) + _U(index) * _STEP + _STEP)
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def uniform(state):
     """Draw a number strictly between 0 and 1."""
     state = state + _STEP
@@ -72,7 +71,7 @@ def _ziggurat(n: int = 128, area: float = 9.91256303526217e-3):
 _EDGES, _RATIOS = _ziggurat()
 
 
-@njit(**JIT)
+@kernel
 def normal(state):
     """Draw from the standard normal distribution."""
     x = 0.0
@@ -95,7 +94,7 @@ def normal(state):
     return state, x
 
 
-@njit(**JIT)
+@kernel
 def _beyond(state):
     """Draw from the normal distribution's tail beyond the last layer."""
     x = 0.0
@@ -108,7 +107,7 @@ def _beyond(state):
     return state, _TAIL + x
 
 
-@njit(**JIT)
+@kernel
 def gamma(state, shape):
     """Draw from Gamma(shape, rate 1): Marsaglia & Tsang, ACM TOMS 26 (2000)."""
     boost = 1.0

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from ..runtime.threads import parallel_for
 from .problem import Problem
 from .random import mix
@@ -78,7 +77,7 @@ def merge_rows(problem: Problem, n_threads: int) -> MergedRows:
     return MergedRows(first, keys[first], total, target, within)
 
 
-@njit(**JIT)
+@kernel
 def _hash_rows(indptr, columns, values, out, begin, end):
     number = np.empty(1)
     bits = number.view(np.uint64)
@@ -93,7 +92,7 @@ def _hash_rows(indptr, columns, values, out, begin, end):
         out[r] = state
 
 
-@njit(**JIT)
+@kernel
 def _same(indptr, columns, values, a, b):
     """Return whether rows a and b hold the same entries, zeros aside."""
     p, p_end, q, q_end = indptr[a], indptr[a + 1], indptr[b], indptr[b + 1]
@@ -110,7 +109,7 @@ def _same(indptr, columns, values, a, b):
         q += 1
 
 
-@njit(**JIT)
+@kernel
 def _starts(indptr, columns, values, keys, order):
     """Bounds of the runs of equal rows in ``order``."""
     starts = np.empty(len(order) + 1, np.int64)
@@ -126,7 +125,7 @@ def _starts(indptr, columns, values, keys, order):
     return starts[: n + 1].copy()
 
 
-@njit(**JIT)
+@kernel
 def _sorted_sum(numbers):
     """Sum in an order that only the numbers decide."""
     if len(numbers) > 2:
@@ -137,7 +136,7 @@ def _sorted_sum(numbers):
     return total
 
 
-@njit(**JIT)
+@kernel
 def _weights_of(order, start, stop, weight):
     out = np.ones(stop - start)
     if len(weight):
@@ -146,7 +145,7 @@ def _weights_of(order, start, stop, weight):
     return out
 
 
-@njit(**JIT)
+@kernel
 def _merge_numbers(order, starts, weight, numbers, total, target, within, begin, end):
     for g in range(begin, end):
         start, stop = starts[g], starts[g + 1]
@@ -168,7 +167,7 @@ def _merge_numbers(order, starts, weight, numbers, total, target, within, begin,
             within[g, j] = _sorted_sum(terms)
 
 
-@njit(**JIT)
+@kernel
 def _merge_classes(order, starts, weight, codes, total, target, begin, end):
     n_outputs = target.shape[1]
     for g in range(begin, end):

@@ -21,14 +21,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from .octets import LANES, add_octets, add_products, dot_octets
 from .random import SCALE, normal, stream, uniform
 
 
-@njit(**JIT)
+@kernel
 def add_scale_statistics(gram, moments, new, change, k, total, total_moments):
     """Add a column's statistics, made of its Gram, moments, and its new numbers."""
     width = gram.shape[1]
@@ -54,7 +53,7 @@ def add_scale_statistics(gram, moments, new, change, k, total, total_moments):
     total_moments[1, width] += w * linear
 
 
-@njit(**JIT)
+@kernel
 def gather_scale_rows(tile, sides, n, new, change, pile, pile_sides, piled):
     """Append the rows u of a short column to a pile; returns the pile's size."""
     width = tile.shape[1] - LANES
@@ -69,7 +68,7 @@ def gather_scale_rows(tile, sides, n, new, change, pile, pile_sides, piled):
     return piled
 
 
-@njit(**JIT)
+@kernel
 def _add_parts(grams, moments, k, system, slope):
     width = grams.shape[1]
     for t in range(grams.shape[0]):
@@ -82,7 +81,7 @@ def _add_parts(grams, moments, k, system, slope):
         slope[k] += moments[t, 1, width]
 
 
-@njit(**JIT)
+@kernel
 def draw_scales(short, long, keys, field, prior, scales, degrees, factors):
     """Move the scale of each coordinate of a field, one after the other.
 

@@ -17,9 +17,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 from .columns import (
     add_gram,
     apply_change,
@@ -36,7 +35,7 @@ from .scales import add_scale_statistics, gather_scale_rows
 _PILE = 128
 
 
-@njit(**JIT)
+@kernel
 def _is_finite(change):
     total = np.float32(0)
     for j in range(change.shape[1]):
@@ -44,7 +43,7 @@ def _is_finite(change):
     return math.isfinite(total)
 
 
-@njit(**JIT)
+@kernel
 def _variances(hyper, width):
     """The prior's variances as a row of the table of parameters."""
     k = hyper.shape[1] - 1
@@ -54,7 +53,7 @@ def _variances(hyper, width):
     return out
 
 
-@njit(**JIT)
+@kernel
 def _single_system(n_factors):
     width = -(-(n_factors + 2) // LANES) * LANES
     return (
@@ -63,13 +62,13 @@ def _single_system(n_factors):
     )
 
 
-@njit(**JIT)
+@kernel
 def _double_system(n_factors):
     width = -(-(n_factors + 2) // LANES) * LANES
     return np.zeros((width + LANES, width)), np.zeros((1, width))
 
 
-@njit(**JIT)
+@kernel
 def _room(n_factors, width, hyper):
     """Allocate the arrays for drawing a short column: tile, Gram, solutions, change."""
     few = (n_factors + 3) // 3
@@ -87,7 +86,7 @@ def _room(n_factors, width, hyper):
     )
 
 
-@njit(**JIT)
+@kernel
 def _draw(position, machine, columns, prior, keys, room):
     """Draw a column; True if its Gram was needed for that."""
     sums, residual, roots, table = machine
@@ -120,7 +119,7 @@ def _draw(position, machine, columns, prior, keys, room):
     return not few
 
 
-@njit(**JIT)
+@kernel
 def draw_and_apply(machine, columns, tasks, prior, keys, bad, begin, end):
     """Draw the columns of tasks, each after the one before it is applied."""
     sums, residual, table = machine[0], machine[1], machine[3]
@@ -139,7 +138,7 @@ def draw_and_apply(machine, columns, tasks, prior, keys, bad, begin, end):
             apply_change(sums, residual, old, change, 0, rows, values, span)
 
 
-@njit(**JIT)
+@kernel
 def draw_apart(machine, columns, tasks, prior, keys, bad, fresh, base, out, begin, end):
     """Draw the columns of tasks into ``fresh``, whose first row is position ``base``.
 
@@ -180,7 +179,7 @@ def draw_apart(machine, columns, tasks, prior, keys, bad, fresh, base, out, begi
             add_gram(pile, pile_sides, piled, out[0][t], out[1][t])
 
 
-@njit(**JIT)
+@kernel
 def apply_apart(machine, columns, tasks, fresh, base, factors, begin, end):
     """Put fresh columns, times the field's scale factors, in the place of the old."""
     sums, residual, _, table = machine
@@ -198,7 +197,7 @@ def apply_apart(machine, columns, tasks, fresh, base, factors, begin, end):
             apply_change(sums, residual, old, change, 0, rows, values, span)
 
 
-@njit(**JIT)
+@kernel
 def gram_chunks(machine, columns, chunks, long, grams, moments, begin, end):
     """Compute the Grams of chunks of long columns."""
     sums, residual, roots, table = machine
@@ -218,7 +217,7 @@ def gram_chunks(machine, columns, chunks, long, grams, moments, begin, end):
         add_gram(tile, sides, stop - start, grams[t], moments[t])
 
 
-@njit(**JIT)
+@kernel
 def draw_long(columns, table, long, parts, prior, keys, bad, fresh, out, begin, end):
     """Draw long columns into ``fresh`` from ``parts``, the Grams of their chunks.
 
@@ -256,7 +255,7 @@ def draw_long(columns, table, long, parts, prior, keys, bad, fresh, out, begin, 
             )
 
 
-@njit(**JIT)
+@kernel
 def place_long(columns, table, long, fresh, factors, old, change):
     """Put fresh long columns, times the scale factors, in the place of the old.
 
@@ -270,7 +269,7 @@ def place_long(columns, table, long, fresh, factors, old, change):
             change[i, j] = table[column, j] - old[i, j]
 
 
-@njit(**JIT)
+@kernel
 def apply_chunks(machine, columns, chunks, long, old, change, begin, end):
     """Apply the changes of long columns to the rows of chunks."""
     sums, residual = machine[0], machine[1]

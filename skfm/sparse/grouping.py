@@ -9,15 +9,14 @@ The keys (column, entry), or (column, row) if only the rows are wanted, are pack
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT
+from ..runtime.jit import kernel
 
 #: Bits of a column that one pass sorts: 2048 counters fit in the L1 cache.
 _RADIX_BITS = 11
 
 
-@njit(**JIT)
+@kernel
 def group_by_column(indptr, columns, n_columns, ordered):
     """Sort the entries of a batch by column, and those of a column by row.
 
@@ -68,7 +67,7 @@ def group_by_column(indptr, columns, n_columns, ordered):
     return _runs(keys, row_of)
 
 
-@njit(**JIT)
+@kernel
 def _sort_digit(keys, place, shift):
     """Make one pass of the radix sort; ``place`` is the next place of each digit."""
     mask = (1 << _RADIX_BITS) - 1
@@ -80,7 +79,7 @@ def _sort_digit(keys, place, shift):
     return out
 
 
-@njit(**JIT)
+@kernel
 def _runs(keys, row_of):
     """Find the start of each column in sorted keys, and split keys into their parts."""
     n, ordered = keys.shape[0], row_of.shape[0] > 0

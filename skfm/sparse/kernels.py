@@ -15,9 +15,8 @@ nnz entries.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT, prefetch, prefetch_row
+from ..runtime.jit import kernel, prefetch, prefetch_row
 from ..runtime.simd import add_powers, add_row, add_squares, sum_of_squares
 
 #: Distance, in entries, at which the row of the table is prefetched.
@@ -31,7 +30,7 @@ def rounded(width: int) -> int:
     return -(-width // 4) * 4
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def request(weights, column):
     """Prefetch the weights of a column."""
     factors, linear = weights
@@ -42,7 +41,7 @@ def request(weights, column):
         prefetch_row(linear, column, linear.shape[1])
 
 
-@njit(**JIT)
+@kernel
 def pool(weights, indptr, columns, values, by_factor, out, start, stop):
     """Set out[b] to [sum x v | sum (x v)^2 | sum x w] over the entries of row b.
 
@@ -78,7 +77,7 @@ def pool(weights, indptr, columns, values, by_factor, out, start, stop):
             out[b, at + n_linear] = total
 
 
-@njit(**JIT)
+@kernel
 def pool_by_column(weights, groups, values, by_factor, squared, out, start, stop):
     """Add the sums of `pool` over the distinct columns start..stop alone to out[b].
 
@@ -112,7 +111,7 @@ def pool_by_column(weights, groups, values, by_factor, squared, out, start, stop
                 add_powers(out, rows[i], 0, terms, 0, squared, width, x, True)
 
 
-@njit(**JIT)
+@kernel
 def add_parts(sums, n_rows, start, stop):
     """Add rows b + n_rows, b + 2 n_rows, ... of ``sums`` to row b, in that order."""
     one, width = sums.dtype.type(1), sums.shape[1]
@@ -121,7 +120,7 @@ def add_parts(sums, n_rows, start, stop):
             add_row(sums, b, 0, sums, further, 0, width, one, True)
 
 
-@njit(**JIT)
+@kernel
 def scatter(weights, indptr, columns, values, fields, linear_sums, slots, start, stop):
     """Set linear_sums[b] to sum x w, and add x v of each entry to slots[b, s].
 
@@ -163,7 +162,7 @@ def scatter(weights, indptr, columns, values, fields, linear_sums, slots, start,
 #   fields (n_columns,) or (0,)     field of each column
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def widths(weights, gradient):
     """Return the start and the end of the linear part of a row, and the row's width."""
     upstream, by_factor, _, slots = gradient[6:10]
@@ -173,7 +172,7 @@ def widths(weights, gradient):
     return at, at + weights[1].shape[1], width
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def column_gradient(weights, gradient, u, acc, at):
     """Compute the gradient of the u-th distinct column, without multiples of weights.
 
@@ -203,7 +202,7 @@ def column_gradient(weights, gradient, u, acc, at):
         _set_slot_gradient(gradient, u, acc)
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def _set_slot_gradient(gradient, u, acc):
     """Add x dL/dslots over the entries of a column to the factors' part of ``acc``."""
     distinct, bounds, order, rows, indptr, values = gradient[:6]
@@ -221,7 +220,7 @@ def _set_slot_gradient(gradient, u, acc):
         add_row(acc, 0, 0, slots, b * n_slots + slot, 0, slots.shape[1], x, again)
 
 
-@njit(**JIT)
+@kernel
 def reduce(weights, gradient, out, start, stop):
     """Write the gradient of each distinct column, [linear weights | factors]."""
     distinct, (at, end, width) = gradient[0], widths(weights, gradient)

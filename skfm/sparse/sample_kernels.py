@@ -10,16 +10,15 @@ a posterior is this and nothing else.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ..runtime.jit import JIT, prefetch_row
+from ..runtime.jit import kernel, prefetch_row
 from ..runtime.simd import add_row, add_squares
 
 #: Entries ahead of the current one whose table row is requested.
 _AHEAD = 2
 
 
-@njit(**JIT)
+@kernel
 def pool_samples(weights, indptr, columns, values, linear_sums, pairs, start, stop):
     """linear_sums[b] = sum x w and pairs[b] = sum over pairs of <v, v'> x x'.
 

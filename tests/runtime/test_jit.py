@@ -1,34 +1,59 @@
-"""Kernels are compiled in memory if numba cannot write its cache anywhere."""
+"""Kernels give their results whatever becomes of the files that numba keeps."""
 
-import os
-import subprocess
-import sys
+import errno
 
-#: Runs in a process of its own, where only zip files have a place for a cache.
-SCRIPT = """
-import numba
+import pytest
+from numba import config
+
 from skfm.runtime import jit
 
-try:
-    numba.njit(cache=True)(jit._can_cache)
-except RuntimeError:
-    print("no place for a cache")
-print(jit.JIT["cache"])
-"""
+
+def triple(x):
+    return 3 * x
 
 
-def import_kernels(**variables):
-    command = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(
-        command, env=os.environ | variables, check=True, capture_output=True, text=True
-    )
-    return done.stdout.splitlines()
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(jit, "_warned", False)
+    return tmp_path
 
 
-def test_kernels_are_cached_where_that_is_possible():
-    assert import_kernels() == ["True"]
+def hits():
+    """How many signatures a kernel that is made and called now finds on disk."""
+    compiled = jit.kernel(triple)
+    assert compiled(2) == 6
+    return sum(compiled.stats.cache_hits.values())
 
 
-def test_import_works_where_no_cache_can_be_written():
-    lines = import_kernels(NUMBA_CACHE_LOCATOR_CLASSES="_ZipCacheLocator")
-    assert lines == ["no place for a cache", "False"]
+def test_machine_code_is_kept(folder):
+    assert hits() == 0
+    assert hits() == 1
+    assert {path.suffix for path in folder.rglob("*.nb?")} == {".nbi", ".nbc"}
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("size", [0, 20, -10])
+def test_truncated_files_are_replaced(kind, size, folder):
+    assert hits() == 0
+    (path,) = folder.rglob(f"*.{kind}")
+    path.write_bytes(path.read_bytes()[:size])
+    assert hits() == 0
+    assert hits() == 1
+
+
+def test_a_full_disk(folder, monkeypatch):
+    def fail(*paths):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.warns(RuntimeWarning, match=r"No space left.*NUMBA_CACHE_DIR"):
+        assert hits() == 0
+    assert hits() == 0  # without another warning
+
+
+def test_no_directory_that_can_be_written_to(folder, monkeypatch):
+    monkeypatch.setattr(config, "CACHE_LOCATOR_CLASSES", "_ZipCacheLocator")
+    with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
+        assert hits() == 0
+    assert hits() == 0

@@ -13,9 +13,8 @@ n the largest number of pairs of a row, rounded up to whole vectors.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ...runtime.jit import CACHE_LINE, JIT
+from ...runtime.jit import CACHE_LINE, kernel
 from .pair_vectors import (
     dense_gradients,
     hidden_units,
@@ -35,7 +34,7 @@ def attention_width(m: int) -> int:
     return -(-m * (m - 1) // 2 // _LANES) * _LANES
 
 
-@njit(**JIT)
+@kernel
 def attend(embeddings, lengths, weight, bias, head, attention, pooled):
     """Compute the attention of each row's pairs, and their weighted sum ``pooled``."""
     (m, k), n = embeddings.shape[1:], attention.shape[1]
@@ -57,7 +56,7 @@ def attend(embeddings, lengths, weight, bias, head, attention, pooled):
             pooled[b, d] = sums[d].sum()
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def _products(rows, length, by_factor, products):
     """Lay out a row's embeddings and pairs' products; return the number of pairs."""
     lanes = CACHE_LINE // rows.itemsize
@@ -75,7 +74,7 @@ def _products(rows, length, by_factor, products):
     return n_pairs
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def _softmax(logits, n_pairs):
     """Apply softmax to the first ``n_pairs`` logits, and set the rest to zero."""
     largest = logits.dtype.type(-np.inf)
@@ -91,7 +90,7 @@ def _softmax(logits, n_pairs):
         logits[p] = 0
 
 
-@njit(**JIT)
+@kernel
 def attend_backward(
     embeddings,
     lengths,
@@ -141,7 +140,7 @@ def attend_backward(
             of_weight[unit, d] = weights[unit * k + d].sum()
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def _logits_gradient(products, shares, upstream, n_pairs, of_logits):
     """Compute a_p (c_p - sum a c) with c_p = <upstream, products_p>."""
     lanes = CACHE_LINE // products.itemsize
@@ -153,7 +152,7 @@ def _logits_gradient(products, shares, upstream, n_pairs, of_logits):
         of_logits[0, p] = shares[0, p] * (of_logits[0, p] - mean)
 
 
-@njit(forceinline=True, **JIT)
+@kernel(forceinline=True)
 def _split(rows, length, by_factor, of_products, of_by_factor, of_rows):
     """Turn the gradients of a row's products into those of its embeddings."""
     k, lanes = by_factor.shape[0], CACHE_LINE // rows.itemsize
