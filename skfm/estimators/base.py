@@ -74,6 +74,8 @@ class BaseModel(CallbackSupportMixin, Inputs):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        offset: Any = None,
+        offset_val: Any = None,
     ) -> Self:
         """Fit the model.
 
@@ -89,6 +91,16 @@ class BaseModel(CallbackSupportMixin, Inputs):
             Non-negative weights of the rows, not all zero.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
             Rows to stop early on, instead of a ``validation_fraction`` of X.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of each row's raw score, to which the model's score is added, as
+            ``base_margin`` of XGBoost or ``init_score`` of LightGBM: log odds, the
+            logarithm of the exposure for ``loss="poisson"``, or numbers in units of y.
+            Predictions for such rows need their offsets too. The Bayesian solver takes
+            offsets of regressors; ``solver="auto"`` fits classifiers with an offset by
+            "sgd".
+        offset_val : as offset, default=None
+            Offsets of X_val.
 
         Returns
         -------
@@ -108,6 +120,8 @@ class BaseModel(CallbackSupportMixin, Inputs):
             max_iter=self.max_iter,
             early_stopping=self.early_stopping,
             keep_optimizer=self.warm_start,
+            offset=offset,
+            offset_val=offset_val,
         )
         return self._fit(X, y, sample_weight, run, (X_val, y_val, sample_weight_val))
 
@@ -123,6 +137,8 @@ class BaseModel(CallbackSupportMixin, Inputs):
         metadata = {"sample_weight": sample_weight}
         if run.qid is not None:
             metadata["qid"] = run.qid
+        if run.offset is not None:
+            metadata["offset"] = run.offset
         hook_data = {"X": X, "y": y, "metadata": metadata}
         context = self._init_callback_context(max_subtasks=run.max_iter)
         context.call_on_fit_task_begin(estimator=self, **hook_data)
@@ -167,10 +183,10 @@ class BaseModel(CallbackSupportMixin, Inputs):
     ) -> Fit:
         """Check everything, and set the attributes that tell of X and y."""
         self._check_optimization()
-        data = self._check_data(X, y, sample_weight, resume, run.classes, run.qid)
+        data = self._check_data(X, y, sample_weight, run, resume=resume)
         if resume:
             self._check_same_network(data.X)
-        held_out = self._check_validation(*validation)
+        held_out = self._check_validation(*validation, run=run)
         check_held_out(data, held_out)
         random_state = check_random_state(self.random_state)
         seed = random_state.randint(np.iinfo(np.int32).max)

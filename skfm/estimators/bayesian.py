@@ -87,6 +87,8 @@ class BayesianFit:
         self._model, self._run = model, run
         assert run.max_iter is not None
         self.max_iter = run.max_iter
+        self._offset_val = None if held_out is None else held_out.offset
+        data, held_out = data.residual(), held_out and held_out.residual()
         check_normal(data.weight, "sample_weight", np.float32)
         check_table(model, data.X.shape[1])
         self._fields, self._field_names = prior_fields(model, data)
@@ -169,7 +171,9 @@ class BayesianFit:
     def _judge(self) -> Callable[[np.ndarray], float] | None:
         """Return what scores the held-out rows from their mean predictions."""
         given, family = self._run.given, self._problem.family
-        judge = None if given is None else given.judge(self._model, None)
+        judge = (
+            None if given is None else given.judge(self._model, None, self._offset_val)
+        )
         if judge is None:
             return None
         return lambda mean: judge(_raw_scores(family, mean), None)
@@ -210,7 +214,8 @@ class BayesianFit:
             None if held_out is None else self._part(*held_out, self._dtype),
         )
         loss = self._model._make_loss()
-        return Examined(source, loss.baseline(problem.target, problem.weight))
+        baseline = loss.baseline(problem.target, problem.weight)
+        return Examined(source, baseline, loss)
 
     def _part(self, csr: Any, data: Data, dtype: str) -> Part:
         """All rows of a matrix with their labels."""

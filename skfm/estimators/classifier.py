@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from .. import losses
@@ -18,6 +19,7 @@ from ..runtime.attributes import on_snapshot
 from .base import BaseModel
 from .fitted import FittedTarget
 from .labels import encode_indicator, encode_labels, read_labels, weigh_classes
+from .offsets import shifted
 from .params import param
 from .run import ONE_PASS
 
@@ -66,7 +68,12 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
 
     @fit_context
     def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
     ) -> Self:
         """Make one pass over X, going on from the weights there are.
 
@@ -79,6 +86,9 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
             All labels that will ever occur; needed in the first call only. For an
             indicator matrix, the numbers of its columns.
         sample_weight : array-like of shape (n_samples,), default=None
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            As in `fit`.
 
         Returns
         -------
@@ -99,7 +109,8 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if fitted and classes is not None:
             self._check_same_classes(classes)
-        return self._fit(X, y, sample_weight, ONE_PASS._replace(classes=classes))
+        run = ONE_PASS._replace(classes=classes, offset=offset)
+        return self._fit(X, y, sample_weight, run)
 
     def _check_same_classes(self, classes: Any) -> None:
         if not np.array_equal(np.unique(classes), self.classes_):
@@ -182,7 +193,7 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         return None if self._multilabel else target
 
     @on_snapshot
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Compute raw scores: that of ``classes_[1]``, or one per class or label.
 
         With ``loss="log_loss"``, the log odds of ``classes_[1]`` or of the labels.
@@ -190,17 +201,20 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        scores = self._raw_scores(X)
+        scores = shifted(self, self._raw_scores(X), offset)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     @available_if(_gives_probabilities)
     @on_snapshot
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Probabilities of the classes or labels, in the order of ``classes_``.
 
         Only with ``loss="log_loss"``.
@@ -208,6 +222,9 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
 
         Returns
         -------
@@ -215,31 +232,37 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
             Rows sum to one, but for labels that do not exclude each other; no element
             is exactly 0 or 1.
         """
-        scores = self._raw_scores(X)
+        scores = shifted(self, self._raw_scores(X), offset)
         return self._make_loss().link.numpy(scores)
 
     @available_if(_gives_probabilities)
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Logarithm of `predict_proba`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        log_proba: np.ndarray = np.log(self.predict_proba(X))
+        log_proba: np.ndarray = np.log(self.predict_proba(X, offset=offset))
         return log_proba
 
     @on_snapshot
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, *, offset: Any = None) -> Any:
         """Predict the class of the highest score in each row, or the labels above zero.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
 
         Returns
         -------
@@ -247,13 +270,34 @@ class Classifier(ClassifierMixin, FittedTarget, BaseModel):
 n_labels)
             An indicator matrix if y was one, sparse if y was.
         """
-        scores = self._raw_scores(X)
+        scores = shifted(self, self._raw_scores(X), offset)
         if self._multilabel:
             present = (scores > 0).astype(np.int64)
             return sp.csr_array(present) if self._sparse_labels else present
         if scores.shape[1] == 1:
             return self.classes_[(scores[:, 0] > 0).astype(np.intp)]
         return self.classes_[scores.argmax(axis=1)]
+
+    def score(
+        self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None
+    ) -> float:
+        """Compute the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X, offset=offset)
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

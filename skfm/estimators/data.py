@@ -12,7 +12,7 @@ from ..data.labels import Labels
 from ..data.memory import MemorySource, Part
 from ..data.rows import Rows
 from ..data.source import RowSource
-from ..losses import Loss, RankingLoss, as_target
+from ..losses import Loss, OffsetLoss, RankingLoss, as_target
 from ..nn.shape import DTYPES
 from . import defaults, holding_out
 
@@ -46,6 +46,8 @@ class FitData(Protocol):
         Whether the rows are on disk.
     ranked : bool
         Whether rows are ranked among those of a query.
+    offset : ndarray of shape (n_rows, n_outputs) or None
+        Known parts of the raw scores.
     """
 
     @property
@@ -58,6 +60,11 @@ class FitData(Protocol):
     def streamed(self) -> bool: ...
     @property
     def ranked(self) -> bool: ...
+    @property
+    def offset(self) -> np.ndarray | None: ...
+
+    def loss(self, model: Any) -> Loss:
+        """Make the loss of an estimator's own scores."""
 
     def dtype(self, asked: str) -> str:
         """Return the floating type of a new model's weights."""
@@ -77,7 +84,8 @@ class FitData(Protocol):
 class Data(NamedTuple):
     """Checked input: canonical X, encoded target, weights of the loss, queries.
 
-    ``dense`` tells whether X was given as a dense array or a table of numbers.
+    ``dense`` tells whether X was given as a dense array or a table of numbers;
+    ``offset`` (n_rows, n_outputs) is in units of the raw scores.
     """
 
     X: Any
@@ -85,6 +93,24 @@ class Data(NamedTuple):
     weight: np.ndarray
     query: np.ndarray | None = None
     dense: bool = False
+    offset: np.ndarray | None = None
+
+    def loss(self, model: Any) -> Loss:
+        loss: Loss = model._make_loss()
+        return loss if self.offset is None else OffsetLoss(loss, model._n_outputs())
+
+    def residual(self) -> Data:
+        """Subtract the offsets from the targets, where the loss is squared."""
+        if self.offset is None:
+            return self
+        left = self.target - self.offset.reshape(self.target.shape)
+        return self._replace(target=left, offset=None)
+
+    def target_of(self, loss: Loss) -> np.ndarray:
+        """Return the targets as ``loss`` takes them, with offsets where it has some."""
+        if isinstance(loss, OffsetLoss) and self.offset is not None:
+            return loss.join(self.offset, self.target)
+        return self.target
 
     @property
     def streamed(self) -> bool:
@@ -153,7 +179,7 @@ class Data(NamedTuple):
             loss.check_held_out(other.labels.target[torch.from_numpy(other.chosen)])
         return Material(
             MemorySource(part, other),
-            lambda: loss.baseline(self.target[train], self.weight[train]),
+            lambda: loss.baseline(self.target_of(loss)[train], self.weight[train]),
             rest,
         )
 
@@ -178,7 +204,7 @@ class Data(NamedTuple):
 
     def _part(self, model: Any, loss: Loss, dtype: str) -> Part:
         """All rows."""
-        target = as_target(loss, self.target, DTYPES[dtype])
+        target = as_target(loss, self.target_of(loss), DTYPES[dtype])
         # Scaled in float64: only the ratios of weights matter.
         weight = torch.from_numpy(self.weight / self.weight.mean()).to(DTYPES[dtype])
         rows, labels = Rows(self.X, dtype, model._mean_fields), Labels(target, weight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from ..data.statistics import ColumnStatistics
 from ..encoding import CrossInfo
@@ -18,6 +19,7 @@ from ..persistence.values import Packer, Unpacker
 from ..runtime.attributes import on_snapshot
 from ..training.optimizer_state import OptimizerState
 from .importances import feature_importances
+from .summary import summarize, weights_table
 
 
 class Fitted(SavedEstimator):
@@ -63,6 +65,9 @@ class Fitted(SavedEstimator):
             (n_columns, n_fields, n_factors) in a field-aware model.
         network_ : torch.nn.Module
             The trained network, on the device of the fit; pickled as NumPy arrays.
+        n_parameters_ : int
+            Number of weights of the network; of a Bayesian fit, of all samples
+            together.
         n_iter_ : int
             Epochs run, or iterations of each chain.
         best_iter_ : int
@@ -209,6 +214,27 @@ class Fitted(SavedEstimator):
     def factors_(self) -> np.ndarray:
         """Embeddings of the columns, (n_columns, n_factors)."""
         return np.array(self.network_.factors.cpu().numpy())
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of weights of the network, those of all samples together."""
+        return int(weights_table(self.network_)["parameters"].sum())
+
+    @on_snapshot
+    def summary(self) -> str:
+        """Describe the fitted model in some lines: data, iterations, loss, weights.
+
+        Returns
+        -------
+        str
+            To be printed.
+
+        Raises
+        ------
+        NotFittedError
+        """
+        check_is_fitted(self, "network_")
+        return summarize(self)
 
     @property
     @on_snapshot

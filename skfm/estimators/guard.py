@@ -43,10 +43,13 @@ class Examined:
         Held-out rows are compared if there are any, else training rows.
     baseline : ndarray of shape (n_outputs,)
         Scores of the best constant, by the training rows.
+    loss : Loss
+        Loss of the scores.
     """
 
     source: RowSource
     baseline: np.ndarray
+    loss: Loss
 
 
 @dataclass(frozen=True)
@@ -106,10 +109,9 @@ def warn_if_worse(model: Any, examined: Examined) -> None:
         Of any loss but a ranker's, which no constant has.
     examined : Examined
     """
-    loss = model._make_loss()
-    if isinstance(loss, RankingLoss):
+    if isinstance(examined.loss, RankingLoss):
         return
-    found = _compare(model, loss, examined)
+    found = _compare(model, examined)
     if found is None or not found.worse:
         return
     kind = "held-out" if examined.source.has_held_out else "training"
@@ -121,8 +123,9 @@ def warn_if_worse(model: Any, examined: Examined) -> None:
     )
 
 
-def _compare(model: Any, loss: Loss, examined: Examined) -> Comparison | None:
+def _compare(model: Any, examined: Examined) -> Comparison | None:
     """Score a sample of the rows; None where there are too few."""
+    loss = examined.loss
     batch, labels, _ = examined.source.sample(_MANY)
     if len(batch) < _FEW:
         return None

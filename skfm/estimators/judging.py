@@ -32,7 +32,12 @@ class Given:
     rows: tuple[Any, ...]
     held_out: tuple[Any, ...]
 
-    def judge(self, model: Any, chosen: np.ndarray | None) -> Judge | None:
+    def judge(
+        self,
+        model: Any,
+        chosen: np.ndarray | None,
+        offset: np.ndarray | None = None,
+    ) -> Judge | None:
         """Return what scores the held-out rows by the estimator's ``scoring``.
 
         Parameters
@@ -41,6 +46,8 @@ class Given:
             Knows the encoding of its target.
         chosen : ndarray of int or None
             The rows that are held out; None: those that were given to stop on.
+        offset : ndarray of shape (n_rows, n_outputs) or None
+            Offsets of their raw scores.
 
         Returns
         -------
@@ -53,7 +60,9 @@ class Given:
         given = self.held_out
         if chosen is not None:
             given = tuple(_take(part, chosen) for part in self.rows)
-        return _ScorerJudge(model, get_scorer(model.scoring), *given)
+        judge = _ScorerJudge(model, get_scorer(model.scoring), *given)
+        judge.offset = offset
+        return judge
 
 
 def _take(part: Any, rows: np.ndarray) -> Any:
@@ -75,6 +84,8 @@ class _ScorerJudge:
         self._model, self._scorer, self._rows = snapshot(model), scorer, (X, y)
         known = {"sample_weight": weight, "qid": qid}
         self._metadata = {k: v for k, v in known.items() if v is not None}
+        #: Offsets of the raw scores of the held-out rows.
+        self.offset: np.ndarray | None = None
 
     def __str__(self) -> str:
         return f"{self._scorer}"
@@ -82,6 +93,8 @@ class _ScorerJudge:
     def __call__(self, raw: np.ndarray, network: Any) -> float:
         X, y = self._rows
         model = self._model
+        if self.offset is not None:
+            raw = raw + self.offset
         if network is not None:
             model.network_ = network
 

@@ -82,12 +82,14 @@ class Predictor:
         model._raw_scores = self._raw_scores
         self._task = model
 
-    def predict(self, rows: Any) -> Any:
+    def predict(self, rows: Any, offset: Any = None) -> Any:
         """Predict rows, as the estimator's ``predict`` does.
 
         Parameters
         ----------
         rows : dict, list of dict, DataFrame or CSR matrix
+        offset : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Known part of the raw scores, as the estimator's ``predict`` takes it.
 
         Returns
         -------
@@ -98,16 +100,16 @@ class Predictor:
         ValueError
             If a column is unknown, or a cell is not of the type that it had in the fit.
         """
-        return self._task.predict(rows)
+        return self._task.predict(rows, **_given(offset))
 
-    def predict_proba(self, rows: Any) -> np.ndarray:
+    def predict_proba(self, rows: Any, offset: Any = None) -> np.ndarray:
         """Predict probabilities as ``predict_proba`` does; rows as in `predict`."""
-        proba: np.ndarray = self._task.predict_proba(rows)
+        proba: np.ndarray = self._task.predict_proba(rows, **_given(offset))
         return proba
 
-    def decision_function(self, rows: Any) -> np.ndarray:
+    def decision_function(self, rows: Any, offset: Any = None) -> np.ndarray:
         """Compute raw scores as ``decision_function`` does; rows as in `predict`."""
-        scores: np.ndarray = self._task.decision_function(rows)
+        scores: np.ndarray = self._task.decision_function(rows, **_given(offset))
         return scores
 
     def _raw_scores(self, rows: Any) -> np.ndarray:
@@ -192,3 +194,8 @@ class Predictor:
         csr = canonical_csr(np.column_stack([to_floats(c, n) for c, n in named]))
         check_finite(csr, "rows")
         return csr
+
+
+def _given(offset: Any) -> dict[str, Any]:
+    # Rankers take none.
+    return {} if offset is None else {"offset": offset}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
@@ -16,6 +17,7 @@ from ..persistence.records import is_array, require
 from ..runtime.attributes import on_snapshot
 from .base import BaseModel
 from .fitted import FittedTarget
+from .offsets import check_outputs, shifted
 from .params import param
 from .run import ONE_PASS
 
@@ -99,7 +101,9 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
     _target_checks: ClassVar[dict[str, Any]] = {"multi_output": True, "y_numeric": True}
 
     @fit_context
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None
+    ) -> Self:
         """Make one pass over X, going on from the weights there are.
 
         The first call fixes the mean and scale of y that training uses inside.
@@ -109,12 +113,15 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            As in `fit`.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight, ONE_PASS)
+        return self._fit(X, y, sample_weight, ONE_PASS._replace(offset=offset))
 
     def _learn_target(self, y: np.ndarray, weight: np.ndarray, classes: Any) -> None:
         columns = _columns(y)
@@ -127,6 +134,16 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
                 "a constant."
             )
         self._score_kind = self._kind(columns.shape[1])
+
+    def _without(self, offset: np.ndarray | None, y: np.ndarray) -> np.ndarray:
+        if offset is None or self._loss_class().link is not losses.links.IDENTITY:
+            return y
+        columns = _columns(y)
+        check_outputs(offset, columns.shape[1], "offset")
+        return columns - offset
+
+    def _target_scale(self) -> np.ndarray:
+        return self.y_scale_
 
     def _kind(self, n_outputs: int) -> tuple[Any, ...]:
         return ("numbers", n_outputs, self._loss_class().link.name)
@@ -166,20 +183,44 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
         return self.y_scale_, self.y_mean_
 
     @on_snapshot
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Predicted targets, in units of y.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        scores = self._raw_scores(X)
+        scores = shifted(self, self._raw_scores(X), offset)
         y = self._loss_class().link.numpy(scores) * self.y_scale_ + self.y_mean_
         return y[:, 0] if y.shape[1] == 1 else y
+
+    def score(
+        self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None
+    ) -> float:
+        """Compute the coefficient of determination R² of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X, offset=offset)
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

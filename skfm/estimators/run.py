@@ -29,6 +29,8 @@ class Run(NamedTuple):
         Whether this is partial_fit: learning rates then follow no schedule.
     given : Given or None
         The arguments of fit, for scorers.
+    offset, offset_val : array-like or None
+        Offsets of the rows of X and of X_val.
     """
 
     warm: bool
@@ -39,6 +41,8 @@ class Run(NamedTuple):
     qid: Any = None
     one_pass: bool = False
     given: Given | None = None
+    offset: Any = None
+    offset_val: Any = None
 
 
 #: partial_fit is one pass over the rows it is given.

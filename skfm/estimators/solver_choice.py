@@ -125,6 +125,8 @@ def _unable(model: Any, data: FitData, run: Run) -> str | None:
         return f"has no loss={model.loss!r}"
     if getattr(model, "_multilabel", False):
         return "takes one label a row"
+    if run.offset is not None and model.loss != "squared_error":
+        return "takes offsets of regressors only"
     if run.one_pass:
         return "has no partial_fit"
     for name, value in _UNABLE.items():

@@ -86,11 +86,15 @@ class StochasticFit:
         splits = stop and held_out is None
         fraction = self._given("validation_fraction") if splits else None
         dtype = model.network_.shape.dtype if resume else data.dtype(model.dtype)
-        loss = model._make_loss()
+        loss = data.loss(model)
         self._material = data.material(model, loss, dtype, held_out, fraction, rng)
         source, judge = self._material.source, None
         if source.has_held_out and run.given is not None:
-            judge = run.given.judge(model, self._material.chosen)
+            held_out_offset = (held_out or data).offset
+            chosen = self._material.chosen
+            if held_out_offset is not None and chosen is not None:
+                held_out_offset = held_out_offset[chosen]
+            judge = run.given.judge(model, chosen, held_out_offset)
         self._problem = Problem(loss, source, judge)
         self._shape = self._make_shape(dtype)
         self._solver = StochasticSolver(
@@ -124,7 +128,7 @@ class StochasticFit:
 
     def examined(self) -> Examined:
         """Held-out rows if there are any, else training rows."""
-        return Examined(self._problem.source, self._baseline)
+        return Examined(self._problem.source, self._baseline, self._problem.loss)
 
     def _settings(self, data: FitData, n_train: int, stop: bool) -> Settings:
         model, scheduled = self._model, not self._run.one_pass

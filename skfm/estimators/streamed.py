@@ -46,6 +46,12 @@ class StreamedData:
     X: Any = None
     streamed: bool = True
     ranked: bool = False
+    offset: None = None
+
+    def loss(self, model: Any) -> Loss:
+        """Make the loss of an estimator's own scores."""
+        loss: Loss = model._make_loss()
+        return loss
 
     @property
     def n_rows(self) -> int:

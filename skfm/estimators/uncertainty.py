@@ -13,6 +13,7 @@ from ..nn.posterior import PosteriorNetwork
 from ..runtime.attributes import on_snapshot
 from ..runtime.threads import resolve_n_jobs, torch_threads
 from ..sparse.lookup import SampleLookup
+from .offsets import shifted
 from .sampled import SampledModel
 
 
@@ -72,7 +73,7 @@ class SampledRegressor(SampledPredictions):
     """Predictions of a regressor with their uncertainty."""
 
     @on_snapshot
-    def predict(self, X: Any, return_std: bool = False) -> Any:
+    def predict(self, X: Any, return_std: bool = False, *, offset: Any = None) -> Any:
         """Predict the mean of the target, in units of y.
 
         Parameters
@@ -82,6 +83,9 @@ class SampledRegressor(SampledPredictions):
             Whether to return the standard deviation of the predictive distribution too:
             that of the mean over the samples of the posterior, and of the noise. Only
             after a fit by ``solver="bayes"``.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
 
         Returns
         -------
@@ -89,7 +93,7 @@ class SampledRegressor(SampledPredictions):
         std : ndarray of the same shape
             Only if ``return_std``.
         """
-        mean = super().predict(X)
+        mean = super().predict(X, offset=offset)
         if not return_std:
             return mean
         scores = self._sample_scores(X)
@@ -100,7 +104,7 @@ class SampledRegressor(SampledPredictions):
 
     @on_snapshot
     def predict_quantiles(
-        self, X: Any, quantiles: Any = (0.05, 0.5, 0.95)
+        self, X: Any, quantiles: Any = (0.05, 0.5, 0.95), *, offset: Any = None
     ) -> np.ndarray:
         """Predict quantiles of the target, in units of y.
 
@@ -112,6 +116,9 @@ class SampledRegressor(SampledPredictions):
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
             Above 0 and below 1.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Known part of the raw scores, as in `fit`.
 
         Returns
         -------
@@ -130,6 +137,10 @@ class SampledRegressor(SampledPredictions):
                 f"quantiles must be numbers above 0 and below 1; got {quantiles!r}."
             )
         scores, noise = self._sample_scores(X), self._noise()
+        if offset is not None:
+            scores = (
+                scores + shifted(self, np.zeros_like(scores[:, 0]), offset)[:, None]
+            )
         found = np.empty((len(scores), len(levels), scores.shape[2]))
         for start in range(0, len(scores), PREDICTION_BATCH):
             rows = slice(start, start + PREDICTION_BATCH)

@@ -20,7 +20,9 @@ from ..streams.tables import is_stream
 from .checks import check_finite, check_weights, naming_categories, refuse_overflow
 from .data import Data, FitData
 from .fitted import Fitted
+from .offsets import check_outputs, read_offset
 from .optimization import OptimizationParameters
+from .run import Run
 from .streamed import check_stream, check_stream_again
 from .tables import check_numbers, new_codec, table_fields, wants_encoding
 
@@ -80,45 +82,68 @@ class Inputs(Fitted, OptimizationParameters):
         X: Any,
         y: Any,
         sample_weight: Any,
+        run: Run,
+        *,
         resume: bool,
-        classes: Any,
-        qid: Any = None,
     ) -> FitData:
         if is_stream(X):
-            return self._check_stream(X, y, sample_weight, resume, classes, qid)
+            return self._check_stream(X, y, sample_weight, run, resume)
         dense = not hasattr(X, "tocsr")
         X, y = self._check_X(X, y, reset=not resume, sample_weight=sample_weight)
         weight = check_weights(sample_weight, X)
-        query = self._check_queries(qid, X.shape[0], "qid")
+        query = self._check_queries(run.qid, X.shape[0], "qid")
+        offset = read_offset(run.offset, X.shape[0])
         if not resume:
-            self._learn_target(y, weight, classes)
+            self._learn_target(self._without(offset, y), weight, run.classes)
             self._learn_fields(X, dense)
         target = self._encode_target(y)
-        return Data(X, target, self._weigh(target, weight), query, dense)
+        offset = self._encode_offset(offset, "offset")
+        return Data(X, target, self._weigh(target, weight), query, dense, offset)
+
+    def _without(self, offset: np.ndarray | None, y: Any) -> Any:
+        """Subtract offsets from targets where that is the same."""
+        return y
+
+    def _encode_offset(self, offset: np.ndarray | None, name: str) -> Any:
+        """Return checked offsets in units of the raw scores."""
+        check_outputs(offset, self._n_outputs(), name)
+        return None if offset is None else offset / self._target_scale()
+
+    def _target_scale(self) -> np.ndarray:
+        """Return the units of y in a unit of each raw score, (n_outputs,)."""
+        return np.ones(self._n_outputs())
 
     def _check_stream(
-        self, X: Any, y: Any, weight: Any, resume: bool, classes: Any, qid: Any
+        self, X: Any, y: Any, weight: Any, run: Run, resume: bool
     ) -> FitData:
-        if qid is not None:
+        if run.qid is not None or run.offset is not None:
+            what = "A ranker" if run.offset is None else "An offset"
             raise ValueError(
-                "A ranker needs all rows in memory, but X is a dataset: pass "
+                f"{what} needs all rows in memory, but X is a dataset: pass "
                 "X.to_table()."
             )
         if resume:
             return check_stream_again(self, X, y, weight)
-        return check_stream(self, X, y, weight, classes)
+        return check_stream(self, X, y, weight, run.classes)
 
     def _check_validation(
-        self, X: Any, y: Any, sample_weight: Any, qid: Any = None
+        self, X: Any, y: Any, sample_weight: Any, qid: Any = None, *, run: Run
     ) -> FitData | None:
         if X is None and y is None:
             if sample_weight is not None:
                 raise ValueError("sample_weight_val needs X_val and y_val.")
+            if run.offset_val is not None:
+                raise ValueError("offset_val needs X_val and y_val.")
             return None
         if X is None or y is None:
             missing = "X_val" if X is None else "y_val"
             raise ValueError(f"X_val and y_val go together, but {missing} is missing.")
         if is_stream(X):
+            if run.offset is not None:
+                raise ValueError(
+                    "An offset needs all rows in memory, but X_val is a dataset: pass "
+                    "X_val.to_table()."
+                )
             return check_stream_again(self, X, y, sample_weight, "_val")
         try:
             X, y = self._check_X(X, y, reset=False, name="X_val")
@@ -130,7 +155,15 @@ class Inputs(Fitted, OptimizationParameters):
             target = self._encode_target(y)
         except ValueError as error:
             raise ValueError(_about(str(error), "y_val")) from error
-        return Data(X, target, self._weigh(target, weight), query)
+        offset = read_offset(run.offset_val, X.shape[0], "offset_val")
+        if (offset is None) != (run.offset is None):
+            raise ValueError(
+                "offset and offset_val go together where X_val is given: pass both, or "
+                "neither."
+            )
+        offset = self._encode_offset(offset, "offset_val")
+        weight = self._weigh(target, weight)
+        return Data(X, target, weight, query, offset=offset)
 
     @refuse_overflow
     def _check_X(

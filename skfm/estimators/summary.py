@@ -1,0 +1,80 @@
+"""A summary of a fitted estimator: what it was fitted on, and its weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..nn.network import Network
+
+
+def weights_table(network: Network) -> pd.DataFrame:
+    """List the arrays of weights of a network.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    DataFrame
+        "shape" and "parameters" of each array, by its name.
+    """
+    named = {
+        name: tensor
+        for name, tensor in network.tensors().items()
+        if tensor.is_floating_point() and tensor.numel()
+    }
+    return pd.DataFrame(
+        {
+            "shape": [" x ".join(map(str, t.shape)) for t in named.values()],
+            "parameters": [t.numel() for t in named.values()],
+        },
+        index=pd.Index(list(named), name="weights"),
+    )
+
+
+def summarize(model: Any) -> str:
+    """Describe a fitted estimator in some lines of text; see its ``summary``."""
+    table = weights_table(model.network_)
+    total = int(table["parameters"].sum())
+    table["parameters"] = table["parameters"].map("{:,}".format)
+    solver = {"solver": model.solver_} if hasattr(model, "solver_") else {}
+    facts = {
+        **solver,
+        "iterations": _iterations(model),
+        "rows": f"{model._column_statistics.n_rows:,} to learn from",
+        "columns": _columns(model),
+        "loss": _loss(model),
+        "parameters": f"{total:,}",
+    }
+    width = max(map(len, facts))
+    lines = [f"{name:<{width}}  {text}" for name, text in facts.items()]
+    return "\n".join([repr(model), *lines, "", table.to_string(index_names=False)])
+
+
+def _iterations(model: Any) -> str:
+    n_samples = model.network_.shape.n_samples
+    if n_samples > 1:
+        return f"{model.n_iter_} of each chain, {n_samples} samples kept"
+    return f"{model.n_iter_}, the weights are those of iteration {model.best_iter_}"
+
+
+def _columns(model: Any) -> str:
+    shape = model.network_.shape
+    text = f"{model.n_features_in_:,} of X"
+    if model._codec is not None:
+        text += f", encoded as {shape.n_columns:,}"
+    if model.fields_ is not None:
+        text += f", in {shape.n_fields:,} fields"
+    crosses = len(model.crosses_)
+    return text + (f", {crosses} of them crosses" if crosses else "")
+
+
+def _loss(model: Any) -> str:
+    place = max(0, model.best_iter_ - 1)
+    text = f"{model.loss_curve_[place]:.4g} in training"
+    if model.validation_scores_:
+        text += f"; score on held-out rows {model.validation_scores_[place]:.4g}"
+    return text
