@@ -216,7 +216,7 @@ def test_total_interactions_of_too_many_pairs_are_refused():
     model = skfm.NFMRegressor(fields=np.arange(64), max_iter=1, early_stopping=False)
     model.fit(np.eye(64), np.arange(64.0))
     with pytest.raises(
-        ValueError, match="up to 2000 pairs, but 64 variables have 2016"
+        ValueError, match="at most 2000 pairs, but 64 variables have 2016"
     ):
         interaction_strength(model)
 
