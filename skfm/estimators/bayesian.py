@@ -61,10 +61,10 @@ class BayesianFit:
     Parameters
     ----------
     model : estimator
-        Knows its fields and the encoding of its target; only read.
+        Estimator that is fitted, which is only read.
     data : Data
     held_out : Data or None
-        Rows that are scored after each iteration.
+        Rows to score after each iteration.
     run : Run
     resume : bool
         Whether to go on from the chains of ``model``.
@@ -193,7 +193,7 @@ class BayesianFit:
         )
 
     def attributes(self, state: State) -> dict[str, Any]:
-        """Fitted attributes that a state comes to, beside those of its history."""
+        """Return the fitted attributes of a state, except those of its history."""
         chains, diagnostics = state.chains, state.chains.diagnostics
         found: dict[str, Any] = {
             "network_": self._network(chains.posterior),
@@ -207,7 +207,7 @@ class BayesianFit:
         return found
 
     def examined(self) -> Examined:
-        """Held-out rows if there are any, else training rows."""
+        """Return the held-out rows if there are any, else the training rows."""
         problem, held_out = self._problem, self._held_out
         source = MemorySource(
             self._part(problem.csr, self._data, self._dtype),
@@ -218,13 +218,13 @@ class BayesianFit:
         return Examined(source, baseline, loss)
 
     def _part(self, csr: Any, data: Data, dtype: str) -> Part:
-        """All rows of a matrix with their labels."""
+        """Return all rows of a matrix with their labels."""
         target = as_target(self._model._make_loss(), data.target, torch.float64)
         labels = Labels(target, torch.tensor(data.weight))
         return Part(Rows(csr, dtype), labels, np.arange(len(data.weight)))
 
     def _network(self, posterior: Posterior) -> PosteriorNetwork:
-        """The samples as a network."""
+        """Make a network of the samples."""
         return PosteriorNetwork.of_samples(
             posterior.factors,
             posterior.linear,

@@ -20,7 +20,7 @@ def make_problem(model: Any, data: Data, fields: np.ndarray | None) -> Problem:
     Parameters
     ----------
     model : estimator
-        Only read.
+        Estimator that is fitted, which is only read.
     data : Data
     fields : ndarray of shape (n_columns,) or None
         Field of each column: see `prior_fields`.
@@ -40,10 +40,11 @@ def make_problem(model: Any, data: Data, fields: np.ndarray | None) -> Problem:
 
 
 def prior_fields(model: Any, data: Data) -> tuple[Any, Any]:
-    """Field of each column, and the names: columns of a field share their prior.
+    """Find the field of each column, and the names of the fields.
 
-    Those of the estimator, or those that the structure of X shows; None where it shows
-    nothing, which makes one field of all columns.
+    The columns of a field share their prior. The fields are those of the estimator, or
+    those that the structure of X shows. None makes one field of all columns, where the
+    structure shows nothing.
     """
     if model.fields_ is not None:
         return model.fields_, model.field_names_
@@ -54,7 +55,7 @@ def prior_fields(model: Any, data: Data) -> tuple[Any, Any]:
 
 
 def floating(data: Data, mean_fields: np.ndarray | None) -> Any:
-    """CSR of floating values, averaged over each row's entries of a field if asked."""
+    """Return X with floating values, divided where entries of a field are averaged."""
     X = data.X
     values = X.data if X.dtype.kind == "f" else X.data.astype(np.float32)
     if mean_fields is not None:
@@ -64,7 +65,7 @@ def floating(data: Data, mean_fields: np.ndarray | None) -> Any:
 
 
 def table_bytes(model: Any, n_columns: int) -> float:
-    """Bytes of the samples of a fit, which are held once by the fit and once after."""
+    """Estimate the bytes of the samples, which a fit holds twice at its end."""
     numbers = model.n_samples * model._n_outputs() * (model.n_factors + 1)
     return 2 * 4.0 * n_columns * numbers
 

@@ -27,10 +27,11 @@ _Shared = OptimizationParameters
 
 
 class SampledParameters(Parametrized):
-    """Parameters of the Bayesian solver, and those that only the stochastic one reads.
+    """Parameters of both solvers.
 
-    The latter default to None, so that it shows whether they were given: a grid over a
-    parameter that nothing reads must not pass silently.
+    Those that only the stochastic solver reads default to None, so that it shows
+    whether they were given: a grid over a parameter that nothing reads must not pass
+    silently.
     """
 
     solver: str = param(

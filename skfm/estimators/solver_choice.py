@@ -118,7 +118,7 @@ def _choose(model: Any, data: FitData, run: Run, resume: bool) -> tuple[str, str
 
 
 def _unable(model: Any, data: FitData, run: Run) -> str | None:
-    """What the Bayesian solver cannot do of what is asked, or None."""
+    """Say what the Bayesian solver cannot do of the call, or return None."""
     if data.streamed:
         return "needs all rows in memory, but X is a dataset"
     if model.loss not in ("squared_error", "log_loss"):
@@ -136,13 +136,13 @@ def _unable(model: Any, data: FitData, run: Run) -> str | None:
 
 
 def _unread(model: Any) -> str | None:
-    """Name the parameters that are given for the stochastic solver, or None."""
+    """Name parameters that are given for the stochastic solver, or return None."""
     given = [name for name in _STOCHASTIC if getattr(model, name) is not None]
     return f"does not read {', '.join(given)}" if given else None
 
 
 def _stuck(model: Any, resume: bool) -> str | None:
-    """Whether the call goes on from a fit that leaves no samples, in words, or None."""
+    """Say why the last fit cannot be continued by chains, or return None."""
     if resume and model.solver_ == "sgd":
         return "cannot go on from a fit by stochastic gradients"
     return None

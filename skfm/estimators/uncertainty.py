@@ -18,14 +18,14 @@ from .sampled import SampledModel
 
 
 class SampledPredictions(SampledModel):
-    """Scores of rows under each sample."""
+    """Predictions of single samples."""
 
     @on_snapshot
     def posterior_scores(self, X: Any) -> np.ndarray:
         """Score rows under each sample of the posterior.
 
-        For decisions under uncertainty, such as Thompson sampling: a column of the
-        result is what one plausible model says of all rows.
+        This serves decisions under uncertainty, such as Thompson sampling: each column
+        of the result holds the scores by one plausible model.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class SampledPredictions(SampledModel):
         return scores[:, :, 0] if scores.shape[2] == 1 else scores
 
     def _sample_scores(self, X: Any) -> np.ndarray:
-        """Raw scores of the samples, (n_rows, n_draws, n_outputs), float64."""
+        """Compute raw scores of the samples, (n_rows, n_draws, n_outputs), float64."""
         check_is_fitted(self, "network_")
         network = self.network_
         if not isinstance(network, PosteriorNetwork):
@@ -80,9 +80,8 @@ class SampledRegressor(SampledPredictions):
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         return_std : bool, default=False
-            Whether to return the standard deviation of the predictive distribution too:
-            that of the mean over the samples of the posterior, and of the noise. Only
-            after a fit by ``solver="bayes"``.
+            Whether to return the standard deviation of the predictive distribution too,
+            which includes the noise. Requires a fit by ``solver="bayes"``.
         offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
 default=None
             Known part of the raw scores, as in `fit`.
@@ -91,7 +90,7 @@ default=None
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         std : ndarray of the same shape
-            Only if ``return_std``.
+            Standard deviations, if ``return_std`` is True.
         """
         mean = super().predict(X, offset=offset)
         if not return_std:
@@ -115,7 +114,7 @@ default=None
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
-            Above 0 and below 1.
+            Levels, above 0 and below 1.
         offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
 default=None
             Known part of the raw scores, as in `fit`.
@@ -150,7 +149,7 @@ default=None
         return found[:, :, 0] if found.shape[2] == 1 else found
 
     def _noise(self) -> np.ndarray:
-        """Standard deviations of the noise by sample, (n_draws, n_outputs)."""
+        """Return the standard deviations of the noise, (n_draws, n_outputs)."""
         network = self.network_
         assert isinstance(network, PosteriorNetwork)
         noise: np.ndarray = network.noise.cpu().double().numpy()

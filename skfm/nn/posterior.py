@@ -18,15 +18,15 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
     """The mean prediction of S factorization machines, as a raw score.
 
     The score of sample s is f_s = w0_s + sum w_is x_i + sum_{i<j} <v_is, v_js> x_i x_j.
-    Raw scores are what the link of the loss turns into the mean of the samples'
-    predictions: the mean of f_s, the log odds of the mean of sigmoid(f_s), or the
-    logarithm of the mean of softmax(f_s).
+    Raw scores are such that the link of the loss turns them into the mean of the
+    samples' predictions: the mean of f_s, the log odds of the mean of sigmoid(f_s), or
+    the logarithm of the mean of softmax(f_s).
 
     A column holds the numbers of all samples side by side: of sample s and output c the
     linear weight is number s C + c, and factor a is number (s C + c) k + a. Factors are
     divided by sqrt(S): then the inner product of two columns' factors is the posterior
-    mean of their interaction, though factors of two samples, which may be rotated, mean
-    nothing beside each other.
+    mean of their interaction. Factors of two samples cannot be compared, because they
+    may be rotated.
 
     Parameters
     ----------
@@ -34,6 +34,7 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         ``n_samples`` is S; ``n_factors`` is that of all samples and outputs together,
         S C k.
     link : {"identity", "logit", "softmax"}
+        Function from the mean prediction to a raw score.
     """
 
     lookup = "by_sample"
@@ -58,7 +59,7 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         return weights.view(len(weights), *self.offsets.shape).mean(dim=1)
 
     def sample(self, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Parameters of one sample.
+        """Return the parameters of one sample.
 
         Returns
         -------
@@ -79,12 +80,12 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         return 3 * self.table.n_linear
 
     def sample_scores(self, lookup: SampleLookup) -> Tensor:
-        """Scores of the samples, (B, S, n_outputs)."""
+        """Compute the scores of the samples, (B, S, n_outputs)."""
         sums = lookup.linear + self.scale * lookup.pairs
         return sums.view(-1, *self.offsets.shape) + self.offsets + self.bias
 
     def forward(self, lookup: SampleLookup) -> Tensor:
-        """Raw scores of shape (B, n_outputs)."""
+        """Compute raw scores of shape (B, n_outputs)."""
         scores = self.sample_scores(lookup)
         if self.link == "identity":
             return scores.mean(dim=1)
@@ -95,21 +96,21 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         return torch.logsumexp(scores.log_softmax(dim=2), dim=1) - log_count
 
     def pair_terms(self, entries: Entries) -> Tensor:
-        """Posterior mean of what each pair adds to the scores, (B, P, C)."""
+        """Compute the posterior mean of each pair's term in the scores, (B, P, C)."""
         products = entries.products()
         size = *products.shape[:2], *self.offsets.shape, -1
         total: Tensor = products.view(size).sum(dim=(2, 4))
         return total * (self.scale / self.shape.n_samples)
 
     def pair_weights(self, first: int, second: int) -> Tensor:
-        """Weights of the products of two columns' factors in the scores, (S C k, C)."""
+        """Return the weights of the products of two columns' factors, (S C k, C)."""
         n_samples, n_outputs = self.offsets.shape
         k = self.shape.n_factors // (n_samples * n_outputs)
         each = torch.eye(n_outputs).repeat_interleave(k, dim=0)
         return each.repeat(n_samples, 1).to(self.bias) * (self.scale / n_samples)
 
     def apart(self) -> PosteriorNetwork:
-        """The samples as S C outputs of one network, which has the same table."""
+        """Return the samples as S C outputs of one network, which shares the table."""
         shape = replace(self.shape, n_outputs=self.offsets.numel(), n_samples=1)
         network = PosteriorNetwork.build(shape, link="identity")
         assert isinstance(network, PosteriorNetwork)
@@ -131,7 +132,7 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         fields: np.ndarray | None,
         dtype: str,
     ) -> PosteriorNetwork:
-        """Build the network of samples, whose arrays it takes as its own.
+        """Build a network that takes over the arrays of samples.
 
         Parameters
         ----------

@@ -38,18 +38,19 @@ class Chain:
     ----------
     data : Data
     seed : int
-        Seed of all chains.
+        Seed that all chains share.
     index : int
-        Number of this chain, which its random numbers depend on.
+        Number of this chain, on which its random numbers depend.
     n_threads : int
+        Threads that draw the columns of this chain.
 
     Attributes
     ----------
     machines : list of Machine
-        One per output.
+        A machine for each output.
     likelihood : Likelihood
     iteration : int
-        Iterations done.
+        Number of iterations done.
     """
 
     def __init__(self, data: Data, seed: int, index: int, n_threads: int) -> None:
@@ -63,7 +64,7 @@ class Chain:
         self.iteration = 0
 
     def resume(self) -> None:
-        """Compute all that is kept about rows from the parameters alone."""
+        """Compute the scores, sums and residuals of the rows from the parameters."""
         self.likelihood.forget()
         for machine in self.machines:
             machine.rescore()
@@ -91,7 +92,7 @@ class Chain:
         Raises
         ------
         FloatingPointError
-            If a draw is not finite; says of which column.
+            If a draw is not finite. The message names the column.
         """
         if self.iteration % REFRESH == 0:
             self.resume()
@@ -117,7 +118,7 @@ class Chain:
         )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The state that `restore` goes on from."""
+        """Return the state as plain arrays, for `restore`."""
         columns = self.data.layout.columns
         return {
             "iteration": np.array(self.iteration),
@@ -130,12 +131,12 @@ class Chain:
         }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Go on from the state of a chain of as many columns, fields and outputs.
+        """Go on from a state that `to_arrays` has returned.
 
         Raises
         ------
         ValueError
-            If the state is one of another shape.
+            If the problem has other fields, factors or outputs than that of the state.
         """
         shape = self.machines[0].hyper.shape
         expected = (len(self.machines), *shape)

@@ -41,7 +41,7 @@ _ONE = np.float32(1)
 
 
 def width_of(n_factors: int) -> int:
-    """Factors rounded up to whole vectors; where a row of the table holds w."""
+    """Number of factors rounded up to whole vectors: the place of w in a row."""
     return -(-n_factors // LANES) * LANES
 
 
@@ -101,7 +101,7 @@ def add_gram(tile, sides, n, gram, moments):
 
 @kernel
 def _assemble(gram, moments, old, n_factors, alpha, hyper, system):
-    """Precision of the change of a column, and its right-hand side beside it."""
+    """Assemble the precision of a column's change, its right-hand side beside it."""
     k, width = n_factors, gram.shape[1]
     for a in range(k + 1):
         place = a if a < k else width
@@ -119,7 +119,9 @@ def _assemble(gram, moments, old, n_factors, alpha, hyper, system):
 
 @kernel
 def _factorise(system, n, hyper):
-    """U with U^T U the precision, 1 / its diagonal in place, the right-hand side along.
+    """Factorise the precision as U^T U in place, and solve for the right-hand side.
+
+    The diagonal receives the inverses of that of U.
 
     No pivot can be smaller than the prior's precision; rounding alone makes it so.
     """

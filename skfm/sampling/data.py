@@ -27,6 +27,7 @@ class Data:
     fields : ndarray of shape (n_columns,), int32
         Field of each column.
     moment_chunks : ndarray of shape (n_chunks, 3), int64
+        Ranges of columns for the moments of fields: see `priors.moment_chunks`.
     """
 
     problem: Problem

@@ -25,7 +25,7 @@ class HeldOut:
     chains : State
     csr : scipy.sparse.csr_matrix or csr_array of shape (n_rows, n_columns)
     target, weight : ndarray
-        As those of `Problem`.
+        Targets and weights of the rows, as in `Problem`.
     judge : callable, default=None
         Scores the rows from their mean predictions; None: minus the mean loss.
     """

@@ -22,7 +22,11 @@ class Keeper:
     Parameters
     ----------
     data : Data
-    n_chains, capacity, burn_in : int
+    n_chains : int
+    capacity : int
+        Largest number of samples of a chain.
+    burn_in : int
+        Iterations of each chain that are never kept.
 
     Attributes
     ----------
@@ -34,7 +38,7 @@ class Keeper:
     noise : ndarray of shape (n_slots, n_outputs)
         Standard deviations of the noise.
     iterations : ndarray of shape (n_chains, capacity), int64
-        Iterations that a slot's sample was drawn after; 0 where it holds none.
+        Iteration of the sample in each slot; 0 in an empty slot.
     """
 
     def __init__(self, data: Data, n_chains: int, capacity: int, burn_in: int) -> None:
@@ -50,11 +54,11 @@ class Keeper:
         self.grid = np.ones(n_chains, np.int64)
 
     def first(self, iteration: int) -> int:
-        """Iteration after which samples count, at a run's given length."""
+        """Return the iteration after which samples count in a run of some length."""
         return max(self.burn_in, iteration // 2)
 
     def offer(self, index: int, chain: Chain) -> None:
-        """Keep the state of chain ``index`` if the grid wants it."""
+        """Keep the state of chain ``index`` if its iteration is on the grid."""
         at, kept = chain.iteration, self.iterations[index]
         if at <= self.burn_in or at % self.grid[index]:
             return
@@ -81,7 +85,7 @@ class Keeper:
         self.iterations[index, at] = chain.iteration
 
     def chosen(self, iteration: int) -> np.ndarray:
-        """Slots that count at a run's given length, by chain and iteration."""
+        """Return the slots that count in a run of some length, chain by chain."""
         flat = self.iterations.ravel()
         order = np.lexsort((flat, np.arange(flat.size) // self.iterations.shape[1]))
         return order[flat[order] > self.first(iteration)]

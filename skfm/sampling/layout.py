@@ -34,17 +34,17 @@ class Columns:
     Attributes
     ----------
     ids : ndarray of shape (n_seen,), int64
-        Column of X.
+        Number of each column in X.
     bounds : ndarray of shape (n_seen + 1,), int64
-        Where a column's rows begin in ``rows``.
+        Bounds of each column's part of ``rows``.
     rows : ndarray of shape (nnz,), int32
         Merged rows, ascending within a column.
     values : ndarray, float32
-        Values over the column's scale, of the columns that hold other values than 1.
+        Values divided by the column's scale, of columns whose quotients are not all 1.
     value_starts : ndarray of shape (n_seen,), int64
-        Where a column's values begin in ``values``; -1 where all are 1.
+        Start of each column's part of ``values``; -1 for columns of ones.
     scales : ndarray of shape (n_columns,), float64
-        Root mean square of a column's non-zero values, 1 for columns without.
+        Root mean square of each column's non-zero values; 1 for empty columns.
     """
 
     ids: np.ndarray
@@ -55,7 +55,7 @@ class Columns:
     scales: np.ndarray
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """The arrays as the kernels take them."""
+        """Return the arrays as the kernels take them."""
         return self.ids, self.bounds, self.rows, self.values, self.value_starts
 
 
@@ -66,11 +66,11 @@ class Stage:
     Attributes
     ----------
     tasks : ndarray of shape (n_tasks, 2), int64
-        Ranges of positions of columns without chunks.
+        Ranges of positions of short columns.
     chunks : ndarray of shape (n_chunks, 3), int64
-        Rows of a long column: its index in ``long``, and a range of `Columns.rows`.
+        Chunks of long columns: index in ``long``, and range of `Columns.rows`.
     long : ndarray of shape (n_long, 3), int64
-        Long columns: position, and range of chunks.
+        Position and range of chunks of each long column.
     parallel : bool
         Whether the columns share no row; otherwise tasks run one after the other.
     """
@@ -137,8 +137,7 @@ def lay_out(problem: Problem, merged: MergedRows) -> Layout:
     columns = Columns(ids, bounds, rows, values, value_starts, scales)
     layouts = tuple(
         FieldLayout(
-            *(int(field_bounds[g]), int(field_bounds[g + 1])),
-            *_cut(bounds, parts),
+            int(field_bounds[g]), int(field_bounds[g + 1]), *_cut(bounds, parts)
         )
         for g, parts in enumerate(stages)
     )
@@ -168,7 +167,7 @@ def _stages(
 def _cut(
     bounds: np.ndarray, parts: tuple[bool, np.ndarray]
 ) -> tuple[tuple[Stage, ...], bool]:
-    """Stages of a field out of the bounds of its colours."""
+    """Cut a field, given the bounds of its colours, into stages."""
     disjoint, ends = parts
     if disjoint:
         whole = _stage(bounds, ends[0], ends[1], True)

@@ -15,7 +15,7 @@ _MOST_COLOURS = 1024
 
 @kernel
 def count(indptr, indices, data, first, weight, n_columns):
-    """Entries of each column, their weighted sum of squares, and their weight."""
+    """Count the entries of each column, and sum their squares and weights."""
     counts = np.zeros(n_columns, np.int64)
     squares = np.zeros(n_columns)
     masses = np.zeros(n_columns)
@@ -33,7 +33,7 @@ def count(indptr, indices, data, first, weight, n_columns):
 
 @kernel
 def fill(indptr, indices, data, first, ids, bounds, scales):
-    """Rows and scaled values by column; no values if all are 1."""
+    """Fill the rows and scaled values by column; no values if all are 1."""
     place = np.empty(len(scales), np.int64)
     for position in range(len(ids)):
         place[ids[position]] = bounds[position]
@@ -75,10 +75,11 @@ def disjoint(rows, bounds, start, stop, marks):
 def colour(rows, bounds, start, stop, marks, longest):
     """Colour columns start:stop so that those of one colour share no row.
 
-    Each takes the first free of 64 colours, whose use by a row is a bit of its mark;
-    what finds none is left to the next 64. Columns of more than ``longest`` rows take
-    a colour each, after all others, and so do those that find none of the first
-    `_MOST_COLOURS`, lest rows of very many entries take time by their square.
+    Each column takes the first of 64 colours that none of its rows has used, which
+    the bits of the rows' marks tell. Columns that find none wait for the next 64.
+    Columns of more than ``longest`` rows take a colour each, after all others, and so
+    do those that find none of the first `_MOST_COLOURS`, lest rows of very many entries
+    take time by their square.
     """
     colours = np.full(stop - start, -1, np.int64)
     base, left = 0, 1
@@ -110,7 +111,7 @@ def colour(rows, bounds, start, stop, marks, longest):
 
 @kernel
 def arrange(ids, bounds, rows, values, order):
-    """Columns in another order, and values of those only that hold other than 1."""
+    """Put columns in another order, and drop the values of columns of ones."""
     n = len(order)
     ends = np.zeros(n + 1, np.int64)
     value_starts = np.full(n, -1, np.int64)
@@ -138,7 +139,7 @@ def arrange(ids, bounds, rows, values, order):
 
 @kernel
 def tasks(bounds, start, stop, chunk, size):
-    """Ranges of short columns, chunks of long ones, and the long ones' chunks."""
+    """Make ranges of short columns, chunks of long ones, and ranges of chunks."""
     n_chunks, n_long = 0, 0
     for c in range(start, stop):
         n = bounds[c + 1] - bounds[c]

@@ -1,8 +1,7 @@
 r"""Likelihoods: the targets that the scores are regressed on, and their precisions.
 
-Each family turns its likelihood into that of a linear regression with precisions, in
-which the columns can be drawn: ``prepare`` draws, given the scores f of a machine, what
-it needs for that.
+Each family turns its likelihood into that of a linear regression in which each row has
+a precision. Its ``prepare`` draws the precisions given the scores f of a machine.
 
 - `Gaussian`: y itself. The noise's precision is drawn.
 - `Logistic`: with :math:`\omega \sim PG(s, f)` and :math:`\kappa = \sum s (y - 1/2)`
@@ -46,16 +45,16 @@ class Likelihood(Protocol):
     alpha: np.ndarray
 
     def start(self) -> None:
-        """Set the machines' intercepts, and what does not change."""
+        """Set the machines' intercepts, and all quantities that do not change."""
 
     def forget(self) -> None:
-        """Drop what the next `prepare` draws anyway."""
+        """Drop the quantities that the next `prepare` draws."""
 
     def resume(self) -> None:
-        """Compute what is kept of the machines' scores afresh."""
+        """Compute the copies of the machines' scores afresh."""
 
     def prepare(self, output: int, iteration: int) -> np.ndarray:
-        """Draw what the columns' conditionals need; returns `Machine.row_sums`."""
+        """Draw the precisions of the rows, and return `Machine.row_sums`."""
 
     def finish(self, output: int) -> None:
         """Take note of the machine's new scores."""
@@ -135,14 +134,8 @@ class Logistic:
         pass
 
     def prepare(self, output: int, iteration: int) -> np.ndarray:
-        machine, rows = self.machines[0], self.data.rows
         none = np.empty((0, 1), np.float32)
-        parallel_for(
-            *(_augment, rows.n_rows, machine.n_threads),
-            *(rows.key, rows.weight, rows.target, (machine.seed, iteration)),
-            *(none, 0, machine.working, machine.residual, machine.roots),
-        )
-        return machine.row_sums()
+        return _augmented(self.data, self.machines[0], iteration, none, 0)
 
     def finish(self, output: int) -> None:
         pass
@@ -154,7 +147,7 @@ class Logistic:
 
 
 class Multinomial:
-    """Several classes: a machine each."""
+    """Several classes, each with a machine of its own."""
 
     def __init__(self, data: Data, machines: list[Machine]) -> None:
         self.data, self.machines = data, machines
@@ -178,14 +171,8 @@ class Multinomial:
             self.finish(output)
 
     def prepare(self, output: int, iteration: int) -> np.ndarray:
-        machine, rows = self.machines[output], self.data.rows
-        parallel_for(
-            *(_augment, rows.n_rows, machine.n_threads),
-            *(rows.key, rows.weight, rows.target, (machine.seed, iteration)),
-            *(self.scores, output),
-            *(machine.working, machine.residual, machine.roots),
-        )
-        return machine.row_sums()
+        machine = self.machines[output]
+        return _augmented(self.data, machine, iteration, self.scores, output)
 
     def finish(self, output: int) -> None:
         machine = self.machines[output]
@@ -195,13 +182,25 @@ class Multinomial:
         return _mean_loss(self.data, self.scores, self.machines[0].n_threads)
 
 
+def _augmented(
+    data: Data, machine: Machine, iteration: int, scores: np.ndarray, output: int
+) -> np.ndarray:
+    """Draw the precisions of a machine's rows, and return `Machine.row_sums`."""
+    rows = data.rows
+    observed = rows.key, rows.weight, rows.target, (machine.seed, iteration)
+    state = machine.working, machine.residual, machine.roots
+    parallel_for(
+        _augment, rows.n_rows, machine.n_threads, *observed, scores, output, *state
+    )
+    return machine.row_sums()
+
+
 def _mean_loss(data: Data, scores: np.ndarray, n_threads: int) -> float:
     """Mean log loss of scores (n_rows, n_outputs)."""
     rows = data.rows
     sums = np.zeros(-(-rows.n_rows // ROWS))
-    parallel_for(
-        *(_sum_losses, len(sums), n_threads, rows.weight, rows.target, scores, sums)
-    )
+    observed = rows.weight, rows.target
+    parallel_for(_sum_losses, len(sums), n_threads, *observed, scores, sums)
     return float(sums.sum() / rows.weight.sum(dtype=np.float64))
 
 

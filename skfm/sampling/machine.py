@@ -32,19 +32,20 @@ class Machine:
     seed : uint64
         Seed of this machine's random numbers.
     n_threads : int
+        Threads that draw the columns of a stage.
 
     Attributes
     ----------
     table : ndarray of shape (n_columns, width + 8), float32
-        Per column: factors, zeros up to the width, weight, zeros; in units of the
-        column's scale.
+        Row of each column: factors, zeros up to the width, weight, zeros; in units
+        of the column's scale.
     intercept : float
     hyper : ndarray of shape (n_fields, 3, n_factors + 1)
         Means, precisions and standard deviations of the fields.
     sums : ndarray of shape (n_rows, width), float32
         Sum of x v over a row's entries.
     working : ndarray of shape (n_rows,), float32
-        What the score is regressed on.
+        Target of the linear regression that the likelihood amounts to.
     residual : ndarray of shape (n_rows,), float32
         Score less ``working``.
     roots : ndarray, float32
@@ -114,12 +115,9 @@ class Machine:
         return scores
 
     def row_sums(self) -> np.ndarray:
-        """Sums over rows of precision times (residual, 1, residual^2)."""
+        """Sum precision times (residual, 1, residual^2) over the rows."""
         blocks = self._row_sums
-        parallel_for(
-            *(kernels.sum_rows, len(blocks), self.n_threads),
-            *(self.residual, self.roots, blocks),
-        )
+        self._run(kernels.sum_rows, len(blocks), self.residual, self.roots, blocks)
         total: np.ndarray = blocks.sum(axis=0)
         return total
 
@@ -131,17 +129,14 @@ class Machine:
         _, z = normal(np.uint64(stream(self.seed, iteration, INTERCEPT, 0)))
         step = mean + z / math.sqrt(precision)
         self.intercept += step
-        n = len(self.residual)
-        parallel_for(kernels.shift, n, self.n_threads, self.residual, np.float32(step))
+        self._run(kernels.shift, len(self.residual), self.residual, np.float32(step))
 
     def draw_hyper(self, iteration: int) -> None:
         """Draw the fields' means and precisions given the columns."""
         data, prior = self.data, self.data.prior
         chunks, sums = data.moment_chunks, self._hyper_sums
-        parallel_for(
-            *(sum_moments, len(chunks), self.n_threads),
-            *(self.table, data.layout.columns.ids, chunks, self.hyper, sums),
-        )
+        ids = data.layout.columns.ids
+        self._run(sum_moments, len(chunks), self.table, ids, chunks, self.hyper, sums)
         keys = self.seed, iteration
         draw_hyper(
             chunks, sums, keys, data.scales, prior.degrees, prior.pull, self.hyper
@@ -160,16 +155,17 @@ class Machine:
             if not part.disjoint:
                 self._move_overlaps(g, part, prior, keys)
 
+    def _run(self, kernel: Any, n: int, *args: Any) -> None:
+        parallel_for(kernel, n, self.n_threads, *args)
+
     def _state(self) -> tuple[np.ndarray, ...]:
         return self.sums, self.residual, self.roots, self.table
 
     def _draw_stage(self, stage: Stage, prior: Any, keys: Any) -> None:
         columns = self.data.layout.columns.arrays()
+        drawing = self._state(), columns, stage.tasks, prior, keys, self.bad
         n_threads = self.n_threads if stage.parallel else 1
-        parallel_for(
-            *(sweeps.draw_and_apply, len(stage.tasks), n_threads),
-            *(self._state(), columns, stage.tasks, prior, keys, self.bad),
-        )
+        parallel_for(sweeps.draw_and_apply, len(stage.tasks), n_threads, *drawing)
         if len(stage.long):
             self._draw_long(stage, prior, keys, self._room.none)
             self._apply_long(stage, self._room.no_move)
@@ -178,25 +174,17 @@ class Machine:
         self, g: int, part: FieldLayout, stage: Stage, prior: Any, keys: Any
     ) -> None:
         room, columns = self._room, self.data.layout.columns.arrays()
-        short = room.grams[: len(stage.tasks)], room.moments[: len(stage.tasks)]
-        parallel_for(
-            *(sweeps.draw_apart, len(stage.tasks), self.n_threads),
-            *(self._state(), columns, stage.tasks, prior, keys, self.bad),
-            *(room.fresh, part.start, short),
-        )
+        n_tasks, tasks = len(stage.tasks), (self._state(), columns, stage.tasks)
+        short, fresh = (room.grams[:n_tasks], room.moments[:n_tasks]), room.fresh
+        drawing = prior, keys, self.bad, fresh, part.start, short
+        self._run(sweeps.draw_apart, n_tasks, *tasks, *drawing)
         n_long = len(stage.long)
         long = room.long_grams[:n_long], room.long_moments[:n_long]
         if n_long:
             self._draw_long(stage, prior, keys, long)
-        factors = room.factors
-        draw_scales(
-            *(short, long, keys, g, prior),
-            *(self.data.scales, self.data.prior.degrees, factors),
-        )
-        parallel_for(
-            *(sweeps.apply_apart, len(stage.tasks), self.n_threads),
-            *(self._state(), columns, stage.tasks, room.fresh, part.start, factors),
-        )
+        factors, half_t = room.factors, (self.data.scales, self.data.prior.degrees)
+        draw_scales(short, long, keys, g, prior, *half_t, factors)
+        self._run(sweeps.apply_apart, n_tasks, *tasks, fresh, part.start, factors)
         if n_long:
             self._apply_long(stage, factors)
 
@@ -205,44 +193,28 @@ class Machine:
         room, X, columns = self._room, self.data.problem.csr, self.data.layout.columns
         rows = self.data.rows.first, columns.scales, self.data.fields
         about = ((X.indptr, X.indices, X.data), *rows), self._state(), g
-        parallel_for(
-            *(overlaps.sum_overlaps, len(room.overlap_grams), self.n_threads),
-            *(*about, room.overlap_grams, room.overlap_moments),
-        )
-        overlaps.draw_overlap_scales(
-            *(room.overlap_grams, room.overlap_moments, keys, g, prior),
-            *(self.data.scales, self.data.prior.degrees, room.factors),
-        )
+        statistics = room.overlap_grams, room.overlap_moments
+        self._run(overlaps.sum_overlaps, len(statistics[0]), *about, *statistics)
+        half_t, factors = (self.data.scales, self.data.prior.degrees), room.factors
+        overlaps.draw_overlap_scales(*statistics, keys, g, prior, *half_t, factors)
         n = len(self.residual)
-        parallel_for(
-            *(overlaps.apply_overlap_scales, n, self.n_threads, *about, room.factors)
-        )
-        overlaps.scale_columns(
-            self.table, columns.ids, part.start, part.stop, room.factors
-        )
+        self._run(overlaps.apply_overlap_scales, n, *about, factors)
+        overlaps.scale_columns(self.table, columns.ids, part.start, part.stop, factors)
 
     def _draw_long(self, stage: Stage, prior: Any, keys: Any, out: Any) -> None:
         room, columns = self._room, self.data.layout.columns.arrays()
         n_chunks = len(stage.chunks)
         parts = room.chunk_grams[:n_chunks], room.chunk_moments[:n_chunks]
-        parallel_for(
-            *(sweeps.gram_chunks, n_chunks, self.n_threads),
-            *(self._state(), columns, stage.chunks, stage.long, *parts),
-        )
-        parallel_for(
-            *(sweeps.draw_long, len(stage.long), self.n_threads),
-            *(columns, self.table, stage.long, parts, prior, keys, self.bad),
-            *(room.long_fresh, out),
-        )
+        chunks = self._state(), columns, stage.chunks, stage.long
+        self._run(sweeps.gram_chunks, n_chunks, *chunks, *parts)
+        drawing = prior, keys, self.bad, room.long_fresh, out
+        long = columns, self.table, stage.long, parts
+        self._run(sweeps.draw_long, len(stage.long), *long, *drawing)
 
     def _apply_long(self, stage: Stage, factors: np.ndarray) -> None:
         room, columns = self._room, self.data.layout.columns.arrays()
-        sweeps.place_long(
-            *(columns, self.table, stage.long, room.long_fresh, factors),
-            *(room.long_old, room.long_change),
-        )
-        parallel_for(
-            *(sweeps.apply_chunks, len(stage.chunks), self.n_threads),
-            *(self._state(), columns, stage.chunks, stage.long),
-            *(room.long_old, room.long_change),
-        )
+        moves = room.long_old, room.long_change
+        new = room.long_fresh, factors
+        sweeps.place_long(columns, self.table, stage.long, *new, *moves)
+        chunks = self._state(), columns, stage.chunks, stage.long
+        self._run(sweeps.apply_chunks, len(stage.chunks), *chunks, *moves)

@@ -148,11 +148,8 @@ def add_products(typingctx, out, i, left, j, right, m, x, start, stop):
             target.add(i, at, x, product)
         return context.get_dummy_value()
 
-    whole = _WHOLE
-    return (
-        types.void(*(out, whole, left, whole, right, whole), out.dtype, whole, whole),
-        codegen,
-    )
+    n, x = _WHOLE, out.dtype
+    return types.void(out, n, left, n, right, n, x, n, n), codegen
 
 
 @intrinsic
@@ -170,11 +167,8 @@ def take_slopes(typingctx, out, i, sums, row, table, c, x, s, stop):
             target.put(i, at, builder.fmul(factor, slope))
         return context.get_dummy_value()
 
-    number, whole = out.dtype, _WHOLE
-    return (
-        types.void(*(out, whole, sums, whole, table, whole), number, number, whole),
-        codegen,
-    )
+    n, number = _WHOLE, out.dtype
+    return types.void(out, n, sums, n, table, n, number, number, n), codegen
 
 
 @intrinsic

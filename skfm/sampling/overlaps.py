@@ -32,7 +32,7 @@ _STEPS, _SHORTEST, _LONGEST = 6, 0.005, 0.5
 
 @kernel
 def _terms(i, entries, machine, field, own, out, at):
-    """Terms linear in c, those quadratic in c, of a row; returns its entries' number.
+    """Compute a row's terms in c and c^2, and return the number of its entries.
 
     ``own`` receives the sums o, and the sum of the weights; ``out[at]`` the terms of
     the factors, linear ones first.
@@ -88,7 +88,7 @@ def sum_overlaps(entries, machine, field, grams, moments, begin, end):
 
 @kernel
 def _system(grams, moments, k):
-    """Products of the terms l_1..l_k, u_1..u_k, w, and with the residuals."""
+    """Collect the products of l_1..l_k, u_1..u_k and w, and those with residuals."""
     width = grams.shape[1] // 2
     n = 2 * k + 1
     system, slope = np.zeros((n, n)), np.zeros(n)
@@ -125,7 +125,7 @@ def draw_overlap_scales(grams, moments, keys, field, prior, scales, degrees, fac
     """Move the scale of each coordinate of a field, one after the other.
 
     Arguments are those of `scales.draw_scales`, with statistics per block of rows.
-    Returns how many steps were accepted.
+    The number of accepted steps is returned.
     """
     k, alpha, hyper = prior
     width = factors.shape[0] - LANES

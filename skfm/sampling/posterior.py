@@ -1,4 +1,4 @@
-"""Samples of the posterior, and the predictions of them all."""
+"""Samples of the posterior, and their mean predictions."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _COLUMNS, _ROWS = 1 << 12, 1 << 13
 class Posterior:
     """Samples of factorization machines.
 
-    A column that no training row has is one of its field like any other, of which
-    nothing more is known: under each sample its numbers are drawn from the field's
-    normal distribution. The draws of a column have exactly mean zero and variance one
-    over the samples, so that predictions average over them at once.
+    Nothing is known of a column without training rows but its field: under each sample
+    its numbers are drawn from the field's normal distribution. The draws of a column
+    have exactly mean zero and variance one over the samples, so that predictions
+    average over them at once.
 
     Attributes
     ----------
     family : str
     factors : ndarray of shape (n_columns, n_samples * n_outputs * k), float32
-        Of each column the factors of the first output under the first sample, those of
-        the second output, and so on.
+        Factors of each column: those of the first output under the first sample, those
+        of the second output, and so on.
     linear : ndarray of shape (n_columns, n_samples * n_outputs), float32
     intercept : ndarray of shape (n_samples, n_outputs), float32
     noise : ndarray of shape (n_samples, n_outputs), float32
         Standard deviation of the noise of "gaussian"; 1 otherwise.
     chain : ndarray of shape (n_samples,), int32
-        Chain that each sample comes from; those of one are in order.
+        Chain of each sample. The samples of a chain are in order.
     """
 
     family: Family
@@ -99,8 +99,9 @@ class Posterior:
         Returns
         -------
         mean, deviation : ndarray of shape (n_rows, n_outputs)
-            Of the scores of "gaussian", of the probability of class 1 of "logistic",
-            of those of all classes of "multinomial". The noise is no part of it.
+            Mean and standard deviation of the scores of "gaussian", of the probability
+            of class 1 of "logistic", or of the probabilities of all classes of
+            "multinomial". They do not include the noise.
         """
         shape = csr.shape[0], self.n_outputs
         mean, deviation = np.empty(shape), np.empty(shape)
@@ -115,7 +116,8 @@ class Posterior:
 def predictions(family: Family, scores: np.ndarray) -> np.ndarray:
     """Turn scores (..., n_outputs) into targets, or probabilities, of the same shape.
 
-    That of class 1 for "logistic", those of all classes for "multinomial".
+    The probability is that of class 1 for "logistic"; "multinomial" has one for each
+    class.
     """
     if family == "gaussian":
         return scores

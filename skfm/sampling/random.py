@@ -1,4 +1,4 @@
-"""Random numbers as functions of what they are for, not of the order of the work.
+"""Random numbers as functions of their purpose, not of the order of the work.
 
 A stream is a counter: its state is a 64-bit number that starts from (seed, iteration,
 kind, index) and steps by a constant; a draw is the state, mixed (SplitMix64; Steele,
@@ -19,7 +19,7 @@ import numpy as np
 
 from ..runtime.jit import kernel
 
-#: What a stream is for.
+#: Purposes of streams.
 ROW, COLUMN, SCALE, HYPER, INTERCEPT, NOISE, START = range(7)
 
 #: Attempts of a rejection loop; each accepts with a probability above one half.
@@ -130,7 +130,7 @@ def gamma(state, shape):
 
 
 def derive_seed(seed: int, *path: int) -> np.uint64:
-    """Make the seed of a part (a chain, one of its outputs) out of the whole's."""
+    """Derive the seed of a chain, or of one of its outputs, from that of the run."""
     state = np.uint64(seed % 2**64)
     for step in path:
         state = np.uint64(stream(state, 0, START, np.int64(step)))

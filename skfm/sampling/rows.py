@@ -25,12 +25,12 @@ _U = np.uint64
 
 @dataclass(frozen=True)
 class MergedRows:
-    """Rows of different content and what was observed of each.
+    """Rows of different content, with their weights and targets.
 
     Attributes
     ----------
     first : ndarray of shape (n,), int64
-        A row of X with the content.
+        Number in X of the first row with the content.
     key : ndarray of shape (n,), uint64
         Hash of the content, ascending.
     weight : ndarray of shape (n,), float32

@@ -37,7 +37,7 @@ class Diagnostics:
     converged : bool
         Whether the R-hat passed the tolerance.
     rhat : float
-        The value below which nine tenths of the watched scores' split R-hats are.
+        Quantile .9 of the split R-hats of the watched scores.
     rhat_path : ndarray of shape (n_judgements, 2)
         Iteration and R-hat of each judgement.
     gap : float
@@ -64,9 +64,9 @@ class Diagnostics:
 
 
 class State:
-    """Chains, the samples drawn so far, and how the run goes.
+    """Chains of a run, with the samples and the diagnostics so far.
 
-    `sample` makes and advances it; a monitor sees it after every iteration.
+    `sample` makes it and advances it. A monitor sees it after every iteration.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class State:
         self.iteration, self.converged, self.interrupted = 0, False, False
 
     def advance(self) -> None:
-        """One iteration of every chain, and what the keeper wants of it."""
+        """Run one iteration of every chain, and offer the states to the keeper."""
 
         def run(begin: int, end: int) -> None:
             for c in range(begin, end):
@@ -114,13 +114,13 @@ class State:
         return float(np.mean([chain.likelihood.loss() for chain in self.chains]))
 
     def step(self) -> None:
-        """One iteration, and a judgement where one is due."""
+        """Run one iteration, and judge the chains if that is due."""
         self.advance()
         if _is_due(self) and self.settings.tol is not None:
             self.converged = self.judge() < self.settings.tol
 
     def judge(self) -> float:
-        """R-hat of the watched scores over the second half of the chains."""
+        """Compute the R-hat of the watched scores over the chains' second halves."""
         draws = self._second_half()
         rhat = float(np.quantile(split_rhat(draws), _SHARE))
         self.rhat_path.append((self.iteration, rhat))
@@ -156,7 +156,7 @@ class State:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """Return the report of the run so far."""
+        """Report of the run so far."""
         (keeper, chosen), draws = self._samples(), self._second_half()
         path = np.array(self.rhat_path).reshape(-1, 2)
         return Diagnostics(
@@ -184,7 +184,7 @@ class State:
         return float(np.sqrt(np.mean(variance)))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays from which `resume` goes on; without the data."""
+        """Return the state without the data as plain arrays, for `resume`."""
         keeper = self.keeper
         arrays = {
             "fingerprint": np.array(self._print),
@@ -205,12 +205,12 @@ class State:
             chain.start_at(one)
 
     def resume(self, arrays: dict[str, np.ndarray]) -> None:
-        """Go on from `to_arrays`; with other data, from the parameters alone.
+        """Go on from a state of `to_arrays`; with other data, from its parameters.
 
         Raises
         ------
         ValueError
-            If the chains are of another number or shape.
+            If the number of chains, or their shape, differs.
         """
         n = sum(name.endswith("/hyper") for name in arrays)
         if n != len(self.chains):
@@ -253,12 +253,11 @@ def sample(
     problem : Problem
     settings : Settings
     state : dict of arrays or None
-        What `State.to_arrays` returned of an earlier run: its chains go on, for
-        ``max_iter`` iterations more at most. With the same data they keep their
-        samples too.
+        State of an earlier run, from `State.to_arrays`. Its chains go on for up to
+        ``max_iter`` further iterations. With the same data they keep their samples.
     monitor : callable or None
-        Called with the state after every iteration; a true value ends the run. A
-        KeyboardInterrupt, here or elsewhere, ends it too and is not raised again.
+        Function that is called with the state after every iteration, and ends the run
+        by a true value. A KeyboardInterrupt ends it too, and is not raised again.
 
     Returns
     -------
@@ -267,7 +266,7 @@ def sample(
     Raises
     ------
     FloatingPointError
-        If a column's parameters are no longer finite; names the column.
+        If a column's parameters are no longer finite. The message names the column.
     """
     run = State(problem, settings)
     if state is not None:
@@ -293,7 +292,7 @@ def _is_due(run: State) -> bool:
 
 
 def _fingerprint(data: Data) -> str:
-    """Hash of what the chains depend on of the data."""
+    """Hash of the parts of the data that the chains depend on."""
     rows: MergedRows = data.rows
     digest = hashlib.blake2b(digest_size=16)
     for part in (rows.key, rows.weight, rows.target, rows.within, data.scales):

@@ -55,7 +55,7 @@ def add_scale_statistics(gram, moments, new, change, k, total, total_moments):
 
 @kernel
 def gather_scale_rows(tile, sides, n, new, change, pile, pile_sides, piled):
-    """Append the rows u of a short column to a pile; returns the pile's size."""
+    """Append the rows u of a short column to a pile, and return the pile's size."""
     width = tile.shape[1] - LANES
     w, step = new[width], change[0, width]
     for i in range(n):

@@ -88,7 +88,7 @@ def _room(n_factors, width, hyper):
 
 @kernel
 def _draw(position, machine, columns, prior, keys, room):
-    """Draw a column; True if its Gram was needed for that."""
+    """Draw a column, and return whether its Gram was needed."""
     sums, residual, roots, table = machine
     ids, bounds, rows, values, value_starts = columns
     k, alpha, hyper = prior
