@@ -262,13 +262,13 @@ def test_fields_that_cannot_be_inferred(cls, no_training):
 @pytest.mark.parametrize("cls", [skfm.AFMClassifier, skfm.AFMRegressor])
 def test_pairs_that_do_not_fit_in_memory(cls, no_training, monkeypatch):
     long = np.ones((N, 60))
-    wide = make(cls).fit(long, target(cls))
+    wide = make(cls, batch_size=1).fit(long, target(cls))
     # Enough for three tables of 60 columns x 5 numbers, not for 1770 pairs.
     monkeypatch.setattr("skfm.runtime.memory.available_memory", lambda: 10_000)
     with pytest.raises(MemoryError, match="60 entries"):
         wide.predict(long)
     no_training()
-    for model in (make(cls), wide, wide.set_params(warm_start=True)):
+    for model in (make(cls, batch_size=1), wide, wide.set_params(warm_start=True)):
         monkeypatch.setattr("skfm.runtime.memory.available_memory", lambda: 10_000)
         before = dict(vars(model))
         with pytest.raises(MemoryError, match=r"(?s)60 entries.*Use FM or NFM"):
