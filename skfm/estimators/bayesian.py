@@ -18,7 +18,7 @@ from ..losses import as_target
 from ..nn.posterior import PosteriorNetwork
 from ..runtime.threads import resolve_n_jobs
 from ..runtime.warnings import warn
-from ..sampling import HeldOut, Posterior, Sample, Settings
+from ..sampling import DivergenceError, HeldOut, Posterior, Sample, Settings
 from ..sampling import State as Chains
 from ..training.solver import History, Monitor, Progress
 from . import defaults
@@ -129,6 +129,11 @@ class BayesianFit:
         state = State(chains, history)
         try:
             self._iterate(state, monitor)
+        except DivergenceError as error:
+            if chains.has_samples:
+                monitor.rescue(state)
+            name = str(self._model.column_names_[error.column])
+            raise DivergenceError.of(error.column, name) from error
         except BaseException:
             if history.best_epoch:
                 monitor.rescue(state)

@@ -15,7 +15,7 @@ family of targets is a class of `likelihoods`; any model whose score is linear i
 column's numbers given all others can be drawn by kernels like those of `columns`.
 """
 
-from .chain import Sample
+from .chain import DivergenceError, Sample
 from .diagnostics import bulk_ess, split_rhat
 from .held_out import HeldOut
 from .posterior import Posterior
@@ -24,6 +24,7 @@ from .sampler import Diagnostics, State, sample
 
 __all__ = [
     "Diagnostics",
+    "DivergenceError",
     "Family",
     "HeldOut",
     "Posterior",

@@ -15,6 +15,27 @@ from .random import derive_seed
 REFRESH = 32
 
 
+class DivergenceError(FloatingPointError):
+    """Error about a column whose parameters are no longer finite.
+
+    Attributes
+    ----------
+    column : int
+    """
+
+    column: int = -1
+
+    @classmethod
+    def of(cls, column: int, name: object = None) -> DivergenceError:
+        """Make the error of a column, which has a name or is called by its number."""
+        error = cls(
+            f"the parameters of column {column if name is None else repr(name)} are no "
+            "longer finite: look for extreme values there, or scale it"
+        )
+        error.column = column
+        return error
+
+
 class Sample(NamedTuple):
     """Parameters of the machines of all outputs, in units of X.
 
@@ -91,7 +112,7 @@ class Chain:
 
         Raises
         ------
-        FloatingPointError
+        DivergenceError
             If a draw is not finite. The message names the column.
         """
         if self.iteration % REFRESH == 0:
@@ -104,10 +125,7 @@ class Chain:
             machine.draw_hyper(iteration)
             machine.draw_columns(iteration, alpha)
             if machine.bad[0]:
-                raise FloatingPointError(
-                    f"the parameters of column {machine.bad[0] - 1} are no longer "
-                    "finite: look for extreme values there, or scale it"
-                )
+                raise DivergenceError.of(int(machine.bad[0]) - 1)
             self.likelihood.finish(output)
         self.iteration += 1
 

@@ -133,6 +133,11 @@ class State:
         return draws.reshape(*draws.shape[:2], -1)
 
     @property
+    def has_samples(self) -> bool:
+        """Whether any sample counts; otherwise the present states take their place."""
+        return len(self.keeper.chosen(self.iteration)) > 0
+
+    @property
     def posterior(self) -> Posterior:
         """The samples that count at the present length of the chains."""
         return posterior_of(*self._samples(), self.settings.seed)
@@ -265,7 +270,7 @@ def sample(
 
     Raises
     ------
-    FloatingPointError
+    DivergenceError
         If a column's parameters are no longer finite. The message names the column.
     """
     run = State(problem, settings)

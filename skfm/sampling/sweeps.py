@@ -7,7 +7,7 @@ Arguments that several kernels share:
 - ``columns`` is what `layout.Columns.arrays` gives;
 - ``prior`` is (number of factors, precision of the noise, hyperparameters (3, k + 1));
 - ``keys`` is (seed, iteration);
-- ``bad`` receives the number, from 1, of a column whose draw is not finite.
+- ``bad`` receives the number, from 1, of the first column whose draw is not finite.
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, call-arg"
@@ -130,7 +130,7 @@ def draw_and_apply(machine, columns, tasks, prior, keys, bad, begin, end):
     for t in range(begin, end):
         for position in range(tasks[t, 0], tasks[t, 1]):
             _draw(position, machine, columns, prior, keys, room)
-            if not _is_finite(change):
+            if bad[0] == 0 and not _is_finite(change):
                 bad[0] = ids[position] + 1
             for j in range(width + 1):
                 table[ids[position], j] += change[0, j]
@@ -159,7 +159,7 @@ def draw_apart(machine, columns, tasks, prior, keys, bad, fresh, base, out, begi
         for position in range(tasks[t, 0], tasks[t, 1]):
             n = bounds[position + 1] - bounds[position]
             has_gram = _draw(position, machine, columns, prior, keys, room)
-            if not _is_finite(change):
+            if bad[0] == 0 and not _is_finite(change):
                 bad[0] = ids[position] + 1
             new = fresh[position - base]
             for j in range(width + LANES):
@@ -242,7 +242,7 @@ def draw_long(columns, table, long, parts, prior, keys, bad, fresh, out, begin, 
         draw_by_factors(
             gram, moments, table[column], k, alpha, hyper, state, work, change
         )
-        if not _is_finite(change):
+        if bad[0] == 0 and not _is_finite(change):
             bad[0] = column + 1
         for j in range(width + LANES):
             fresh[i, j] = table[column, j] + change[0, j]

@@ -368,6 +368,28 @@ def test_a_fit_interrupted_at_once_leaves_nothing(monkeypatch):
     assert vars(model) == vars(make(skfm.FMRegressor))
 
 
+@pytest.mark.parametrize("iteration", [10, 40])
+def test_parameters_that_are_not_finite_end_the_fit(monkeypatch, iteration):
+    from skfm.sampling.chain import Chain
+
+    original = Chain.step
+
+    def step(chain):
+        if chain.iteration == iteration:
+            chain.machines[0].table[3] = np.inf
+        original(chain)
+
+    monkeypatch.setattr(Chain, "step", step)
+    model = make(skfm.FMRegressor)
+    with pytest.raises(FloatingPointError, match="parameters of column 'user_"):
+        model.fit(TABLE, Y)
+    # Until the first sample is kept there is nothing else than what has failed.
+    assert hasattr(model, "network_") == (iteration == 40)
+    if iteration == 40:
+        assert model.n_iter_ == 40
+        assert model.score(TABLE, Y) > 0.8
+
+
 HARD = {
     "separable": (one_hot(), (USER % 2 == 0).astype(int)),
     "one row of each class": (one_hot()[:2], np.array([0, 1])),
