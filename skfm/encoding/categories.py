@@ -173,8 +173,12 @@ class CategoryBlock(CategoricalBlock):
             found = _find(
                 self._index_for(len(cells.values)), self.vocabulary.dtype, cells.values
             )
-            table[:-1] = self._slots[found]
+            table[:-1] = self.columns_at(found)
         return Encoded(table[cells.codes])
+
+    def columns_at(self, positions: NDArray[Any]) -> NDArray[np.int32]:
+        """Return the columns of categories by their positions; -1 is unknown."""
+        return self._slots[positions]
 
     def _index_for(self, n_wanted: int) -> pd.Index:
         """Return the index to look values up in.

@@ -34,9 +34,10 @@ from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import ROWS_PER_ID, NestedBlock, Numbers
 from skfm.encoding.vectors import VectorBlock
 
-__all__ = ["Part", "learn_part"]
+__all__ = ["Part", "learn_cells", "learn_part", "merge", "settle"]
 
 Pairs = set[tuple[int, int]]
+Entries = NDArray[np.bool_] | None
 
 
 @dataclass
@@ -56,6 +57,14 @@ class Part:
     blocks: list[Block]
     n_rows: int
     together: Pairs
+
+    @classmethod
+    def of(cls, learnt: Sequence[tuple[Any, Entries]], n_rows: int) -> Part:
+        """Return the part of what `learn_cells` returned of each column."""
+        blocks = [block for block, _ in learnt]
+        entries = {j: rows for j, (_, rows) in enumerate(learnt) if rows is not None}
+        names = [str(block.name) for block in blocks]
+        return cls(blocks, n_rows, _together(names, entries))
 
     def merge(self, other: Part) -> None:
         """Learn what ``other`` has learnt, which must not be used any more.
@@ -80,8 +89,8 @@ class Part:
 
     def finish(self) -> TableCodec:
         """Return the codec of all rows."""
+        self.blocks = [settle(block) for block in self.blocks]
         for block in self.blocks:
-            _sort(block)
             block.finish(self.n_rows)
             if isinstance(block, SampledBlock | DateBlock):
                 block.freeze()
@@ -113,17 +122,33 @@ def learn_part(codec: TableCodec, columns: Sequence[pd.Series], start: int) -> P
     ValueError, TypeError
         If a column cannot be encoded.
     """
-    blocks = copy.deepcopy(codec.blocks)
-    entries: dict[int, NDArray[np.bool_]] = {}
-    for j, (block, series) in enumerate(zip(blocks, columns, strict=True)):
-        _start_at(block, start)
-        cells = block.read(series)
-        block.update(cells)
-        found = _entries(block, cells)
-        if found is not None:
-            entries[j] = found
-    names = [str(block.name) for block in blocks]
-    return Part(blocks, len(columns[0]), _together(names, entries))
+    pairs = zip(codec.blocks, columns, strict=True)
+    learnt = [learn_cells(block, block.read(series), start) for block, series in pairs]
+    return Part.of(learnt, len(columns[0]))
+
+
+def learn_cells(block: Block, cells: Any, start: int) -> tuple[Block, Entries]:
+    """Learn the cells of a column.
+
+    Parameters
+    ----------
+    block : Block
+        Block that has learnt nothing, and is left so.
+    cells : object
+        Cells as ``block.read`` returns them.
+    start : int
+        Number of the first row in the table.
+
+    Returns
+    -------
+    block : Block
+    entries : ndarray of bool or None
+        The rows that have an entry, if the block may be one of truth values.
+    """
+    block = copy.deepcopy(block)
+    _start_at(block, start)
+    block.update(cells)
+    return block, _entries(block, cells)
 
 
 def _start_at(block: Block, start: int) -> None:
@@ -134,7 +159,7 @@ def _start_at(block: Block, start: int) -> None:
         block.elapsed.n_seen = start
 
 
-def _entries(block: Block, cells: Any) -> NDArray[np.bool_] | None:
+def _entries(block: Block, cells: Any) -> Entries:
     """Return which rows have an entry of a block of truth values; None for others."""
     if isinstance(block, FlagBlock):
         table = np.append(cells.values.astype(bool), True)  # a missing cell, code -1
@@ -246,15 +271,38 @@ def _check_kinds(name: str, one: str, other: str) -> None:
         )
 
 
-def _sort(block: Any) -> None:
-    """Bring categories into the order in which blocks keep them."""
-    if isinstance(block, CategoryBlock):
-        order = sort_order(block.vocabulary, block.kind)
-        block.vocabulary, block.counts = block.vocabulary[order], block.counts[order]
-    elif isinstance(block, NestedBlock) and block.ids is not None:
-        _sort(block.ids)
-    elif isinstance(block, MultiValuedBlock):
-        _sort(block.inner)
-    elif isinstance(block, DateBlock):
-        for part in block.parts.values():
-            _sort(part)
+@singledispatch
+def settle(block: Any) -> Block:
+    """Return a merged block as one that has learnt all rows at once.
+
+    Categories, which are merged in any order, are sorted.
+    """
+    settled: Block = block
+    return settled
+
+
+@settle.register
+def _(block: CategoryBlock) -> Block:
+    order = sort_order(block.vocabulary, block.kind)
+    block.vocabulary, block.counts = block.vocabulary[order], block.counts[order]
+    return block
+
+
+@settle.register
+def _(block: NestedBlock) -> Block:
+    if block.ids is not None:
+        settle(block.ids)
+    return block
+
+
+@settle.register
+def _(block: MultiValuedBlock) -> Block:
+    settle(block.inner)
+    return block
+
+
+@settle.register
+def _(block: DateBlock) -> Block:
+    for part in block.parts.values():
+        settle(part)
+    return block

@@ -14,9 +14,10 @@ import pandas as pd
 from ..data.batch import Batch
 from ..data.csr import all_ones
 from ..encoding.codec import TableCodec
-from ..encoding.merging import Part, learn_part
+from ..encoding.merging import Part
 from .blocks import BlockRows, BlockWriter
-from .tables import Chunk, Stream, chunks, series_of, values_of
+from .columns import TableEncoder, first_cells, learn_table, values_of
+from .tables import Chunk, Stream, chunks
 
 __all__ = ["Columns", "Labels", "encode", "in_order", "learn"]
 
@@ -72,14 +73,16 @@ def learn(
         nonlocal codec
         for chunk in chunks(stream, columns.all):
             if codec is None:
-                codec = new_codec(series_of(chunk.table.select(columns.features)))
+                with _naming(chunk):
+                    first = first_cells(chunk.table.select(columns.features))
+                    codec = new_codec(first)
             yield chunk, codec
 
     def work(item: tuple[Chunk, TableCodec]) -> tuple[Part, Labels]:
         chunk, empty = item
         with _naming(chunk):
-            series = series_of(chunk.table.select(columns.features))
-            part = learn_part(empty, series, chunk.start)
+            table = chunk.table.select(columns.features)
+            part = learn_table(empty, table, chunk.start)
             return part, _labels(chunk, columns)
 
     tree, found = _Tree(), []
@@ -115,13 +118,12 @@ def encode(
     ValueError, TypeError
         If a column cannot be encoded; the message names it and where.
     """
+    encoder = TableEncoder(codec)
 
     def work(chunk: Chunk) -> tuple[BlockRows, Labels]:
         with _naming(chunk):
-            series = series_of(chunk.table.select(columns.features))
-            X = codec.matrix(
-                codec.encode(series), writer.dtype, share_ones=True, warn=warn
-            )
+            encoded = encoder.encode(chunk.table.select(columns.features))
+            X = codec.matrix(encoded, writer.dtype, share_ones=True, warn=warn)
             values = X.data[:0] if all_ones(X.data) else X.data
             columns_of_entries = X.indices.astype(np.int32, copy=False)
             batch = Batch(X.indptr.astype(np.int64), columns_of_entries, values)

@@ -62,9 +62,9 @@ class LabelledBlocks:
 
     def pool(self, numbers: np.ndarray) -> tuple[Rows, BlockRows]:
         """Return the rows that count in several blocks together."""
-        blocks = [self.blocks.read(int(number)) for number in numbers]
-        block = BlockRows.join(blocks, self.blocks.dtype)
-        return self._take(block, self.chosen[block.numbers])
+        blocks = [self.read(int(number))[1] for number in numbers]
+        block = BlockRows.join(blocks, self.dtype)
+        return block.rows(self.blocks.n_columns, self.dtype), block
 
     def _take(self, block: BlockRows, keep: np.ndarray) -> tuple[Rows, BlockRows]:
         rows = block.rows(self.blocks.n_columns, self.dtype)

@@ -10,12 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-import pandas as pd
-
-from ..encoding.tables import read_columns
-
-__all__ = ["CHUNK_ROWS", "Chunk", "Stream", "as_stream", "is_stream", "series_of"]
+__all__ = ["CHUNK_ROWS", "Chunk", "Stream", "as_stream", "chunks", "is_stream"]
 
 #: Number of rows of a chunk.
 CHUNK_ROWS = 1 << 16
@@ -119,57 +114,3 @@ def chunks(stream: Stream, names: Sequence[str]) -> Iterator[Chunk]:
         yield Chunk(pa.concat_tables(waiting), start, first)
     elif not start:
         raise ValueError("X has no rows: pass a dataset with at least one row.")
-
-
-def series_of(table: Any) -> list[pd.Series]:
-    """Return the columns of an Arrow table as pandas Series.
-
-    Strings become categories, so that only distinct ones are made Python objects.
-    """
-    return [_series(table.select([j])) for j in range(table.num_columns)]
-
-
-def _series(table: Any) -> pd.Series:
-    import pyarrow as pa
-
-    column = table.column(0)
-    kind = column.type
-    if pa.types.is_dictionary(kind) and _is_string(kind.value_type):
-        column, kind = column.cast(kind.value_type), kind.value_type
-    if not _is_string(kind):
-        (series,) = read_columns(table)
-        return series
-    encoded = pa.concat_arrays(column.dictionary_encode().unify_dictionaries().chunks)
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    words = encoded.dictionary.to_numpy(zero_copy_only=False).astype(object)
-    categories = pd.Index(words, dtype=object)
-    return pd.Series(pd.Categorical.from_codes(codes, categories))
-
-
-def _is_string(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-    )
-
-
-def values_of(table: Any, name: str) -> np.ndarray:
-    """Return a column of targets or weights as an array.
-
-    Raises
-    ------
-    ValueError
-        If a value is missing.
-    """
-    column = table.column(name)
-    if column.null_count:
-        row = int(np.argmax(column.is_null().to_numpy()))
-        raise ValueError(f"Column {name!r} is missing in row {row}. Drop such rows.")
-    series = _series(table.select([name]))
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        words: np.ndarray = series.cat.categories.to_numpy()[series.cat.codes]
-        return words
-    return series.to_numpy(dtype=getattr(series.dtype, "numpy_dtype", None))

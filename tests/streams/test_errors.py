@@ -113,3 +113,19 @@ def test_columns_of_scored_datasets(tmp_path):
         model.predict(other)
     with pytest.raises(ValueError, match=r"this method of .* needs all rows in memory"):
         skfm.inspection.explain(model, other)
+
+
+@pytest.mark.slow  # importing Dask takes seconds
+def test_a_dask_partition_that_fails(tmp_path):
+    dd = pytest.importorskip("dask.dataframe")
+
+    def fail(part):
+        if len(part) and part["item"].iloc[0] == frame["item"].iloc[300]:
+            raise RuntimeError("lost")
+        return part
+
+    frame = clicks()
+    frame["item"] = np.arange(len(frame))
+    ddf = dd.from_pandas(frame, 2).map_partitions(fail, meta=frame)
+    with pytest.raises(ValueError, match="X cannot be read in partition 1: lost"):
+        fit(ddf)

@@ -6,6 +6,7 @@ import pytest
 from common_cases import ALL_ESTIMATORS, ESTIMATORS
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier
+from sklearn.metrics import log_loss
 from stream_cases import FEATURES, clicks, write
 
 import skfm
@@ -162,3 +163,30 @@ def test_scores_of_an_iterator_of_tables(tmp_path):
     assert_array_equal(model.predict_proba(parts), model.predict_proba(data))
     with pytest.raises(ValueError, match="iterator without any table"):
         model.predict(iter([]))
+
+
+@pytest.mark.slow  # importing Dask takes seconds
+# Dask calls pandas in a way that pandas 3.1 deprecates.
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+def test_a_dask_frame_gives_the_same_bits(tmp_path):
+    dd = pytest.importorskip("dask.dataframe")
+    model, data = fitted(skfm.DeepFMClassifier, tmp_path / "data", (100, 350))
+    frame = clicks()[[*FEATURES, "click"]]
+    for ddf in (dd.read_parquet(tmp_path / "data"), dd.from_pandas(frame, 5)):
+        other = make(skfm.DeepFMClassifier).fit(ddf, "click")
+        assert_array_equal(scores(other, ddf), scores(model, data))
+    assert not any("dask" in type(v).__module__ for v in vars(other).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", ["click", "user"])
+def test_sorted_files_do_no_harm(column, tmp_path):
+    frame = clicks(3000)[[*FEATURES, "click"]]
+    options = {"max_iter": 10, "batch_size": 100, "early_stopping": False}
+    options |= {"n_factors": 8, "solver": "sgd"}
+    losses = []
+    for number, rows in enumerate((frame, frame.sort_values(column))):
+        data = write(rows, tmp_path / str(number), (1000, 2000))
+        model = make(skfm.FMClassifier, **options).fit(data, "click")
+        losses.append(log_loss(frame["click"], model.predict_proba(frame[FEATURES])))
+    assert losses[1] < losses[0] + 0.02 < 0.4
