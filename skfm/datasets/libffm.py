@@ -80,19 +80,10 @@ def load_libffm(
     .. [1] Y. Juan, Y. Zhuang, W.-S. Chin and C.-J. Lin, "Field-aware factorization
        machines for CTR prediction", RecSys 2016.
     """
-    for name, size in [("n_features", n_features), ("n_fields", n_fields)]:
-        if size is not None and not 0 < size < 2**31 - 1:
-            raise ValueError(f"{name} must be in [1, 2**31 - 2]; got {size}.")
-    if handle_unknown not in ("error", "ignore"):
-        raise ValueError(
-            f'handle_unknown must be "error" or "ignore"; got {handle_unknown!r}.'
-        )
-    if handle_unknown == "ignore" and n_features is None and n_fields is None:
-        raise ValueError('handle_unknown="ignore" needs n_features or n_fields.')
-    claims = Claims(n_features, n_fields, 0 if zero_based else 1)
+    claims = new_claims(n_features, n_fields, handle_unknown, zero_based)
     parts: list[tuple[NDArray[Any], ...]] = []
     line = 1
-    with _opened(path_or_file, "rb") as file:
+    with opened(path_or_file, "rb") as file:
         for text in chunks_of(file):
             chunk = Chunk(text, line)
             lines = chunk.parse()
@@ -115,8 +106,31 @@ def load_libffm(
     return X, labels, fields
 
 
+def new_claims(
+    n_features: int | None, n_fields: int | None, handle_unknown: str, zero_based: bool
+) -> Claims:
+    """Return a record of no feature, from the parameters of `load_libffm`.
+
+    Raises
+    ------
+    ValueError
+        If they are not possible.
+    """
+    for name, size in [("n_features", n_features), ("n_fields", n_fields)]:
+        if size is not None and not 0 < size < 2**31 - 1:
+            raise ValueError(f"{name} must be in [1, 2**31 - 2]; got {size}.")
+    if handle_unknown not in ("error", "ignore"):
+        raise ValueError(
+            f'handle_unknown must be "error" or "ignore"; got {handle_unknown!r}.'
+        )
+    if handle_unknown == "ignore" and n_features is None and n_fields is None:
+        raise ValueError('handle_unknown="ignore" needs n_features or n_fields.')
+    return Claims(n_features, n_fields, 0 if zero_based else 1)
+
+
 @contextlib.contextmanager
-def _opened(path_or_file: Any, mode: str) -> Iterator[Any]:
+def opened(path_or_file: Any, mode: str) -> Iterator[Any]:
+    """Open a file, and decompress it if its name says so; leave an open one open."""
     if hasattr(path_or_file, "read") or hasattr(path_or_file, "write"):
         yield path_or_file
         return
@@ -165,7 +179,7 @@ def dump_libffm(
         )
     if of_column.dtype.kind not in "iu" or (of_column < 0).any():
         raise ValueError("fields must not be negative, and must be integers.")
-    with _opened(f, "wb") as file:
+    with opened(f, "wb") as file:
         for start in range(0, X.shape[0], _ROWS):
             rows = slice(start, start + _ROWS)
             file.write(_lines(X[rows], labels[rows], of_column, 0 if zero_based else 1))

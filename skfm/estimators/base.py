@@ -18,7 +18,6 @@ from ..runtime.attributes import OF_RUNNING_FIT, fitted_attributes, publish, sna
 from ..runtime.memory import memory_errors
 from ..runtime.modes import default_modes
 from ..runtime.threads import resolve_n_jobs, torch_threads
-from ..streams.tables import is_stream
 from ..training.callbacks import CallbackMonitor
 from ..training.solver import History
 from . import checks
@@ -29,7 +28,7 @@ from .judging import Given
 from .predictor import Predictor
 from .run import Fit, Run
 from .stochastic import StochasticFit
-from .streamed import read_tables
+from .streams import is_streamed, read_parts
 from .validation import Inputs
 
 
@@ -256,8 +255,8 @@ default=None
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """float64 raw scores of shape (n_rows, n_outputs)."""
-        if is_stream(X) or isinstance(X, Iterator):
-            return np.concatenate([self._raw_scores(t) for t in read_tables(self, X)])
+        if is_streamed(X) or isinstance(X, Iterator):
+            return np.concatenate([self._raw_scores(p) for p in read_parts(self, X)])
         with memory_errors("Scoring", "pass fewer rows at a time."):
             return self._score(self._read_rows(X))
 

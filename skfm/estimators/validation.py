@@ -16,14 +16,13 @@ from ..encoding.tables import as_table, check_frame, is_frame, read_columns
 from ..fields import resolve_fields
 from ..nn.network import Network
 from ..runtime.threads import resolve_n_jobs
-from ..streams.tables import is_stream
 from .checks import check_finite, check_weights, naming_categories, refuse_overflow
 from .data import Data, FitData
 from .fitted import Fitted
 from .offsets import check_outputs, read_offset
 from .optimization import OptimizationParameters
 from .run import Run
-from .streamed import check_stream, check_stream_again
+from .streams import check_held_out_stream, check_stream, is_streamed
 from .tables import check_numbers, new_codec, table_fields, wants_encoding
 
 #: Attributes that `_check_data` sets: what was learnt of X, and of the target.
@@ -86,7 +85,7 @@ class Inputs(Fitted, OptimizationParameters):
         *,
         resume: bool,
     ) -> FitData:
-        if is_stream(X):
+        if is_streamed(X):
             return self._check_stream(X, y, sample_weight, run, resume)
         dense = not hasattr(X, "tocsr")
         X, y = self._check_X(X, y, reset=not resume, sample_weight=sample_weight)
@@ -119,12 +118,10 @@ class Inputs(Fitted, OptimizationParameters):
         if run.qid is not None or run.offset is not None:
             what = "A ranker" if run.offset is None else "An offset"
             raise ValueError(
-                f"{what} needs all rows in memory, but X is a dataset: pass "
-                "X.to_table()."
+                f"{what} needs all rows in memory, but X is a dataset: pass a table, "
+                "for instance X.to_table()."
             )
-        if resume:
-            return check_stream_again(self, X, y, weight)
-        return check_stream(self, X, y, weight, run.classes)
+        return check_stream(self, X, y, weight, run.classes, resume=resume)
 
     def _check_validation(
         self, X: Any, y: Any, sample_weight: Any, qid: Any = None, *, run: Run
@@ -138,13 +135,13 @@ class Inputs(Fitted, OptimizationParameters):
         if X is None or y is None:
             missing = "X_val" if X is None else "y_val"
             raise ValueError(f"X_val and y_val go together, but {missing} is missing.")
-        if is_stream(X):
+        if is_streamed(X):
             if run.offset is not None:
                 raise ValueError(
                     "An offset needs all rows in memory, but X_val is a dataset: pass "
                     "X_val.to_table()."
                 )
-            return check_stream_again(self, X, y, sample_weight, "_val")
+            return check_held_out_stream(self, X, y, sample_weight)
         try:
             X, y = self._check_X(X, y, reset=False, name="X_val")
         except ValueError as error:
@@ -179,10 +176,10 @@ class Inputs(Fitted, OptimizationParameters):
 
         The weights are those by which crosses are learnt.
         """
-        if is_stream(X):
+        if is_streamed(X):
             raise ValueError(
                 f"{name} is a dataset, but this method of {type(self).__name__} needs "
-                f"all rows in memory: pass {name}.to_table()."
+                f"all rows in memory, for instance as {name}.to_table()."
             )
         if reset:
             self._codec = None

@@ -10,18 +10,7 @@ from sklearn.metrics import log_loss
 from stream_cases import FEATURES, clicks, write
 
 import skfm
-from skfm.streams import blocks, source, tables
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch, tmp_path):
-    """Chunks and blocks of few rows, so that there are many."""
-    monkeypatch.setattr(tables, "CHUNK_ROWS", 100)
-    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 1000)
-    monkeypatch.setattr(blocks, "_BUFFER_BYTES", 5000)
-    monkeypatch.setattr(source, "_POOL", 4)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
+from skfm.streams import blocks
 
 
 def make(cls, **options):

@@ -1,0 +1,95 @@
+"""Checks of sparse matrices that are read in chunks, and their way to disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from ..data.csr import canonical_csr
+from ..data.rows import Rows
+from ..datasets import LibffmRows
+from ..runtime.threads import resolve_n_jobs
+from ..streams.blocks import BlockRows, BlockWriter
+from ..streams.cache import Cache
+from .checks import check_finite, check_weights
+from .streamed import StreamedData, refuse_options, stored_dtype
+
+__all__ = ["encode_again", "learn_and_encode"]
+
+
+def learn_and_encode(
+    model: Any, X: LibffmRows, y: Any, sample_weight: Any, classes: Any
+) -> StreamedData:
+    """Learn the fields and the target, and write the rows to disk."""
+    refuse_options(model)
+    model._codec = None
+    validate_data(model, _stand_in(X), skip_check_array=True)
+    target, weight = _labels(model, X, y, sample_weight, "sample_weight")
+    model._learn_target(target, weight, classes)
+    _learn_fields(model, X)
+    return _encoded(model, X, target, weight)
+
+
+def encode_again(
+    model: Any, X: LibffmRows, y: Any, sample_weight: Any, suffix: str = ""
+) -> StreamedData:
+    """Write rows to go on with, or to stop on, to disk."""
+    if model._codec is not None or X.shape[1] != model.n_features_in_:
+        raise ValueError(
+            f"X{suffix} has {X.shape[1]} columns, but {type(model).__name__} was "
+            f"fitted on {model.n_features_in_} columns, or on a table. Pass n_features "
+            'and handle_unknown="ignore" to open_libffm.'
+        )
+    given = _labels(model, X, y, sample_weight, f"sample_weight{suffix}")
+    return _encoded(model, X, *given)
+
+
+def _stand_in(X: LibffmRows) -> np.ndarray:
+    """Return an array of the shape of X that takes no memory."""
+    return np.broadcast_to(0.0, X.shape)
+
+
+def _labels(
+    model: Any, X: LibffmRows, y: Any, sample_weight: Any, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    weight = check_weights(sample_weight, _stand_in(X)[:, :1], name)
+    return model._check_target(y, X.shape[0]), weight
+
+
+def _learn_fields(model: Any, X: LibffmRows) -> None:
+    """Learn the fields: by default those of the file."""
+    if not isinstance(model.fields, str):
+        model._learn_fields(X, False)
+        return
+    asked = model._network_class.needs_fields or model.field_pooling == "mean"
+    numbers, fields = np.unique(X.fields, return_inverse=True)
+    model.fields_ = fields.astype(np.int32) if asked else None
+    model.field_names_ = [str(number) for number in numbers] if asked else None
+    model._mean_fields = model.fields_ if model.field_pooling == "mean" else None
+
+
+def _encoded(
+    model: Any, X: LibffmRows, y: np.ndarray, weight: np.ndarray
+) -> StreamedData:
+    """Write the rows into blocks, as the network reads them."""
+    dtype, n_threads = stored_dtype(model), resolve_n_jobs(model.n_jobs)
+
+    def write(writer: BlockWriter) -> None:
+        start = 0
+        for part in X.parts():
+            csr = canonical_csr(part, n_threads)
+            check_finite(csr)
+            rows = Rows(csr, dtype, mean_fields=model._mean_fields)
+            numbers = np.arange(start, start + len(rows))
+            writer.add(BlockRows(rows.span(0, len(rows)), numbers))
+            start += len(rows)
+
+    origin = None
+    if model._mean_fields is None:
+        origin = ("libffm", X.identity())
+    cache = Cache(model.cache)
+    blocks = cache.blocks(origin, *X.shape, dtype, write)
+    target = model._encode_target(y)
+    return StreamedData(blocks, target, model._weigh(target, weight), cache)

@@ -1,0 +1,229 @@
+"""Checks and encoding of datasets whose columns are a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..encoding.codec import TableCodec
+from ..runtime.threads import resolve_n_jobs
+from ..streams.blocks import Blocks, BlockWriter
+from ..streams.cache import Cache
+from ..streams.passes import Columns, Labels, encode, learn
+from ..streams.tables import Stream, as_stream, chunks
+from .checks import check_weights
+from .streamed import StreamedData, refuse_options, stored_dtype
+from .tables import new_codec, wants_encoding
+
+__all__ = ["encode_again", "learn_and_encode", "read_tables"]
+
+
+def learn_and_encode(
+    model: Any, X: Any, y: Any, sample_weight: Any, classes: Any
+) -> StreamedData:
+    """Learn the encoding of a stream and of its target, and encode it.
+
+    Parameters
+    ----------
+    model : estimator
+        Takes what is learnt.
+    X : dataset
+    y : str or list of str
+        Columns of the target.
+    sample_weight : str or None
+        Column of the weights.
+    classes : array-like or None
+        All labels, where partial_fit was told.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If something cannot be encoded.
+    """
+    stream = as_stream(X)
+    labels = _label_columns(stream, y, sample_weight, "y", "sample_weight")
+    features = [name for name in stream.names if name not in labels]
+    _check_options(model, features)
+    columns = Columns(features, labels)
+    names = np.array(features, dtype=object)
+
+    def begin(series: list[pd.Series]) -> TableCodec:
+        return new_codec(
+            series,
+            names,
+            categorical_features=model.categorical_features,
+            pooling=model.field_pooling,
+        )
+
+    model._codec, found = learn(stream, columns, begin, resolve_n_jobs(model.n_jobs))
+    validate_data(model, pd.DataFrame(columns=names), skip_check_array=True)
+    given = _read_labels(model, found, y, sample_weight, "sample_weight")
+    model._learn_target(*given, classes)
+    model._learn_fields(None, False)
+    origin = stream.identity()
+    if origin is not None:
+        how = (str(model.categorical_features), model.field_pooling)
+        origin = (origin, features, how)
+    n_rows = len(given[1])
+    blocks, _ = _encode(model, stream, Columns(features, []), n_rows, origin)
+    return _encoded(model, blocks, *given)
+
+
+def encode_again(
+    model: Any, X: Any, y: Any, sample_weight: Any, suffix: str = ""
+) -> StreamedData:
+    """Encode a stream as ``model`` has learnt, as rows to go on with or to stop on.
+
+    Parameters
+    ----------
+    model : estimator
+        Has learnt its input.
+    X : dataset
+    y : str or list of str
+    sample_weight : str or None
+    suffix : {"", "_val"}
+        What the names of these parameters end with.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If columns are missing or cannot be encoded.
+    """
+    stream, weight_name = as_stream(X), f"sample_weight{suffix}"
+    if model._codec is None:
+        raise ValueError(
+            f"X{suffix} is a dataset, but {type(model).__name__} was not fitted on a "
+            "table with names. Fit it on a DataFrame or a dataset."
+        )
+    labels = _label_columns(stream, y, sample_weight, f"y{suffix}", weight_name)
+    columns = Columns(feature_columns(model, stream, f"X{suffix}"), labels)
+    n_rows = sum(table.num_rows for table, _ in stream.parts(labels))
+    blocks, found = _encode(model, stream, columns, n_rows, None)
+    given = _read_labels(model, found, y, sample_weight, weight_name)
+    return _encoded(model, blocks, *given)
+
+
+def read_tables(model: Any, X: Any) -> Iterator[Any]:
+    """Yield the rows of a dataset as tables to score.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or there are no rows.
+    """
+    check_is_fitted(model, "network_")
+    stream = as_stream(X)
+    for chunk in chunks(stream, feature_columns(model, stream, "X")):
+        yield chunk.table
+
+
+def feature_columns(model: Any, stream: Stream, name: str) -> list[str]:
+    """Return the columns of a stream that a fitted model reads, in its order.
+
+    Raises
+    ------
+    ValueError
+        If the stream lacks some, or the model does not know their names.
+    """
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        raise ValueError(
+            f"{name} is a dataset, but {type(model).__name__} was fitted on columns "
+            "without names. Fit it on a DataFrame or a dataset."
+        )
+    missing = [column for column in names if column not in stream.names]
+    if missing:
+        raise ValueError(
+            f"{name} has no column {missing[0]!r}, which {type(model).__name__} was "
+            f"fitted on. It has the columns {stream.names}."
+        )
+    return list(names)
+
+
+def _label_columns(
+    stream: Stream, y: Any, sample_weight: Any, y_name: str, weight_name: str
+) -> list[str]:
+    """Return the columns of targets and weights.
+
+    Raises
+    ------
+    ValueError
+        If they are not names of columns.
+    """
+    targets = [y] if isinstance(y, str) else list(y) if isinstance(y, list) else []
+    weights = [] if sample_weight is None else [sample_weight]
+    for name, given, columns in (
+        (y_name, y, targets),
+        (weight_name, sample_weight, weights),
+    ):
+        named = all(isinstance(column, str) for column in columns)
+        if not named or (name == y_name and not columns):
+            raise ValueError(
+                f"{name} must be the name of a column where X is a dataset; got "
+                f"{given if given is None else type(given).__name__}."
+            )
+        for column in columns:
+            if column not in stream.names:
+                raise ValueError(
+                    f"{name}={column!r} is no column of X, which has the columns "
+                    f"{stream.names}."
+                )
+    return [*targets, *weights]
+
+
+def _check_options(model: Any, features: list[str]) -> None:
+    """Refuse what needs all rows in memory.
+
+    Raises
+    ------
+    ValueError
+        With the remedy.
+    """
+    if not features:
+        raise ValueError("X has no columns besides those of y and sample_weight.")
+    if not wants_encoding(pd.DataFrame(columns=features), model.categorical_features):
+        raise ValueError(
+            f"categorical_features={model.categorical_features!r} takes X as it is, "
+            'but a dataset is encoded: set categorical_features="from_dtype".'
+        )
+    refuse_options(model)
+
+
+def _read_labels(
+    model: Any, found: Labels, y: Any, sample_weight: Any, weight_name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the checked target and weights of all rows."""
+    target = found[y] if isinstance(y, str) else np.stack([found[n] for n in y], axis=1)
+    n_rows = len(target)
+    stand_in = np.broadcast_to(0.0, (n_rows, 1))
+    given = None if sample_weight is None else found[sample_weight]
+    weight = check_weights(given, stand_in, weight_name)
+    return model._check_target(target, n_rows), weight
+
+
+def _encode(
+    model: Any, stream: Stream, columns: Columns, n_rows: int, origin: Any
+) -> tuple[Blocks, Labels]:
+    """Encode a stream into blocks, and read the labels; none if they are there."""
+    codec, found = model._codec, {}
+
+    def write(writer: BlockWriter) -> None:
+        n_threads, warn = resolve_n_jobs(model.n_jobs), model.warn_unknown
+        found.update(encode(stream, columns, codec, writer, n_threads, warn=warn))
+
+    n_columns = sum(codec.widths)
+    cache = Cache(model.cache)
+    blocks = cache.blocks(origin, n_rows, n_columns, stored_dtype(model), write)
+    return blocks, found
+
+
+def _encoded(
+    model: Any, blocks: Blocks, y: np.ndarray, weight: np.ndarray
+) -> StreamedData:
+    target = model._encode_target(y)
+    weight = model._weigh(target, weight)
+    return StreamedData(blocks, target, weight, Cache(model.cache))
