@@ -4,8 +4,8 @@
 
 Rows of nine skewed one-hot fields have a planted factorization machine. Of each number
 of rows and share of positives: the log loss on 200,000 further rows beside that of the
-truth and of the share alone, predicted and observed positives by group of predictions,
-and the split R-hat of the scores and of the intercept.
+truth and of the share alone; predicted, true and observed shares of positives by group
+of predictions; and the split R-hat of the scores and of the intercept.
 """
 
 from __future__ import annotations
@@ -62,14 +62,13 @@ def measure(n_rows: int, share: float, n_threads: int) -> None:
     print(f"{n_rows:,} rows, {share:.1%} positive, {run.iteration} iterations")
     losses = [log_loss(y, q) for q in (p, truth, problem.target.mean())]
     print("  log loss {:.5f}, of the truth {:.5f}, of the share {:.5f}".format(*losses))
-    print("  share of the rows   predicted    observed   standard error")
+    print("  share of the rows   predicted       truth    observed")
     order, ends = np.argsort(p), np.array(GROUPS) * len(p)
     for begin, end in zip(ends[:-1].astype(int), ends[1:].astype(int), strict=True):
         group = order[begin:end]
-        error = np.sqrt(np.sum(p[group] * (1 - p[group]))) / len(group)
         print(
             f"  {begin / len(p):8.0%} to {end / len(p):5.0%}   {p[group].mean():9.4%}"
-            f"   {y[group].mean():9.4%}   {error:9.4%}"
+            f"   {truth[group].mean():9.4%}   {y[group].mean():9.4%}"
         )
     draws = np.array(intercepts)[run.iteration // 2 :, :, None]
     found = run.diagnostics

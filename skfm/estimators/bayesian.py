@@ -18,7 +18,7 @@ from ..losses import as_target
 from ..nn.posterior import PosteriorNetwork
 from ..runtime.threads import resolve_n_jobs
 from ..runtime.warnings import warn
-from ..sampling import DivergenceError, HeldOut, Posterior, Sample, Settings
+from ..sampling import DivergenceError, HeldOut, Posterior, Sample, Settings, n_chains
 from ..sampling import State as Chains
 from ..training.solver import History, Monitor, Progress
 from . import defaults
@@ -143,10 +143,11 @@ class BayesianFit:
 
     def _go_on(self, chains: Chains) -> None:
         """Go on from the chains of the last fit, or from some of its samples."""
-        if self._model._chains is not None:
-            chains.resume(self._model._chains)
+        kept, n = self._model._chains, self._settings.n_chains
+        if kept is not None and n_chains(kept) == n:
+            chains.resume(kept)
             return
-        network, n = self._model.network_, self._settings.n_chains
+        network = self._model.network_
         # The last sample of each chain, where all have kept as many.
         ends = [(c + 1) * network.shape.n_samples // n for c in range(n)]
         samples = [network.sample(max(0, end - 1)) for end in ends]

@@ -20,7 +20,7 @@ from .diagnostics import bulk_ess, split_rhat
 from .held_out import HeldOut
 from .posterior import Posterior
 from .problem import Family, Prior, Problem, Settings
-from .sampler import Diagnostics, State, sample
+from .sampler import Diagnostics, State, n_chains, sample
 
 __all__ = [
     "Diagnostics",
@@ -34,6 +34,7 @@ __all__ = [
     "Settings",
     "State",
     "bulk_ess",
+    "n_chains",
     "sample",
     "split_rhat",
 ]

@@ -217,7 +217,7 @@ class State:
         ValueError
             If the number of chains, or their shape, differs.
         """
-        n = sum(name.endswith("/hyper") for name in arrays)
+        n = n_chains(arrays)
         if n != len(self.chains):
             raise ValueError(
                 f"the state has {n} chains, the settings {len(self.chains)}: pass "
@@ -238,6 +238,11 @@ class State:
         if arrays["keeper/table"].shape == self.keeper.table.shape:
             for name in _KEPT:
                 getattr(self.keeper, name)[...] = arrays[f"keeper/{name}"]
+
+
+def n_chains(arrays: dict[str, np.ndarray]) -> int:
+    """Return the number of chains in a state of `State.to_arrays`."""
+    return sum(name.endswith("/hyper") for name in arrays)
 
 
 _KEPT = ("table", "intercept", "means", "deviations", "noise", "iterations", "grid")

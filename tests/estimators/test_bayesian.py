@@ -207,10 +207,12 @@ def test_a_warm_start_goes_on():
         parts.set_params(n_factors=3).fit(TABLE, Y)
 
 
+@pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("y", [Y, LABELS, CLASSES], ids=["numbers", "two", "three"])
-def test_a_warm_start_goes_on_from_samples_without_chains(y):
+def test_a_warm_start_goes_on_from_samples(y, kept):
     cls = skfm.FMRegressor if y is Y else skfm.FMClassifier
-    model = make(cls, max_iter=40).fit(TABLE, y)
+    # There are no chains to continue, or another number of them.
+    model = make(cls, max_iter=40, warm_start=kept).fit(TABLE, y)
     before = model.score(TABLE, y)
     model.set_params(warm_start=True, max_iter=1, n_chains=3).fit(TABLE, y)
     assert model.n_iter_ == len(model.loss_curve_) == 41
