@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .kernels import weigh
 from .levels import Codes
 
 __all__ = [
@@ -96,6 +97,11 @@ class Residuals:
         return self.r * weight, self.w * weight
 
     @cached_property
+    def counts(self) -> NDArray[np.float64]:
+        """How many rows each row stands for."""
+        return np.ones(len(self.r)) if self.weight is None else self.weight
+
+    @cached_property
     def squares(self) -> tuple[float, float]:
         """Weighed sums of the squares of r and of w."""
         return float(self.row_squares.sum()), float((self.weighed[1] * self.w).sum())
@@ -137,29 +143,18 @@ def weigh_levels(
     frequent. Gain and z are corrected by that.
     """
     n_outputs = residuals.r.shape[1]
-    enough = np.bincount(levels, residuals.weight, n_levels) >= min_count
-    share = (n_outputs - 1) / n_outputs if n_outputs > 1 else 1.0
-    sums = [_sums(residuals, k, levels, n_levels) for k in range(n_outputs)]
-    # Not by numpy.dot, whose threads cost more than they save here.
-    R, W = (np.column_stack(part) for part in zip(*sums, strict=True))
-    r2, w2 = residuals.squares
-    pairs_r, pairs_w = (R * R).sum() - r2, (W * W).sum() - w2
-    if pairs_w <= 0 or pairs_r <= 0:
-        return NO_EVIDENCE
-    variance = pairs_r / pairs_w
-    gains = _gains(R, W, variance)[enough].sum(axis=1) * share
-    dense = W[enough].min(axis=1) >= _DENSE
-    z = pairs_r / np.sqrt(2 * pairs_w) * np.sqrt(share)
-    own = np.bincount(levels, residuals.row_squares, minlength=n_levels)
-    by_level = (R * R).sum(axis=1) - own
-    agreement = by_level.sum() / np.sqrt((by_level * by_level).sum())
-    return Evidence(
-        gain=float(gains.sum()),
-        variance=float(variance),
-        z=float(z),
-        agreement=float(agreement),
-        dense_gain=float(gains[dense].sum()),
+    found = weigh(
+        levels,
+        n_levels,
+        *residuals.weighed,
+        residuals.row_squares,
+        residuals.counts,
+        residuals.squares,
+        share=(n_outputs - 1) / n_outputs if n_outputs > 1 else 1.0,
+        min_count=min_count,
+        dense=_DENSE,
     )
+    return Evidence(*found)
 
 
 def _sums(residuals: Residuals, k: int, levels: Codes, n_levels: int) -> tuple:
@@ -167,12 +162,6 @@ def _sums(residuals: Residuals, k: int, levels: Codes, n_levels: int) -> tuple:
         np.bincount(levels, part[:, k], minlength=n_levels)
         for part in residuals.weighed
     )
-
-
-def _gains(
-    R: NDArray[np.float64], W: NDArray[np.float64], variance: float
-) -> NDArray[np.float64]:
-    return 0.5 * (R * R / (W + 1 / variance) - np.log1p(variance * W))
 
 
 def without_effects(residuals: Residuals, fields: list[tuple[Codes, int]]) -> Residuals:

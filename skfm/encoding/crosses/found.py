@@ -11,17 +11,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from skfm.encoding.cuts import half_way
 from skfm.persistence.records import is_array, is_integer, require, saved
 
-from .levels import Codes, Weight, compact, fits_in_key, joint_keys, split_keys
+from .levels import Codes, Weight, fits_in_key, joint_keys, split_keys
+from .statistics import MOST_TOLD, bin_means, find_columns, n_columns, out_of_fold
 
 __all__ = ["Cross", "LevelCross", "StatisticCross"]
-
-#: Counts of a level from this one on are not told apart.
-_MOST = 3
-#: Bins of the mean for each count.
-_N_BINS = 8
 
 
 @dataclass
@@ -208,26 +203,20 @@ class StatisticCross(Cross):
         own = tuple(int(widths[f]) for f in fields)
         keys = joint_keys([codes[:, f] for f in fields], own)
         levels, rows = np.unique(keys, return_inverse=True)
-        weight = np.ones(len(y)) if weight is None else weight
-        total = weight * y
-        counts, sums = (_sums(rows, x, len(levels)) for x in (weight, total))
-        prior = float(total.sum() / weight.sum())
-        n_folds = int(folds.max()) + 1
-        cells, n_cells = compact(rows * n_folds + folds, len(levels) * n_folds)
-        c = counts[rows] - _sums(cells, weight, n_cells)[cells]
-        s = sums[rows] - _sums(cells, total, n_cells)[cells]
+        counts = np.bincount(rows, weight, len(levels)).astype(np.float64)
+        prior = float(np.average(y, weights=weight))
+        c, s = out_of_fold(rows, len(levels), y, folds, weight)
         means = (s + prior) / (c + 1)
-        edges = [
-            _edges(means[chosen], weight[chosen])
-            for chosen in (_told(c) == count for count in range(1, _MOST + 1))
-        ]
+        edges = bin_means(c, means, weight)
+        weighed = y if weight is None else y * weight
+        sums = np.bincount(rows, weighed, len(levels)).astype(np.float64)
         cross = cls(fields, own, *evidence, levels, counts, sums, prior, edges)
-        return cross, cross._columns(c, means)
+        return cross, find_columns(c, means, edges)
 
     @property
     def width(self) -> int:
         """Number of columns."""
-        return 1 + sum(len(edges) + 1 for edges in self.edges)
+        return n_columns(self.edges)
 
     @property
     def n_known(self) -> int:
@@ -245,7 +234,7 @@ class StatisticCross(Cross):
         require(known and self.counts.min(initial=1) > 0, "counts of a cross are none")
         finite = isinstance(self.prior, float) and math.isfinite(self.prior)
         require(finite, "means of a cross are none")
-        bins = isinstance(self.edges, list) and len(self.edges) == _MOST
+        bins = isinstance(self.edges, list) and len(self.edges) == MOST_TOLD
         require(
             bins
             and all(
@@ -262,53 +251,16 @@ class StatisticCross(Cross):
         known = found >= 0
         c = np.where(known, self.counts[found], 0.0)
         s = np.where(known, self.sums[found], 0.0)
-        return self._columns(c, (s + self.prior) / (c + 1))
-
-    def _columns(
-        self, c: NDArray[np.float64], means: NDArray[np.float64]
-    ) -> NDArray[np.int32]:
-        columns, told = np.zeros(len(c), np.int32), _told(c)
-        start = 1
-        for count, edges in enumerate(self.edges, start=1):
-            rows = told == count
-            columns[rows] = start + np.searchsorted(edges, means[rows])
-            start += len(edges) + 1
-        return columns
+        return find_columns(c, (s + self.prior) / (c + 1), self.edges)
 
     def labels(self, members: Sequence[Sequence[str]]) -> list[str]:
         """Return the name of each column."""
         names = ["count 0"]
         for count, edges in enumerate(self.edges, start=1):
-            more = "+" if count == _MOST else ""
+            more = "+" if count == MOST_TOLD else ""
             bounds = ["-inf", *(f"{edge:.4g}" for edge in edges), "inf"]
             names += [
                 f"count {count}{more}, mean in ({low}, {high}]"
                 for low, high in pairwise(bounds)
             ]
         return names
-
-
-def _sums(
-    levels: Codes, values: NDArray[np.float64], n_levels: int
-) -> NDArray[np.float64]:
-    """Return the sum of the values in each level."""
-    return np.bincount(levels, values, n_levels).astype(np.float64, copy=False)
-
-
-def _told(c: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return counts as far as they are told apart."""
-    return np.minimum(c, _MOST).astype(np.int64)
-
-
-def _edges(
-    means: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return edges between bins of about equal weight, half-way between values."""
-    distinct, rows = np.unique(means, return_inverse=True)
-    if len(distinct) <= _N_BINS:
-        at = np.arange(len(distinct) - 1)
-    else:
-        reached = np.cumsum(np.bincount(rows, weight))
-        at = np.searchsorted(reached, np.arange(1, _N_BINS) * reached[-1] / _N_BINS)
-        at = np.unique(at[at < len(distinct) - 1])
-    return np.unique(half_way(distinct, at))

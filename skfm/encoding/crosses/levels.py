@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+from .kernels import number_keys
 
 __all__ = ["Codes", "Weight", "compact", "fits_in_key", "joint_keys", "split_keys"]
 
@@ -58,5 +59,4 @@ def compact(keys: NDArray[np.int64], n_possible: int) -> tuple[Codes, int]:
     """
     if n_possible <= _SPARSE * len(keys):
         return keys, n_possible
-    levels, distinct = pd.factorize(keys)
-    return levels, len(distinct)
+    return number_keys(keys)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import NO_EVIDENCE, Evidence, Residuals, weigh_levels, without_effects
-from .found import StatisticCross
 from .levels import Codes, Weight, compact, joint_keys
+from .statistics import bin_means, find_columns, n_columns, out_of_fold
 
 __all__ = ["ROWS_A_LEVEL", "Candidate", "Scores", "best_candidate"]
 
@@ -73,34 +73,44 @@ class Scores:
 
     def evidence(self, candidate: Candidate) -> Evidence:
         """Return the evidence for a candidate."""
-        if candidate.statistic:
-            return self._of_statistics(candidate.fields)
         levels, n_levels = self._levels(candidate.fields)
-        return weigh_levels(self.residuals, levels, n_levels, self.min_count)
+        evidence = weigh_levels(self.residuals, levels, n_levels, self.min_count)
+        # Where rows of a level do not agree at all, their targets say nothing of one
+        # another, and the statistics need not be computed.
+        if candidate.statistic and evidence.z > 0:
+            return self._of_statistics(levels, n_levels)
+        return evidence
 
     def _levels(self, fields: tuple[int, ...]) -> tuple[Codes, int]:
         widths = [int(self.widths[f]) for f in fields]
         keys = joint_keys([self.codes[:, f] for f in fields], widths)
         return compact(keys, math.prod(widths))
 
-    def _of_statistics(self, fields: tuple[int, ...]) -> Evidence:
-        levels, n_levels = self._levels(fields)
+    def _of_statistics(self, levels: Codes, n_levels: int) -> Evidence:
         n_seen = np.count_nonzero(np.bincount(levels, minlength=n_levels))
         if n_seen * ROWS_A_LEVEL < self._n_rows:
             return NO_EVIDENCE
         evidence = weigh_levels(
-            self._beyond_statistics, *self._statistics(fields), self.min_count
+            self._beyond_statistics,
+            *self._statistics(levels, n_levels),
+            self.min_count,
         )
         least = _LEAST_GAIN_A_ROW * self._n_rows
         return evidence if evidence.gain > least else NO_EVIDENCE
 
-    def _statistics(self, fields: tuple[int, ...]) -> tuple[Codes, int]:
-        cross, columns = StatisticCross.learn(
-            fields, self.widths, self.codes, self.y[:, 0], self.half, weight=self.weight
-        )
+    def _statistics(self, levels: Codes, n_levels: int) -> tuple[Codes, int]:
+        y = self.y[:, 0]
+        c, s = out_of_fold(levels, n_levels, y, self.half, self.weight)
+        means = (s + self._mean) / (c + 1)
+        edges = bin_means(c, means, self.weight)
         # A half's statistics are of the other half's targets, so they are independent
         # of its residuals. Across halves they would not be.
-        return columns + self.half * cross.width, 2 * cross.width
+        width = n_columns(edges)
+        return find_columns(c, means, edges) + self.half * width, 2 * width
+
+    @cached_property
+    def _mean(self) -> float:
+        return float(np.average(self.y[:, 0], weights=self.weight))
 
     @cached_property
     def _beyond_statistics(self) -> Residuals:
@@ -109,7 +119,10 @@ class Scores:
         A model errs most where its levels are rare or extreme. That is no effect of a
         cross, but it shows in the statistics of every cross with the field.
         """
-        single = [self._statistics((f,)) for f in range(len(self.widths))]
+        single = [
+            self._statistics(self.codes[:, f], int(width))
+            for f, width in enumerate(self.widths)
+        ]
         return without_effects(self.residuals, single)
 
 
