@@ -185,15 +185,15 @@ class SharedParameters(Parametrized):
             of sparse columns), X must be numeric and is used as it is.""",
     )
     crosses: Any = param(
-        default=None,
+        default="auto",
         valid=[StrOptions({"auto"}), "array-like", None],
         doc=""""auto", list of tuples or None
             Crosses to add: pairs and triples of the table's columns, as tuples of names
             or indices. "auto" searches for crosses that explain what single columns
-            leave unexplained, by cross-fitting, as `FieldCrosses` does. None adds no
-            crosses. The first fit determines the crosses; later fits with
-            ``warm_start`` or by `partial_fit` keep them. If X is not a table that is
-            encoded, "auto" adds none.""",
+            leave unexplained, by cross-fitting, as `FieldCrosses` does; it finds none
+            where nothing interacts. None adds no crosses. The first fit determines the
+            crosses; later fits with ``warm_start`` or by `partial_fit` keep them. If X
+            is not a table that is encoded, "auto" adds none.""",
     )
     warn_unknown: bool = param(
         default=False,

@@ -4,6 +4,7 @@ from .attention import AttentionDisplay
 from .chains import ChainsDisplay
 from .comparison import ComparisonDisplay
 from .contribution import ContributionDisplay
+from .crosses import CrossesDisplay
 from .curves import LossCurveDisplay
 from .embedding import EmbeddingDisplay
 from .interactions import FieldInteractionDisplay
@@ -13,6 +14,7 @@ __all__ = [
     "ChainsDisplay",
     "ComparisonDisplay",
     "ContributionDisplay",
+    "CrossesDisplay",
     "EmbeddingDisplay",
     "FieldInteractionDisplay",
     "LossCurveDisplay",

@@ -23,6 +23,8 @@ def table():
             "tags": [["a", "b"][: rng.integers(3)] for _ in range(n)],
             "flag": flags,
             "dummy": rng.integers(0, 2, n),
+            "when": pd.Timestamp("2013-01-01")
+            + pd.to_timedelta(rng.integers(0, 300, n), "D"),
         }
     )
 
@@ -37,7 +39,18 @@ def test_fields_of_all_columns_but_multi_valued_ones(encoder):
     assert names == [
         *("color", "ids (bins)", "ids (fine bins)", "ids", "few"),
         *("weight (bins)", "weight", "flag", "dummy"),
+        *("when (bins)", "when (fine bins)"),
+        *("when (month)", "when (day)", "when (weekday)"),
     ]
+
+
+def test_parts_of_a_date_may_be_crossed_but_bins_of_a_number_may_not(encoder):
+    fields = crossable_fields(encoder._codec.blocks)
+    source = {field.name: field.source for field in fields}
+    assert source["weight (bins)"] == source["weight"]
+    assert source["when (bins)"] == source["when (fine bins)"]
+    parts = {source[f"when ({part})"] for part in ("month", "day", "weekday", "bins")}
+    assert len(parts) == 4
 
 
 def test_codes_are_the_columns_of_the_matrix(table, encoder):

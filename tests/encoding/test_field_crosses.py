@@ -12,6 +12,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import skfm
 from skfm.encoding import FieldCrosses, FieldEncoder
 
 
@@ -194,9 +195,37 @@ def test_a_constant_target_has_no_crosses(planted):
     assert FieldCrosses().fit(X, np.zeros(len(y))).crosses_ == []
 
 
-def test_a_table_of_dates_alone_has_no_crosses():
-    X = pd.DataFrame({"date": pd.date_range("2013-01-01", periods=50)})
-    assert FieldCrosses().fit(X, np.arange(50.0)).crosses_ == []
+def test_parts_of_dates_are_crossed():
+    rng = np.random.default_rng(0)
+    when = pd.Timestamp("2010-01-01") + pd.to_timedelta(
+        rng.integers(0, 24 * 3650, 4000), "h"
+    )
+    X = pd.DataFrame({"when": when, "item": rng.choice(["a", "b", "c"], 4000)})
+    effects = rng.normal(size=(7, 24))
+    y = effects[when.day_of_week, when.hour] + 0.5 * rng.normal(size=4000)
+    crosses = FieldCrosses(random_state=0).fit(X, y)
+    assert [cross[:2] for cross in crosses.crosses_] == [
+        ("when (weekday) x when (hour)", ("when", "when"))
+    ]
+    cells = crosses.transform(X[:3].assign(when=pd.Timestamp("2013-01-07 05:00")))
+    assert cells.iloc[0, -1] == "0 x 5"
+    asked = FieldCrosses(crosses=[("when", "item")]).fit(X, y)
+    assert asked.crosses_[0].name == "when (fine bins) x item"
+
+
+def test_saved_crosses_transform_alike(planted, tmp_path):
+    X, y = planted
+    rng = np.random.default_rng(1)
+    pairs = rng.integers(400, size=(3000, 2))[rng.integers(3000, size=len(X))]
+    X = X.assign(user=pairs[:, 0].astype(str), item=pairs[:, 1].astype(str))
+    taste = 4 * rng.normal(size=(400, 400))[pairs[:, 0], pairs[:, 1]]
+    crosses = FieldCrosses(random_state=0).fit(X, y + taste)
+    assert {cross.kind for cross in crosses.crosses_} == {"levels", "statistics"}
+    skfm.save(crosses, tmp_path / "crosses.skfm")
+    loaded = skfm.load(tmp_path / "crosses.skfm")
+    assert loaded.crosses_ == crosses.crosses_
+    new = X[:50].assign(user=["nobody", *X["user"][1:50]])
+    pd.testing.assert_frame_equal(loaded.transform(new), crosses.transform(new))
 
 
 def test_labels_that_look_alike_stay_apart():

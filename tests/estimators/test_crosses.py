@@ -39,11 +39,11 @@ def test_a_planted_cross_is_found_and_helps(planted, name):
     X, y = planted
     cls = getattr(skfm, f"{name}Classifier")
     options = QUICK | {"n_factors": 2}
-    model = cls(crosses="auto", **options).fit(X[:4500], y[:4500] > 0)
+    model = cls(**options).fit(X[:4500], y[:4500] > 0)
     assert names_of(model) == ["month x day"]
     assert model.field_names_[-1] == "month x day"
     assert model.fields_[-1] == model.fields_.max()
-    plain = cls(**options).fit(X[:4500], y[:4500] > 0)
+    plain = cls(crosses=None, **options).fit(X[:4500], y[:4500] > 0)
     assert plain.crosses_ == []
     if name == "FM":
         # Two factors are too few for the pair; the others may bend them.

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import skfm
+from skfm.encoding import CrossInfo
 from skfm.inspection import attention_weights, explain, interaction_strength
 from skfm.model_selection import compare
 from skfm.plotting import (
@@ -22,6 +23,7 @@ from skfm.plotting import (
     ChainsDisplay,
     ComparisonDisplay,
     ContributionDisplay,
+    CrossesDisplay,
     EmbeddingDisplay,
     FieldInteractionDisplay,
     LossCurveDisplay,
@@ -35,6 +37,11 @@ FRAME = pd.DataFrame(
     ],
     columns=["features", "model", "mean", "std"],
 )
+
+CROSSES = [
+    CrossInfo(f"a long name {i} x {'and another one ' * 5}", (), "levels", 9, *numbers)
+    for i, numbers in enumerate([(80.4, 1.0, 9.0), (7.6, 0.1, 4.0), (np.nan,) * 3])
+]
 
 
 @pytest.fixture(autouse=True)
@@ -73,10 +80,11 @@ def draw(kind, df, models, ax=None):
         "terms": lambda: ContributionDisplay.from_estimator(fm, row, ax=ax),
         "embedding": lambda: EmbeddingDisplay.from_estimator(fm, 0, ax=ax),
         "comparison": lambda: ComparisonDisplay(FRAME).plot(ax),
+        "crosses": lambda: CrossesDisplay(CROSSES).plot(ax),
     }[kind]()
 
 
-KINDS = ["loss", "fields", "bars", "map", "terms", "embedding", "comparison"]
+KINDS = ["loss", "fields", "bars", "map", "terms", "embedding", "comparison", "crosses"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,6 +113,15 @@ def test_displays_draw_into_given_axes(kind, wide):
     assert display.figure_ is display.ax_.figure
     assert display.plot(ax) is display
     assert display.ax_ is ax
+
+
+def test_gains_of_the_crosses_that_were_found():
+    display = CrossesDisplay(CROSSES).plot()
+    assert [bar.get_width() for bar in display.ax_.patches] == [80.4, 7.6]
+    model = make(skfm.FMClassifier, crosses=[(0, 1)])
+    model.fit(pd.DataFrame(CELLS.astype(str)), LABELS)
+    with pytest.raises(ValueError, match="no cross to draw"):
+        CrossesDisplay.from_estimator(make_pipeline("passthrough", model))
 
 
 def test_loss_curves():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skfm.encoding.blocks import Block, Encoded, QuantileBlock
 from skfm.encoding.categories import CategoryBlock, HashBlock
+from skfm.encoding.dates import DateBlock
 from skfm.encoding.nested import NestedBlock
 
 from .levels import Codes
@@ -23,7 +24,7 @@ _MARKS = {"<coarse>": " (bins)", "<fine>": " (fine bins)", "<values>": ""}
 
 @dataclass(frozen=True)
 class CrossableField:
-    """A field with one level in each row: a block, or a part of a number's block.
+    """A field with one level in each row: a block, or a part of a number or a date.
 
     Attributes
     ----------
@@ -31,7 +32,7 @@ class CrossableField:
         Number of the block, which is that of the table's column.
     part : str
         Which part of a number's block: ``"<coarse>"``, ``"<fine>"`` or
-        ``"<values>"``; empty for others.
+        ``"<values>"``; of a date also ``"<month>"`` and such; empty for others.
     position : int
         Number of the part among the entries of a row.
     start, width : int
@@ -45,6 +46,16 @@ class CrossableField:
     start: int
     width: int
     name: str
+
+    @property
+    def is_calendar(self) -> bool:
+        """Return whether this is a part of the calendar: the month of a date."""
+        return self.part not in ("", *_MARKS)
+
+    @property
+    def source(self) -> tuple[int, str]:
+        """What the field tells of; two fields of the same are not to be crossed."""
+        return self.block, self.part if self.is_calendar else ""
 
     def labels(self, block: Block) -> list[str]:
         """Return the names of the levels."""
@@ -69,15 +80,19 @@ def crossable_fields(
             fields.append(CrossableField(number, "", 0, 0, block.width + 1, name))
         elif isinstance(block, CategoryBlock | HashBlock | QuantileBlock):
             fields.append(CrossableField(number, "", 0, 0, block.width, name))
-        elif isinstance(block, NestedBlock):
+        elif isinstance(block, NestedBlock | DateBlock):
             fields += _parts(number, block, name)
     return fields
 
 
-def _parts(number: int, block: NestedBlock, name: str) -> list[CrossableField]:
+def _parts(
+    number: int, block: NestedBlock | DateBlock, name: str
+) -> list[CrossableField]:
     widths = block.field_widths
     starts = np.cumsum([0, *widths.values()]).tolist()
-    plain = "<values>" if "<values>" in widths else "<fine>"
+    marks = {part: f" ({part[1:-1]})" for part in widths} | _MARKS
+    if isinstance(block, NestedBlock):
+        marks["<values>" if "<values>" in widths else "<fine>"] = ""
     return [
         CrossableField(
             number,
@@ -85,7 +100,7 @@ def _parts(number: int, block: NestedBlock, name: str) -> list[CrossableField]:
             position,
             starts[position],
             width,
-            f"{name}{'' if part == plain else _MARKS[part]}",
+            name + marks[part],
         )
         for position, (part, width) in enumerate(widths.items())
         if part

@@ -115,7 +115,7 @@ def _learn(
             codes,
             widths,
             target.values,
-            [field.block for field in fields],
+            [field.source for field in fields],
             max_crosses=options.max_crosses,
             max_degree=options.max_degree,
             min_count=options.min_count,
@@ -138,7 +138,11 @@ def _asked(crosses: Any, blocks: Sequence[Block], named: bool) -> list[Candidate
     """Return the crosses that a user asks for."""
     names = [block.name for block in blocks]
     # Of a number's fields the last is the finest.
-    last = {field.block: f for f, field in enumerate(crossable_fields(blocks))}
+    last = {
+        field.block: f
+        for f, field in enumerate(crossable_fields(blocks))
+        if not field.is_calendar
+    }
     candidates = []
     for cross in crosses:
         if isinstance(cross, str) or not np.iterable(cross) or len(set(cross)) < 2:
@@ -150,8 +154,9 @@ def _asked(crosses: Any, blocks: Sequence[Block], named: bool) -> list[Candidate
         for column in columns:
             if column not in last:
                 raise ValueError(
-                    f"crosses holds {cross!r}, but column {names[column]!r} is "
-                    "multi-valued. Cross columns with one value in each cell."
+                    f"crosses holds {cross!r}, but column {names[column]!r} has no "
+                    "one value in each cell that could be crossed: it holds lists, "
+                    "vectors, or parts of dates only. Name other columns."
                 )
         candidates.append(Candidate(tuple(last[column] for column in columns)))
     return candidates

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -71,8 +71,9 @@ class CrossSearch:
         Number of levels of each field.
     y : ndarray of float of shape (n_rows, n_outputs)
         Targets, for statistics; these are only tried if there is one output.
-    sources : sequence of int
-        The column that each field was made of. Fields of one column are not crossed.
+    sources : sequence
+        What each field was made of, such as a column. Fields of the same are not
+        crossed.
     max_crosses : int, default=5
         Largest number of crosses.
     max_degree : {2, 3}, default=3
@@ -95,7 +96,7 @@ class CrossSearch:
     codes: Codes
     widths: Sequence[int]
     y: NDArray[np.float64]
-    sources: Sequence[int]
+    sources: Sequence[Hashable]
     max_crosses: int = 5
     max_degree: int = 3
     min_count: int = 2

@@ -58,7 +58,7 @@ def out_of_fold(
         - np.bincount(cells, values, n_cells)[cells]
         for values in (weight, weighed)
     )
-    return c.astype(np.float64), s
+    return c.astype(np.float64), s.astype(np.float64)
 
 
 def bin_means(
