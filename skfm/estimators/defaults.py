@@ -10,14 +10,20 @@ import torch
 #: Rows from which float32 is enough. What double precision is for, that weights are
 #: repetitions and such, holds for single batches; beyond them it only costs time.
 _SINGLE_PRECISION_ROWS = 1_000
-#: At most this many rows make one full batch. Without rows held out, a row of weight
-#: two is then exactly two rows, as scikit-learn checks.
-FULL_BATCH = 256
+#: Fewer rows make one full batch, and none are held out: a tenth of them would not tell
+#: when to stop. A row of weight two is then exactly two rows, as scikit-learn checks.
+FULL_BATCH = 64
+#: Rows that a full batch counts as, whatever their number.
+ROWS_OF_FULL_BATCH = 256
 MAX_AUTO_BATCH = 8192
 #: Rows up to which, and from which, penalty and learning rate are constant.
 FEW_ROWS, MANY_ROWS = 3_000, 30_000
-#: An epoch has about this many batches, until they reach the maximal size.
+#: An epoch has about this many batches, until they reach the maximal size ...
 _BATCHES_PER_EPOCH = 256
+#: ... but of few rows batches are of this size, or of twice the root of their number if
+#: that is less. Early stopping looks at the weights after each epoch, and epochs of a
+#: few large steps pass over the best ones.
+_SMALL_BATCH = 256
 
 
 def dtype(asked: str, X: Any) -> str:
@@ -29,17 +35,28 @@ def dtype(asked: str, X: Any) -> str:
     return "float64"
 
 
-def batch_size(asked: int | str, n_rows: int, most: int | None = None) -> int:
-    """Return the number of rows per step, at most ``n_rows``.
+def batch_size(
+    asked: int | str, n_rows: int, n_train: int, most: int | None = None
+) -> int:
+    """Return the number of rows per step, at most ``n_train``.
 
-    ``most`` limits what is chosen for "auto".
+    Parameters
+    ----------
+    asked : int or "auto"
+    n_rows : int
+        Rows passed to `fit`.
+    n_train : int
+        Those of them that are not held out.
+    most : int or None, default=None
+        Limit of what is chosen for "auto".
     """
     if not isinstance(asked, str):
-        return min(asked, n_rows)
-    wanted = n_rows
-    if n_rows > FULL_BATCH:
-        wanted = n_rows // _BATCHES_PER_EPOCH
-        wanted = int(np.clip(wanted, FULL_BATCH, MAX_AUTO_BATCH))
+        return min(asked, n_train)
+    wanted = n_train
+    if n_rows >= FULL_BATCH:
+        few = min(int(2 * np.sqrt(n_train)), _SMALL_BATCH)
+        wanted = int(np.clip(n_train // _BATCHES_PER_EPOCH, few, MAX_AUTO_BATCH))
+        wanted = min(wanted, n_train)
     return wanted if most is None else min(wanted, most)
 
 
@@ -48,11 +65,13 @@ def learning_rate(
     optimizer: str,
     n_rows: int,
     *,
+    entries: float = 1.0,
     ranked: bool = False,
     auto: float = 0.1,
 ) -> float:
     """Step size of the table's optimizer.
 
+    ``entries``: average number of entries of a row.
     ``ranked``: batches hold whole queries, so that what only one query has, such as the
     weights of a user, is touched once an epoch.
     ``auto``: the architecture's own rate for all optimizers but Adam.
@@ -60,7 +79,8 @@ def learning_rate(
     if not isinstance(asked, str):
         return float(asked)
     if optimizer != "adam":
-        return auto
+        # A first step of all columns of a row moves its score by one at most.
+        return min(auto, 1 / max(entries, 1.0))
     # Moments of rare columns are young, whatever the data; of many rows there are
     # more steps to take.
     return 0.01 if ranked else between(n_rows, (FEW_ROWS, 0.01), (MANY_ROWS, 0.003))
@@ -95,7 +115,7 @@ def between(n_rows: int, few: tuple[int, float], many: tuple[int, float]) -> flo
 def early_stopping(asked: bool | str, n_rows: int, *, given: bool) -> bool:
     """Return whether to stop early; ``given`` if validation rows were passed."""
     if isinstance(asked, str):
-        return given or n_rows > FULL_BATCH
+        return given or n_rows >= FULL_BATCH
     return bool(asked)
 
 

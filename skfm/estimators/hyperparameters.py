@@ -87,10 +87,10 @@ class SharedParameters(Parametrized):
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         doc="""float or "auto"
-            Learning rate of ``optimizer``. "auto" is 0.1, and 0.03 for NFM. For Adam it
-            is 0.01 up to 3,000 rows and for rankers, and falls as a power of the number
-            of rows to 0.003 from 30,000 rows on, which `partial_fit` takes in any
-            case.""",
+            Learning rate of ``optimizer``. "auto" is 0.1, and 0.03 for NFM, or one over
+            the average number of entries in a row if that is less. For Adam it is 0.01
+            up to 3,000 rows and for rankers, and falls as a power of the number of rows
+            to 0.003 from 30,000 rows on, which `partial_fit` takes in any case.""",
     )
     _auto_learning_rate: ClassVar[float] = 0.1
     network_learning_rate: float = param(
@@ -103,8 +103,9 @@ class SharedParameters(Parametrized):
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         doc="""int or "auto"
-            Number of rows per step. "auto" takes all rows up to 256; above that a 256th
-            of the rows, but at least 256 and at most 8192.""",
+            Number of rows per step. "auto" takes all rows if there are fewer than 64.
+            Of more it takes a 256th of the rows, at most 8192 and at least 256, or
+            twice the square root of their number if that is less.""",
     )
     max_iter: int = param(
         default=100,
@@ -118,8 +119,7 @@ class SharedParameters(Parametrized):
         doc="""bool or "auto"
             Whether to stop training when the ``scoring`` of held-out rows no longer
             improves, and to keep the weights of the best epoch. "auto" means True,
-            unless there are at most 256 rows, which make one batch, and no ``X_val`` is
-            given.""",
+            unless there are fewer than 64 rows and no ``X_val`` is given.""",
     )
     validation_fraction: float = param(
         default=0.1,
@@ -193,7 +193,7 @@ class SharedParameters(Parametrized):
             leave unexplained, by cross-fitting, as `FieldCrosses` does; it finds none
             where nothing interacts. None adds no crosses. The first fit determines the
             crosses; later fits with ``warm_start`` or by `partial_fit` keep them. If X
-            is not a table that is encoded, "auto" adds none.""",
+            is a dataset, or not a table that is encoded, "auto" adds none.""",
     )
     warn_unknown: bool = param(
         default=False,

@@ -138,6 +138,7 @@ class StochasticFit:
         n_rows = data.n_rows if scheduled else defaults.MANY_ROWS
         batch_size = defaults.batch_size(
             self._given("batch_size"),
+            data.n_rows,
             n_train,
             rows_in_memory(
                 model._network_class,
@@ -152,12 +153,13 @@ class StochasticFit:
         return Settings(
             max_iter=self.max_iter,
             batch_size=batch_size,
-            rows_per_step=defaults.FULL_BATCH if single else None,
+            rows_per_step=defaults.ROWS_OF_FULL_BATCH if single else None,
             early_stopping=stop,
             learning_rate=defaults.learning_rate(
                 self._given("learning_rate"),
                 self._given("optimizer"),
                 n_rows,
+                entries=self._problem.source.mean_length(),
                 ranked=ranked,
                 auto=model._auto_learning_rate,
             ),

@@ -124,7 +124,7 @@ def refuse_options(model: Any) -> None:
             f"scoring={model.scoring!r} needs all rows in memory, but X is a dataset. "
             "Leave scoring at its default, the loss."
         )
-    if model.crosses is not None:
+    if model.crosses is not None and not isinstance(model.crosses, str):
         raise ValueError(
             f"crosses={model.crosses!r} needs all rows in memory, but X is a dataset. "
             "Set crosses=None, or find crosses in a sample of the rows by FieldCrosses "

@@ -225,7 +225,7 @@ class _Scored(NamedTuple):
             raise ValueError(
                 f"sample and return_std need the samples of a posterior, which this "
                 f"{type(estimator).__name__} has not: use FMClassifier or FMRegressor "
-                'with solver="bayes" on a table without crosses.'
+                'with solver="bayes" on a table, with crosses=None.'
             )
         assert self.model is not None
         return SampleScores.of(network, *(part.rows(self.model) for part in self.parts))

@@ -174,7 +174,8 @@ def _unit_vectors(model: Model, side: Side, called: str) -> Tensor:
     if part is None:
         raise ValueError(
             "Vectors of items or users need an estimator that encodes the table "
-            "itself, without crosses, or that is fitted on a sparse matrix."
+            "itself, without crosses (crosses=None), or that is fitted on a sparse "
+            "matrix."
         )
     summed = summed_embeddings(model.network, part.rows(model))
     norms = np.linalg.norm(summed, axis=1, keepdims=True)

@@ -11,9 +11,10 @@ NUMBERS = np.where(LABELS, 3.0, -1.0) + CELLS[:, 2]
 
 
 def make(cls, **parameters):
-    """An unfitted estimator that trains in milliseconds."""
+    """An unfitted estimator that trains in milliseconds, on all rows as they are."""
     cheap = {"max_iter": 3, "n_factors": 4, "batch_size": 32, "random_state": 0}
-    return cls(**cheap | parameters)
+    plain = {"early_stopping": False, "crosses": None}
+    return cls(**cheap | plain | parameters)
 
 
 def target(cls):

@@ -155,15 +155,16 @@ def test_early_stopping_keeps_the_best_epoch(cls):
 def test_given_validation_rows(cls):
     y, train = target(cls), np.arange(len(LABELS)) < 90
     rest = {"X_val": X[~train], "y_val": y[~train]}
-    model = make(cls).fit(X[train], y[train], **rest)
-    weighted = make(cls).fit(
-        X[train], y[train], **rest, sample_weight_val=WEIGHT[~train]
-    )
-    off = make(cls, early_stopping=False).fit(X[train], y[train], **rest)
+    model, weighted = (make(cls, early_stopping="auto") for _ in range(2))
+    model.fit(X[train], y[train], **rest)
+    weighted.fit(X[train], y[train], **rest, sample_weight_val=WEIGHT[~train])
+    off = make(cls).fit(X[train], y[train], **rest)
     assert model.validation_scores_ != weighted.validation_scores_
     assert model.loss_curve_ == weighted.loss_curve_ == off.loss_curve_
     assert same(off, make(cls).fit(X[train], y[train]))
-    stopped = make(cls, max_iter=200, learning_rate=0.5, n_iter_no_change=1)
+    stopped = make(
+        cls, max_iter=200, learning_rate=0.5, n_iter_no_change=1, early_stopping=True
+    )
     assert stopped.fit(X[train], y[train], **rest).n_iter_ < 200
     assert len(make(cls).fit(X[train], y[train]).validation_scores_) == 0
 
@@ -172,7 +173,7 @@ def test_given_validation_rows(cls):
     ("asked", "n_rows", "given", "stops"),
     [
         *((True, 5, False, True), (False, 10**6, True, False)),
-        *(("auto", 256, False, False), ("auto", 257, False, True)),
+        *(("auto", 63, False, False), ("auto", 64, False, True)),
         ("auto", 5, True, True),
     ],
 )
@@ -258,7 +259,15 @@ def test_batch_sizes(cls, batch_size):
     model = fitted(cls, batch_size=batch_size, max_iter=1)
     assert np.all(np.isfinite(scores(model)))
     full = fitted(cls, batch_size=len(LABELS), max_iter=1)
-    assert same(model, full) == (batch_size in ("auto", 10_000))
+    assert same(model, full) == (batch_size == 10_000)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize(("n_rows", "rows"), [(63, 63), (64, 16), (120, 21)])
+def test_batch_sizes_of_few_rows(cls, n_rows, rows):
+    data = X[:n_rows], target(cls)[:n_rows]
+    model = make(cls, batch_size="auto", max_iter=1).fit(*data)
+    assert same(model, make(cls, batch_size=rows, max_iter=1).fit(*data))
 
 
 @pytest.mark.parametrize("cls", [skfm.FMClassifier, skfm.FMRegressor])

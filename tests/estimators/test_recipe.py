@@ -8,9 +8,9 @@ from sklearn.metrics import log_loss
 import skfm
 from skfm.estimators import defaults
 
-SIZES = np.unique(np.geomspace(257, 10**7, 1_000).astype(int))
+SIZES = np.unique(np.geomspace(64, 10**7, 1_000).astype(int))
 QUANTITIES = {
-    "batch_size": lambda n: defaults.batch_size("auto", n),
+    "batch_size": lambda n: defaults.batch_size("auto", n, n),
     "learning_rate": lambda n: defaults.learning_rate("auto", "adagrad", n),
     "learning_rate of Adam": lambda n: defaults.learning_rate("auto", "adam", n),
     "alpha_factors": lambda n: defaults.alpha_factors("auto", n),
@@ -40,10 +40,19 @@ def test_alpha_factors_of_rankers_is_the_same_for_all():
     assert found == {0.003}
 
 
+@pytest.mark.parametrize("auto", [0.1, 0.03])
+def test_the_first_step_moves_no_score_by_more_than_one(auto):
+    for entries in (1, 10, 33, 1000):
+        rate = defaults.learning_rate("auto", "adagrad", 10, entries=entries, auto=auto)
+        assert rate == pytest.approx(min(auto, 1 / entries))
+    assert defaults.learning_rate("auto", "adagrad", 10, entries=0.0) == 0.1
+
+
 def test_given_values_stay():
     assert defaults.alpha_factors(0.5, 10) == 0.5
     assert defaults.learning_rate(0.5, "adam", 10) == 0.5
-    assert defaults.batch_size(7, 10) == 7
+    assert defaults.batch_size(7, 10, 9) == 7
+    assert defaults.batch_size(10, 10, 9) == 9
 
 
 @pytest.fixture(scope="module")

@@ -108,8 +108,9 @@ def test_copies_predict_the_same(cls):
 def test_validation_rows_are_encoded_as_the_others(cls):
     encoder = FieldEncoder()
     X, y, y_new = encoder.fit_transform(DF), answer(cls), answer(cls, Y[::-1])
-    raw = make(cls).fit(DF, y, X_val=pl.from_pandas(NEW), y_val=y_new)
-    encoded = make(cls).fit(X, y, X_val=encoder.transform(NEW), y_val=y_new)
+    raw, encoded = (make(cls, early_stopping="auto") for _ in range(2))
+    raw.fit(DF, y, X_val=pl.from_pandas(NEW), y_val=y_new)
+    encoded.fit(X, y, X_val=encoder.transform(NEW), y_val=y_new)
     assert len(raw.validation_scores_) == raw.n_iter_
     assert_allclose(raw.validation_scores_, encoded.validation_scores_, atol=1e-6)
 

@@ -149,7 +149,8 @@ def test_sparse_labels_come_back_sparse():
 def test_labels_early_stopping_weights_and_continuing():
     weight = np.random.default_rng(0).random(N)
     held_out = {"X_val": X, "y_val": INDICATOR, "sample_weight_val": weight}
-    model = make(skfm.FMClassifier).fit(X, INDICATOR, weight, **held_out)
+    model = make(skfm.FMClassifier, early_stopping="auto")
+    model.fit(X, INDICATOR, weight, **held_out)
     assert len(model.validation_scores_) == model.n_iter_
     again = make(skfm.FMClassifier)
     again.partial_fit(X, INDICATOR, classes=[0, 1, 2]).partial_fit(X, INDICATOR)

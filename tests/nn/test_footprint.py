@@ -44,8 +44,8 @@ def test_wide_tables_get_smaller_batches():
     most = rows_in_memory(network, shape_of(301), options, 301)
     per_row = 3 * 301 * 301 * 8 * 8
     assert most == 2**30 // per_row
-    assert defaults.batch_size("auto", 300, most) == most
-    assert defaults.batch_size(300, 300, most) == 300
+    assert defaults.batch_size("auto", 10**5, 10**5, most) == most
+    assert defaults.batch_size(300, 300, 300, most) == 300
     # Every entry is a slot where entries of a field interact.
     options["intra_field_pairs"] = True
     assert rows_in_memory(network, shape_of(301), options, 602) == most // 2

@@ -136,7 +136,7 @@ def test_loss_curves():
 
 
 def test_iterations_of_chains_are_not_epochs():
-    model = fitted(skfm.FMClassifier, batch_size=None)
+    model = fitted(skfm.FMClassifier, batch_size=None, early_stopping=None)
     display = LossCurveDisplay.from_estimator(model)
     assert display.ax_.get_xlabel() == "iteration"
     assert len(display.lines_) == 1

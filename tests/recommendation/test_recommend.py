@@ -43,7 +43,7 @@ USER_OF = pd.factorize(X.user)[0]
 
 def fitted(cls, **parameters):
     cheap = {"max_iter": 4, "n_factors": 3, "random_state": 0, "dtype": "float64"}
-    model = cls(**cheap | parameters)
+    model = cls(**cheap | {"crosses": None} | parameters)
     y = TASTE > 0 if is_classifier(model) or cls.__name__.endswith("Ranker") else TASTE
     qid = {"qid": USER_OF} if cls.__name__.endswith("Ranker") else {}
     return model.fit(X, y.astype(float), **qid)

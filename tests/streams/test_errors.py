@@ -27,7 +27,7 @@ def fit(data, y="click", sample_weight=None, **options):
         ({"y": np.zeros(600)}, "y must be the name of a column where X is a dataset"),
         ({"y": "clicks"}, r"y='clicks' is no column of X, which has the columns \['u"),
         ({"sample_weight": "w"}, "sample_weight='w' is no column"),
-        ({"crosses": "auto"}, "crosses='auto' needs all rows in memory"),
+        ({"crosses": [(0, 1)]}, r"crosses=\[.*\] needs all rows in memory"),
         ({"categorical_features": None}, "takes X as it is, but a dataset is encoded"),
     ],
 )
