@@ -77,7 +77,7 @@ $(DOCS_STAMP): $(DEV_STAMP)
 	@touch $@
 
 clean:
-	rm -rf build dist docs/_build docs/auto_examples docs/api/generated examples/output
+	rm -rf build dist docs/_build docs/auto_examples docs/api/generated docs/api/backreferences examples/output
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find skfm tests examples benchmarks docs -type d -name __pycache__ \
 		-prune -exec rm -rf {} + 2>/dev/null || true

@@ -4,6 +4,8 @@ The build needs no network and ends with an error if it raises a warning.
 """
 
 import re
+import sys
+import tomllib
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,6 +16,10 @@ import skfm
 mpl.use("agg")
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+sys.path.insert(0, str(HERE / "_ext"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
 
 project = "skfm"
 author = "the skfm developers"
@@ -25,7 +31,12 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
     "myst_parser",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "groups",
+    "links",
 ]
 exclude_patterns = ["_build", "_templates", "auto_examples/*.ipynb"]
 if not (ROOT / "benchmarks" / "RESULTS.md").exists():
@@ -72,12 +83,22 @@ sphinx_gallery_conf = {
     "capture_repr": (),
     "write_computation_times": False,
     "plot_gallery": "True",
+    # The pages of the reference list the examples that use their object.
+    "backreferences_dir": "api/backreferences",
+    "doc_module": ("skfm",),
 }
+
+# Output is not for copying, nor are prompts.
+copybutton_selector = "div:not(.highlight-output) > div.highlight > pre"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+viewcode_line_numbers = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skfm"
 html_static_path = ["_static"]
 html_css_files = ["skfm.css"]
+html_logo = html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_copy_source = False
 toc_object_entries_show_parents = "hide"
@@ -99,10 +120,24 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": ["page-toc", "edit-this-page"],
+    "logo": {"text": f"skfm {release.partition('.dev')[0]}"},
     "pygments_light_style": "tango",
     "pygments_dark_style": "github-dark",
 }
+
+# Links to the repository, once pyproject.toml names one: an icon, and "Edit this page".
+REPOSITORY = PROJECT.get("urls", {}).get("Repository", "").rstrip("/")
+if REPOSITORY:
+    html_theme_options["icon_links"] = [
+        {"name": "Repository", "url": REPOSITORY, "icon": "fa-solid fa-code-branch"}
+    ]
+    html_theme_options["navbar_end"] = ["theme-switcher", "navbar-icon-links"]
+    html_theme_options["use_edit_page_button"] = True
+    html_context = {
+        "edit_page_url_template": f"{REPOSITORY}/edit/main/docs/{{{{ file_name }}}}",
+        "edit_page_provider_name": "the repository",
+    }
 
 
 #: Links to sections of scikit-learn's guide, with and without a title.

@@ -11,10 +11,8 @@ explains a single prediction.
 # %%
 # Load the data and fit the model
 # -------------------------------
-# If there is a copy of the Adult data beside the repository (UCI Machine Learning
-# Repository, Becker and Kohavi 1996, CC BY 4.0), it is used to predict who earns more
-# than 50,000 dollars. Otherwise the script generates a table in which two of the nine
-# columns interact.
+# The Adult data (UCI Machine Learning Repository, Becker and Kohavi 1996, CC BY 4.0)
+# are used to predict who earns more than 50,000 dollars.
 
 from pathlib import Path
 
@@ -30,7 +28,7 @@ from skfm.plotting import AttentionDisplay, ContributionDisplay, FieldInteractio
 
 # Notebooks and the gallery have no __file__; they run in the script's folder.
 HERE = Path(globals().get("__file__", "script")).parent
-ADULT = HERE.resolve().parents[1] / "shared" / "data" / "adult.csv.gz"
+ADULT = HERE / "data" / "adult.csv.gz"
 OUTPUT = HERE / "output"
 BINS = {"age": 8, "educational-num": 6, "hours-per-week": 6}
 
@@ -47,22 +45,7 @@ def load_adult():
     return table, y.to_numpy()
 
 
-def draw_table(n_rows=20_000):
-    """Generate a table of nine columns, two of which interact."""
-    X, y = skfm.datasets.make_interactions(
-        n_rows,
-        n_fields=9,
-        n_categories=8,
-        kind="field_pair",
-        n_groups=1,
-        random_state=0,
-    )
-    cells = X.indices.reshape(n_rows, 9) % 8
-    table = pd.DataFrame({f"column{j}": cells[:, j] for j in range(9)})
-    return table.astype("str"), y == 1
-
-
-df, y = load_adult() if ADULT.exists() else draw_table()
+df, y = load_adult()
 df_train, df_test, y_train, y_test = train_test_split(
     df, y, test_size=0.25, random_state=0, stratify=y
 )

@@ -12,10 +12,8 @@ a column.
 # %%
 # Load the data
 # -------------
-# If there is a copy of the Adult data beside the repository (UCI Machine Learning
-# Repository, Becker and Kohavi 1996, CC BY 4.0), it is used to predict who earns more
-# than 50,000 dollars. Otherwise the script generates a table of nine categorical
-# columns that interact and a number, with missing cells.
+# The Adult data (UCI Machine Learning Repository, Becker and Kohavi 1996, CC BY 4.0)
+# are used to predict who earns more than 50,000 dollars.
 
 from pathlib import Path
 
@@ -35,29 +33,13 @@ import skfm
 
 # Notebooks and the gallery have no __file__; they run in the script's folder.
 HERE = Path(globals().get("__file__", "script")).parent
-ADULT = HERE.resolve().parents[1] / "shared" / "data" / "adult.csv.gz"
+ADULT = HERE / "data" / "adult.csv.gz"
 OUTPUT = HERE / "output"
 
 
-def load_adult():
-    table = pd.read_csv(ADULT, na_values="?")
-    y = table.pop("income") == ">50K"
-    return table.drop(columns="fnlwgt"), y.to_numpy(), "occupation"
-
-
-def draw_table(n_rows=20_000):
-    """Generate a table of nine categories, 5 % of them missing, and a number."""
-    X, y = skfm.datasets.make_interactions(
-        n_rows, n_fields=9, n_categories=12, random_state=0
-    )
-    rng = np.random.default_rng(0)
-    cells = X.indices.reshape(n_rows, 9) % 12
-    table = pd.DataFrame({f"column{j}": cells[:, j] for j in range(9)}).astype("str")
-    table = table.mask(rng.random(table.shape) < 0.05)
-    return table.assign(number=rng.normal(40, 12, n_rows)), y == 1, "column0"
-
-
-df, y, shown = load_adult() if ADULT.exists() else draw_table()
+df = pd.read_csv(ADULT, na_values="?").drop(columns="fnlwgt")
+y = (df.pop("income") == ">50K").to_numpy()
+shown = "occupation"
 df_train, df_test, y_train, y_test = train_test_split(
     df, y, test_size=0.25, random_state=0, stratify=y
 )

@@ -87,7 +87,7 @@ class Fitted(SavedEstimator):
         crosses_ : list of CrossInfo
             The crosses of columns that were added: name, columns, kind, number of
             levels, gain, variance and z, in the order in which they were found.
-        feature_importances_ : ndarray of shape (n_features_in_,)
+        feature_importances_ : ndarray of shape (`n_features_in_`,)
             Share of each feature of X, as it was given, in the variance of the raw
             scores, alone and together with others: its total effect (Homma and
             Saltelli, 1996), divided by their sum. The features are taken as independent
@@ -239,7 +239,7 @@ class Fitted(SavedEstimator):
     @property
     @on_snapshot
     def feature_importances_(self) -> np.ndarray:
-        """Total effect of each feature on the scores, (n_features_in_,), sum 1."""
+        """Total effect of each feature on the scores, (``n_features_in_``,), sum 1."""
         return feature_importances(self)
 
 
