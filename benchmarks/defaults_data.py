@@ -47,7 +47,7 @@ class Task:
 
 @dataclass
 class Sources:
-    """Where the files are, and what has been read of them.
+    """Files of the data sets, and the tables that have been read from them.
 
     Parameters
     ----------

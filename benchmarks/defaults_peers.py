@@ -41,13 +41,13 @@ class Peer(NamedTuple):
     Attributes
     ----------
     make : callable
-        From whether it is regression and a seed to an unfitted estimator.
+        Function from whether it is regression, and a seed, to an unfitted estimator.
     columns : callable
-        From a table, all rows of it, to the table that the model is given.
+        Function from a table with all its rows to the input of the model.
     package : str
-        What has to be installed.
+        Name of the package that must be installed.
     most_rows : float
-        It is not tried on more training rows.
+        Largest number of training rows on which it is tried.
     """
 
     make: Callable[[bool, int], Any]
@@ -204,7 +204,7 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
 
 few_categories = partial(flat, most_categories=MOST_CATEGORIES)
 
-#: By the name in the tables.
+#: Peers by their names in the tables.
 PEERS = {
     "constant": Peer(constant, flat),
     "linear model": Peer(linear, flat),

@@ -39,7 +39,7 @@ def one_of(*values: Any) -> Draw:
     return lambda generator: values[generator.integers(len(values))]
 
 
-#: Those that an architecture has are drawn, all others keep their defaults.
+#: Parameters to draw, if the architecture has them. Others keep their defaults.
 RANGES: dict[str, Draw] = {
     "n_factors": one_of(4, 8, 16, 32, 64),
     "learning_rate": between(0.01, 0.3),

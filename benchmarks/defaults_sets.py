@@ -48,7 +48,7 @@ _PLANTED = [f"planted-{n}" for n in (1000, 6000)]
 _WHOLE = ["MovieLens ratings", "MovieLens liked", "MovieLens implicit"]
 _WHOLE += [table.item for table in TABLES]
 
-#: By name, in the order of the tables.
+#: Data sets by name, in the order of the tables.
 SETS = {
     one.name: one
     for one in [

@@ -26,7 +26,7 @@ class Table:
     log : bool
         Whether the logarithm of the target is predicted.
     prepare : callable or None
-        From the table to one whose columns are numbers and texts.
+        Function from the table to one whose columns are numbers and texts.
     """
 
     name: str
@@ -66,7 +66,7 @@ SCHOOLS = tuple(
     f"{kind}{grade}" for kind in ("schoolid", "system") for grade in ("k", 1, 2, 3)
 )
 
-#: Of small, middle and large size, with ids and without; the last three have more than
+#: Tables of all sizes, with ids and without; the last three have more than
 #: 30 columns.
 TABLES = (
     Table(

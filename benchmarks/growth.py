@@ -1,4 +1,4 @@
-"""How the time of an epoch grows: with rows, with entries a row, with pairs."""
+"""Growth of the time of an epoch with the numbers of rows, entries and pairs."""
 
 from __future__ import annotations
 

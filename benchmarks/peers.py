@@ -101,7 +101,7 @@ def linear_seconds(X: Any, y: np.ndarray) -> float:
 
 
 def if_installed(measure: Callable[..., float], *args: Any) -> float | None:
-    """What was measured, or None where the library is missing."""
+    """Return the measurement, or None if the library is missing."""
     try:
         return measure(*args)
     except ImportError:

@@ -1,4 +1,4 @@
-"""What this machine can do at best: copying memory, random rows, matrix products."""
+"""Limits of the machine: copying memory, random rows, matrix products."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ SECTIONS: dict[str, Callable[[Data], list[Row]]] = {
 
 
 def limits() -> list[str]:
-    """What the machine can do, a line each."""
+    """List the limits of the machine, one per line."""
     return [
         f"{platform.machine()}, {torch.get_num_threads()} threads, torch "
         f"{torch.__version__}",

@@ -1,4 +1,4 @@
-"""What a fit costs besides the arithmetic: small data, start-up, fits side by side."""
+"""Cost of a fit besides its arithmetic: small data, start-up, parallel fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmarks train on, and how they time it."""
+"""Data and timers of the benchmarks."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def median_seconds(task: Callable[[], Any], repeats: int = 3) -> float:
 
 
 def in_fresh_process(code: str, **environment: str) -> str:
-    """What a new interpreter prints, for start-up times and peaks of memory."""
+    """Return the output of a new interpreter, to measure start-up and memory."""
     return subprocess.run(
         [sys.executable, "-c", code],
         check=True,

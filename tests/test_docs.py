@@ -30,7 +30,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 FENCE = re.compile(r"^(?P<margin>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$")
 
-#: What would hide a block of Python from this test.
+#: Languages that would hide a block of Python from this test.
 NOT_TO_RUN = {"", "py", "python3", "pycon", "{code-block} python"}
 
 

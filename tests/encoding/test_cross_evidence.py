@@ -93,7 +93,7 @@ def test_classes_are_not_counted_more_than_once(n_classes):
         sums = [np.bincount(levels, r[:, k], 200) for k in range(n_classes)]
         if sum(np.dot(R, R) for R in sums) > (r * r).sum():
             z.append(weigh_levels(residuals, levels, 200).z)
-    # Of a standard normal, the half above zero has mean square 1.
+    # The half of a standard normal above zero has mean square 1.
     assert np.mean(np.square(z)) == pytest.approx(1.0, abs=0.3)
 
 

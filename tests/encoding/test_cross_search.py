@@ -116,7 +116,7 @@ def test_same_state_finds_the_same():
 
 
 def test_work_is_bounded_by_sampled_rows_and_triples():
-    """Of a table of many columns, few rows are looked at, but enough."""
+    """The search reads few rows of a table of many columns, but enough."""
     rng = np.random.default_rng(5)
     widths = [6] * 30
     codes = table(rng, 60_000, widths)

@@ -235,7 +235,7 @@ def test_labels_that_look_alike_stay_apart():
 
 
 def test_works_in_a_pipeline_without_leak():
-    """Of noise, nothing is learnt, though pairs repeat."""
+    """Nothing is learned from noise, though pairs repeat."""
     rng = np.random.default_rng(3)
     pairs = rng.integers(60, size=(500, 2))[rng.integers(500, size=2000)]
     X = pd.DataFrame(pairs, columns=["user", "item"]).astype("category")

@@ -21,7 +21,7 @@ import skfm
 from skfm.datasets import load_libffm
 from skfm.runtime import memory
 
-#: What an input may be refused with; anything else is a defect.
+#: Errors that may refuse an input; any other error is a defect.
 REFUSALS = (ValueError, TypeError, MemoryError, FloatingPointError)
 EXTREMES = [0.0, -0.0, 1e-320, 1e-40, 1e30, -1e30, 1e300, np.nan, np.inf, -np.inf]
 FORMATS = ["csr", "csc", "coo", "lil", "dok", "dia", "bsr"]
@@ -37,7 +37,7 @@ def finite(predictions):
 
 
 def taken_or_refused(action):
-    """Whether the action ended in a finite result or a refusal that says something."""
+    """Return whether an action ends in a finite result or an error with a message."""
     with warnings.catch_warnings():
         # NumPy's about casts of extreme numbers; pandas' about odd tables.
         warnings.simplefilter("ignore")

@@ -146,7 +146,7 @@ def learnt(monkeypatch):
 
 @pytest.mark.parametrize("hold_out", ["rows", "auto"])
 def test_rows_of_users_are_held_out(learnt, hold_out):
-    """Of each relevance some, and some are left; columns show that these are users."""
+    """Rows of each relevance are held out and left if columns identify users."""
     model = fitted(
         early_stopping=True, validation_fraction=0.2, max_iter=20, hold_out=hold_out
     )

@@ -1,4 +1,4 @@
-"""What the stochastic solver does by default: the same at every number of rows."""
+"""Defaults of the stochastic solver, which are the same for any number of rows."""
 
 import numpy as np
 import pandas as pd

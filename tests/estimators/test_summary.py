@@ -1,4 +1,4 @@
-"""What a fitted estimator tells of itself."""
+"""Summaries of fitted estimators."""
 
 import numpy as np
 import pandas as pd

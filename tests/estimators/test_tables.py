@@ -132,7 +132,7 @@ def test_partial_fit_moves_no_columns(cls):
     assert np.isfinite(scores(model, NEW)).all()
 
 
-# What the cells may be.
+# Kinds of cells.
 
 
 def test_unknown_and_missing_cells():
@@ -294,7 +294,7 @@ def test_numbers_are_encoded_beside_categories_or_not(convert):
 
 
 def test_numbers_are_taken_as_they_are_on_request():
-    """Those of an array, and of a table without categories by the user's word."""
+    """Numbers of arrays, and of tables without categories on request, are unchanged."""
     df = pd.DataFrame(
         np.random.default_rng(0).normal(2, 3, (60, 3)), columns=list("abc")
     )

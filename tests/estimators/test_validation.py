@@ -147,7 +147,7 @@ def subjects(cls):
 
 
 def refuses(model, arguments, message, *, predicts=True):
-    """Whether fit raises and leaves the model, fitted or not, as it was."""
+    """Check that fit raises and leaves the model, fitted or not, unchanged."""
     arguments = {"X": X, "y": target(type(model))} | arguments
     before = dict(vars(model))
     said = scores(model) if predicts and hasattr(model, "network_") else None

@@ -33,9 +33,9 @@ from file_cases import parts_of, sign
 import skfm
 from skfm.persistence import FileFormatError
 
-#: What a run may add to the memory of the process: the limit of a load, and some more.
+#: Largest growth of the process's memory: the limit of a load, and some more.
 MOST_MEMORY = 1 << 29
-#: How numba says that compiled code has left an array.
+#: Message of numba if compiled code reads outside of an array.
 OUT_OF_BOUNDS = "index is out of bounds"
 TABLE = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
 TABLE["number"] = np.sqrt(np.arange(len(TABLE)))
@@ -192,7 +192,7 @@ def use(model, rows):
 
 
 def outcome_of(path, rows, mmap_mode=None):
-    """What becomes of a file; what must not be starts with "wrong"."""
+    """Return the outcome of loading a file, which begins with "wrong" for a defect."""
     try:
         model = skfm.load(path, mmap_mode=mmap_mode)
     except FileFormatError:

@@ -22,7 +22,7 @@ TRIALS = 60
 
 
 class InvalidError(Exception):
-    """What the naive readers raise."""
+    """Error of the naive readers."""
 
 
 @functools.cache

@@ -30,7 +30,7 @@ def _small_limit(monkeypatch):
 
 
 def refused(path, match="bytes of memory.*max_memory"):
-    """Whether a file is refused before its memory is taken."""
+    """Check that a file is refused before its memory is taken."""
     size = path.stat().st_size
     tracemalloc.start()
     try:
@@ -113,7 +113,7 @@ def test_long_strings_of_fixed_width(tmp_path):
 
 
 class TestArchives:
-    """What skops writes are zip archives, which can be bombs."""
+    """skops writes zip archives, which can be bombs."""
 
     @pytest.fixture
     def saved(self, tmp_path):

@@ -56,7 +56,7 @@ class Reader(threading.Thread):
 
 
 def outcome(call):
-    """What a call returns, or its error, in a form that can be compared."""
+    """Return the result of a call, or its error, in a form that can be compared."""
     try:
         found = call()
     except Exception as error:

@@ -135,7 +135,7 @@ class TestCrossNetwork:
 
     @torch.no_grad()
     def test_one_expert_without_tanh_is_a_low_rank_matrix(self):
-        """Where tanh is linear and the middle matrix is 1, C drops out."""
+        """If tanh is linear and the middle matrix is the identity, C drops out."""
         expert = layers.ExpertCross(12, 3, 1).double()
         matrix = layers.MatrixCross(12, 3).double()
         stream = torch.Generator().manual_seed(0)

@@ -196,7 +196,7 @@ class TestWideDeepColumns:
         model = make("WideDeep", fields=[3, 3, 9], deep_columns=range(6))
         model.set_params(hidden_layer_sizes=(), max_iter=60)
         assert model.fit(X, y).score(X, y) == 1
-        # Of the nine cells a sum of two functions gets at most eight right.
+        # A sum of two functions gets at most eight of the nine cells right.
         assert model.set_params(wide_columns=range(6)).fit(X, y).score(X, y) < 0.95
 
     @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_l1_is_the_lasso_of_a_linear_model():
         **{"alpha_linear": alpha, "l1_ratio_linear": 1.0},
     ).fit(X, NOISY)
     y = (NOISY - NOISY.mean()) / NOISY.std()
-    # Of one-hot columns, sum |x_i w_i| over the rows is by frequency: scale them.
+    # The sum of |x_i w_i| over rows grows with the frequency of a column: scale it.
     frequency = np.asarray(X.mean(axis=0))
     lasso = Lasso(alpha=alpha, tol=1e-12, max_iter=100_000)
     lasso.fit(X.toarray() / frequency, y)

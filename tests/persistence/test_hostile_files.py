@@ -56,7 +56,7 @@ def unpacked(whole, path):
 
 
 def refused(document, arrays, path, match=""):
-    """Whether a well-formed file with this content is refused, in little memory."""
+    """Check that a well-formed file with this content is refused, in little memory."""
     with open(path, "wb") as file:
         container.write(file, document, arrays)
     tracemalloc.start()

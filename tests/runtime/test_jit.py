@@ -20,7 +20,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def hits():
-    """How many signatures a kernel that is made and called now finds on disk."""
+    """Count the signatures that a new kernel finds on disk when it is called."""
     compiled = jit.kernel(triple)
     assert compiled(2) == 6
     return sum(compiled.stats.cache_hits.values())

@@ -236,7 +236,7 @@ def test_posterior_means_are_those_of_a_plain_sampler(family, kind):
     problem = Problem(X, fields, int(fields.max()) + 1, given, None, family)
     settings = Settings(k, 4, 1200, 300, 400, None, 3, prior=MILD)
     mean, _ = sample(problem, settings).posterior.mean(X)
-    # How far two runs of the plain sampler are apart bounds the error of one.
+    # The distance of two runs of the plain sampler bounds the error of one.
     error = 4 * np.abs(plain[0] - plain[1]).max() + 0.01
     assert np.abs(mean[:, 0] - np.mean(plain, axis=0)).max() < min(error, 0.1)
     assert np.ptp(mean) > 0.3

@@ -88,7 +88,7 @@ def test_held_out_rows_are_scored_by_the_mean_of_the_iterations():
     for _ in range(8):
         run.advance()
         found = held_out.score()
-        # What was drawn for column 3 stays in the tables until the next score.
+        # The draws for column 3 stay in the tables until the next score.
         tables = [[m.table for m in chain.machines] for chain in run.chains]
         assert all(table[3].any() for of_chain in tables for table in of_chain)
         scores = [present_scores(chain, rest) for chain in run.chains]

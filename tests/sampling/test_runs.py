@@ -174,7 +174,7 @@ def test_rough_numbers_are_finite_and_sane(kind):
     run = sample(Problem(X, fields, 2, y, None, "gaussian"), quick())
     mean, _ = run.posterior.mean(X)
     assert np.all(np.isfinite(mean))
-    # Of one row the priors say little.
+    # The priors say little about a single row.
     most = {"constant": 0.5, "outlier": np.abs(y).max(), "one row": 10.0}
     assert np.abs(mean).max() < most[kind]
 

@@ -229,7 +229,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("kind", ["live", "kept", "stream"])
     def test_arrays_of_other_shapes(self, kind, tmp_path):
-        """Of shapes that would be broadcast too."""
+        """Shapes that could be broadcast are refused too."""
         model = make(
             skfm.NFMClassifier,
             max_iter=6,

@@ -24,7 +24,7 @@ PLACES = ["streamed", "resident"]
 
 @pytest.fixture
 def place(request, in_torch, monkeypatch):
-    """Where batches are gathered; the number of batches and of moves so far."""
+    """Set the place where batches are gathered, and count batches and moves."""
     counts = {"gathered there": 0, "moved": 0}
     free = PLENTY if request.param == "resident" else None
     monkeypatch.setattr(transfer, "free_memory", lambda device: free)

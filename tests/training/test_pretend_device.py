@@ -18,7 +18,7 @@ from skfm.inspection import embeddings, explain, interaction_strength
 
 NAME = "pretended"
 PLENTY = 1 << 40
-#: What a line of an explanation is about.
+#: Columns that identify a line of an explanation.
 PART = ["row", "kind", "first", "second"]
 RANKERS = [getattr(skfm, name) for name in skfm.__all__ if name.endswith("Ranker")]
 pytestmark = [
@@ -52,7 +52,7 @@ def device(tmp_path_factory):
 
 @pytest.fixture(params=["resident", "streamed"])
 def place(request, monkeypatch):
-    """Where the rows of X are kept."""
+    """Set the place where the rows of X are kept."""
     if request.param == "streamed":
         monkeypatch.setattr(transfer, "RESIDENT_SHARE", 0)
 

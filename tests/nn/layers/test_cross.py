@@ -178,7 +178,7 @@ def test_cin_layer_is_homogeneous_in_its_degree():
 
 
 def test_cin_counts_its_products():
-    """Of the fields, or of the maps to be made: whichever are fewer."""
+    """They are products of the fields or of the maps, whichever are fewer."""
     assert CIN(4, (3, 2)).products_per_factor == 4 * 3 + 3 * 2
     assert CIN(2, (3, 2)).products_per_factor == 2 * 2 + 3 * 2
 
@@ -289,7 +289,7 @@ OF_FIELDS, OF_ONE_VECTOR = ("cin", "attention"), ("gate", "constant gate")
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients(name):
-    """Of inputs and weights, against finite differences."""
+    """Gradients of inputs and weights equal finite differences."""
     layer = drawn(LAYERS[name]())
     shape = (4, 2, 3) if name in OF_FIELDS else (4, 6)
     n_inputs = 1 if name in OF_FIELDS + OF_ONE_VECTOR else 2
