@@ -12,7 +12,7 @@ from .._sklearn import Interval, StrOptions
 from ..data.transfer import free_memory
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
-from ..estimators.hyperparameters import auto_dropout
+from ..estimators.mlp_parameters import auto_dropout
 from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor

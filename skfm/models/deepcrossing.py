@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .._sklearn import Interval
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
-from ..estimators.hyperparameters import MLPParameters
+from ..estimators.mlp_parameters import MLPParameters
 from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor

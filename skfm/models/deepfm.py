@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
-from ..estimators.hyperparameters import MLPParameters
+from ..estimators.mlp_parameters import MLPParameters
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..nn.layers import MLP, InteractionHead, bi_interaction

@@ -12,7 +12,7 @@ from .._sklearn import Interval, StrOptions
 from ..estimators.base import BaseModel
 from ..estimators.checks import check_layer_sizes
 from ..estimators.classifier import Classifier
-from ..estimators.hyperparameters import MLPParameters
+from ..estimators.mlp_parameters import MLPParameters
 from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
 from ..estimators.data import FitData
-from ..estimators.hyperparameters import MLPParameters
 from ..estimators.init_from import check_pretrained
+from ..estimators.mlp_parameters import MLPParameters
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..estimators.run import Fit, Run

@@ -10,7 +10,8 @@ from torch import Tensor
 from .._sklearn import Interval, StrOptions
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
-from ..estimators.hyperparameters import MLPParameters, SharedParameters, auto_dropout
+from ..estimators.hyperparameters import SharedParameters
+from ..estimators.mlp_parameters import MLPParameters, auto_dropout
 from ..estimators.params import param, redeclare
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor

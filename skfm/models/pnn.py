@@ -10,7 +10,7 @@ from torch import Tensor
 from .._sklearn import StrOptions
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
-from ..estimators.hyperparameters import MLPParameters
+from ..estimators.mlp_parameters import MLPParameters
 from ..estimators.params import param, redeclare
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
