@@ -17,9 +17,10 @@ from skfm.encoding.dates import PARTS, DateBlock
 from skfm.encoding.flags import FlagBlock
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
+from skfm.encoding.selection import column_mask, column_position
 from skfm.encoding.vectors import VectorBlock, holds_vectors
 
-__all__ = ["assemble", "column_position", "make_blocks"]
+__all__ = ["assemble", "make_blocks"]
 
 
 def make_blocks(
@@ -36,7 +37,7 @@ def make_blocks(
     params : dict
         The parameters of `FieldEncoder`.
     """
-    multi_valued = _mask(params["multi_valued"], names, named, "multi_valued")
+    multi_valued = column_mask(params["multi_valued"], names, named, "multi_valued")
     categorical = _categorical(
         columns, names, named, params["categorical_features"], multi_valued
     )
@@ -111,38 +112,6 @@ def _per_column(value: Any, names: list[str], named: bool, param: str) -> list[A
     return chosen
 
 
-def column_position(key: Any, names: list[str], named: bool, param: str) -> int:
-    """Return the position of a column given by name or index."""
-    if isinstance(key, str) and named and key in names:
-        return names.index(key)
-    if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        if 0 <= key < len(names):
-            return int(key)
-        raise ValueError(
-            f"{param} names column {key}, but X has {len(names)} columns: indices are "
-            f"in [0, {len(names) - 1}]."
-        )
-    hint = f"X has the columns {names}" if named else "X has no column names"
-    raise ValueError(f"{param} names column {key!r}, but {hint}.")
-
-
-def _mask(selected: Any, names: list[str], named: bool, param: str) -> NDArray[Any]:
-    """Return the mask of columns given as names, indices or a mask."""
-    mask = np.zeros(len(names), dtype=bool)
-    if selected is None:
-        return mask
-    keys = list(selected)
-    if keys and all(isinstance(key, bool | np.bool_) for key in keys):
-        if len(keys) != len(names):
-            raise ValueError(
-                f"{param} set as a boolean mask must have shape ({len(names)},), one "
-                f"element per column of X, but has shape ({len(keys)},)."
-            )
-        return np.array(keys)
-    mask[[column_position(key, names, named, param) for key in keys]] = True
-    return mask
-
-
 def _categorical(
     columns: list[pd.Series],
     names: list[str],
@@ -157,7 +126,7 @@ def _categorical(
         return np.array(
             [bag or holds_categories(c, n, sniff=not named) for c, n, bag in pairs]
         )
-    return multi_valued | _mask(selected, names, named, "categorical_features")
+    return multi_valued | column_mask(selected, names, named, "categorical_features")
 
 
 def _check(

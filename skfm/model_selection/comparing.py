@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 from sklearn.utils.parallel import Parallel, delayed
 
+from ..encoding.selection import column_position
 from ..runtime.warnings import warn
 from .cells import Cell, run_cell
 from .comparison import Comparison
@@ -220,8 +220,10 @@ def _check(
 
 def _check_featurization(name: str, featurization: Any, X: Any) -> None:
     if isinstance(featurization, list):
+        named = hasattr(X, "columns")
+        names = list(X.columns) if named else [""] * X.shape[1]
         for column in featurization:
-            _check_column(name, column, X)
+            column_position(column, names, named, f"featurizations[{name!r}]")
     elif isinstance(featurization, str) and featurization != "passthrough":
         raise ValueError(
             f"featurizations[{name!r}] is {featurization!r}, but must be a list of "
@@ -231,18 +233,6 @@ def _check_featurization(name: str, featurization: Any, X: Any) -> None:
         raise ValueError(
             f"featurizations[{name!r}] is neither a list of columns nor a transformer: "
             f"{featurization!r}."
-        )
-
-
-def _check_column(name: str, column: Any, X: Any) -> None:
-    if isinstance(column, str):
-        known = list(getattr(X, "columns", []))
-        if column not in known:
-            raise ValueError(f"featurizations[{name!r}]: X has no column {column!r}.")
-    elif not isinstance(column, Integral) or not 0 <= int(column) < X.shape[1]:
-        raise ValueError(
-            f"featurizations[{name!r}]: {column!r} is not a column of X, which has "
-            f"{X.shape[1]} columns."
         )
 
 

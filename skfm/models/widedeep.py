@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from ..encoding.selection import column_mask
 from ..estimators.base import BaseModel
-from ..estimators.checks import check_columns
 from ..estimators.classifier import Classifier
-from ..estimators.hyperparameters import MLPParameters
+from ..estimators.mlp_parameters import MLPParameters
 from ..estimators.params import param
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
+from ..fields.layout import column_names
 from ..nn.layers import MLP
 from ..nn.network import Network
 from ..nn.shape import Shape
@@ -92,8 +93,11 @@ class _WideDeep(MLPParameters, BaseModel):
         chosen = getattr(self, parameter)
         if chosen is None:
             return None
-        names = getattr(self, "feature_names_in_", None)
-        mask = check_columns(parameter, chosen, self.n_features_in_, names)
+        named = hasattr(self, "feature_names_in_")
+        names = (
+            list(self.feature_names_in_) if named else column_names(self.n_features_in_)
+        )
+        mask = column_mask(chosen, names, named, parameter)
         # A column of a table selects all columns that it is encoded to.
         return mask if self._codec is None else self._codec.spread(mask)
 

@@ -155,8 +155,11 @@ def test_metrics(metric):
         ({"estimators": [FM]}, "estimators must be a dict"),
         ({"estimators": {1: FM}}, "estimators has the key 1"),
         ({"estimators": {"x": "FM"}}, r"estimators\['x'\] must be an estimator"),
-        ({"featurizations": {"x": ["a", "z"]}}, "X has no column 'z'"),
-        ({"featurizations": {"x": [7]}}, "7 is not a column of X, which has 3"),
+        (
+            {"featurizations": {"x": ["a", "z"]}},
+            "names column 'z', but X has",
+        ),
+        ({"featurizations": {"x": [7]}}, "names column 7, but X has 3 columns"),
         ({"featurizations": {"x": "all"}}, "must be a list of columns"),
         ({"featurizations": {"x": 3}}, "neither a list of columns"),
         ({"scoring": ["accuracy"]}, "scoring must be one metric"),

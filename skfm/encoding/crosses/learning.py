@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfm.encoding.blocks import Block
-from skfm.encoding.layout import column_position
+from skfm.encoding.selection import column_position
 
 from .additive import additive_model
 from .crosses import Crosses
