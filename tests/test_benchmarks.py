@@ -218,3 +218,10 @@ def test_the_readme_agrees_with_the_tables_of_the_defaults():
     hist, cat = row.findall(tables)[:2]
     assert told is not None
     assert told.groups() == (hist[0], hist[1], cat[1], cat[2])
+
+
+def test_a_stream(load, capsys):
+    load("streams").measure(300, 1, batch_size=100)
+    out = capsys.readouterr().out
+    for step in ("pass 1", "pass 2", "epoch"):
+        assert step in out

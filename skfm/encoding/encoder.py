@@ -12,13 +12,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skfm.encoding.state import CodecEstimator
+from skfm.encoding.codec import TableCodec
+from skfm.encoding.state import CodecEstimator, adopt
 from skfm.persistence.records import saved
 from skfm.runtime.attributes import on_snapshot
 
 from .._sklearn import Interval, Options, StrOptions, fit_context
 
-__all__ = ["FieldEncoder"]
+__all__ = ["FieldEncoder", "encoder_of"]
 
 
 # Without auto_wrap_output_keys a global set_config(transform_output="pandas") would
@@ -383,3 +384,8 @@ default="from_dtype"
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def encoder_of(codec: TableCodec, names: list[str]) -> FieldEncoder:
+    """Return an encoder that has learnt a codec from a table of these columns."""
+    return adopt(FieldEncoder(), codec, names)

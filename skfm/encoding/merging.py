@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import singledispatch
 from itertools import groupby
 from typing import Any
 
@@ -20,21 +19,14 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Block, SampledBlock, ScaleBlock
-from skfm.encoding.categories import (
-    CategoryBlock,
-    HashBlock,
-    join_categories,
-    sort_order,
-)
+from skfm.encoding.blocks import Block, SampledBlock
 from skfm.encoding.codec import TableCodec
 from skfm.encoding.dates import DateBlock
 from skfm.encoding.flags import FlagBlock, join_flags, prefix_of
-from skfm.encoding.multi_valued import MultiValuedBlock
-from skfm.encoding.nested import ROWS_PER_ID, NestedBlock, Numbers
-from skfm.encoding.vectors import VectorBlock
+from skfm.encoding.merged_blocks import merge, n_categories, settle
+from skfm.encoding.nested import NestedBlock, Numbers
 
-__all__ = ["Part", "learn_cells", "learn_part", "merge", "settle"]
+__all__ = ["Part", "learn_cells", "learn_part"]
 
 Pairs = set[tuple[int, int]]
 Entries = NDArray[np.bool_] | None
@@ -79,13 +71,17 @@ class Part:
         self.n_rows += other.n_rows
         self.together |= other.together
 
-    def drop_ids(self, n_rows: int) -> None:
-        """Forget numbers that cannot be ids, given the rows of the whole table."""
-        for block in self.blocks:
-            if not isinstance(block, NestedBlock) or block.ids is None:
-                continue
-            if ROWS_PER_ID * len(block.ids.vocabulary) > n_rows:
-                block.ids = None
+    def take_samples(self, other: Part) -> None:
+        """Take the samples of ``other``, so that only one of many parts has some."""
+        pairs = zip(self.blocks, other.blocks, strict=True)
+        for own, its in ((_sampled(a), _sampled(b)) for a, b in pairs):
+            if own is not None and its is not None:
+                own.add_sample(its.sample, its.ranks)
+                its.sample, its.ranks = its.sample[:0], its.ranks[:0]
+
+    def n_categories(self) -> dict[str, int]:
+        """Return the number of categories of each column."""
+        return {str(block.name): n_categories(block) for block in self.blocks}
 
     def finish(self) -> TableCodec:
         """Return the codec of all rows."""
@@ -146,17 +142,18 @@ def learn_cells(block: Block, cells: Any, start: int) -> tuple[Block, Entries]:
         The rows that have an entry, if the block may be one of truth values.
     """
     block = copy.deepcopy(block)
-    _start_at(block, start)
+    sampled = _sampled(block)
+    if sampled is not None:
+        sampled.n_seen = start
     block.update(cells)
     return block, _entries(block, cells)
 
 
-def _start_at(block: Block, start: int) -> None:
-    """Tell a block which row of the table its first cell is."""
-    if isinstance(block, SampledBlock):
-        block.n_seen = start
-    elif isinstance(block, DateBlock) and block.elapsed is not None:
-        block.elapsed.n_seen = start
+def _sampled(block: Block) -> SampledBlock | None:
+    """Return the part of a block that samples cells, if there is one."""
+    if isinstance(block, DateBlock):
+        return block.elapsed
+    return block if isinstance(block, SampledBlock) else None
 
 
 def _entries(block: Block, cells: Any) -> Entries:
@@ -185,124 +182,3 @@ def _together(names: list[str], entries: dict[int, NDArray[np.bool_]]) -> Pairs:
             both = np.argwhere(sp.triu(counts.T @ counts, 1).toarray())
             pairs.update((group[a], group[b]) for a, b in both.tolist())
     return pairs
-
-
-@singledispatch
-def merge(block: Any, other: Any) -> None:
-    """Let ``block`` learn what ``other``, a block of the same column, has learnt."""
-    raise NotImplementedError(f"blocks of {type(block).__name__} cannot be merged")
-
-
-@merge.register
-def _(block: ScaleBlock, other: ScaleBlock) -> None:
-    block.add_moments(other.n, other.mean, other.squares)
-
-
-@merge.register
-def _(block: SampledBlock, other: SampledBlock) -> None:
-    block.n_seen = max(block.n_seen, other.n_seen)
-    block.add_sample(other.sample, other.ranks)
-
-
-@merge.register
-def _(block: NestedBlock, other: NestedBlock) -> None:
-    merge.dispatch(SampledBlock)(block, other)
-    merge(block.value, other.value)
-    block.binary &= other.binary
-    block.has_missing |= other.has_missing
-    if block.ids is None or other.ids is None:
-        block.ids = None
-    else:
-        merge(block.ids, other.ids)
-
-
-@merge.register
-def _(block: CategoryBlock, other: CategoryBlock) -> None:
-    if other.kind == "nothing":
-        return
-    if block.kind == "nothing":
-        block.kind, block.vocabulary = other.kind, other.vocabulary
-        block.counts = other.counts
-        return
-    _check_kinds(block.name, block.kind, other.kind)
-    block.vocabulary, block.counts = join_categories(
-        (block.vocabulary, block.counts), (other.vocabulary, other.counts), block.name
-    )
-
-
-@merge.register
-def _(block: HashBlock, other: HashBlock) -> None:
-    if other.kind == "nothing":
-        return
-    if block.kind != "nothing":
-        _check_kinds(block.name, block.kind, other.kind)
-    block.kind, block.ids = other.kind, other.ids
-
-
-@merge.register
-def _(block: FlagBlock, other: FlagBlock) -> None:
-    block.has_missing |= other.has_missing
-
-
-@merge.register
-def _(block: VectorBlock, other: VectorBlock) -> None:
-    if other.n:
-        block.add_moments(other.n, other.mean, other.squares)
-
-
-@merge.register
-def _(block: MultiValuedBlock, other: MultiValuedBlock) -> None:
-    merge(block.inner, other.inner)
-
-
-@merge.register
-def _(block: DateBlock, other: DateBlock) -> None:
-    if block.elapsed is not None and other.elapsed is not None:
-        merge(block.elapsed, other.elapsed)
-    for part, own in block.parts.items():
-        merge(own, other.parts[part])
-
-
-def _check_kinds(name: str, one: str, other: str) -> None:
-    if one != other:
-        raise ValueError(
-            f"Column {name!r} holds {one} in some rows and {other} in others. Convert "
-            "it to one type."
-        )
-
-
-@singledispatch
-def settle(block: Any) -> Block:
-    """Return a merged block as one that has learnt all rows at once.
-
-    Categories, which are merged in any order, are sorted.
-    """
-    settled: Block = block
-    return settled
-
-
-@settle.register
-def _(block: CategoryBlock) -> Block:
-    order = sort_order(block.vocabulary, block.kind)
-    block.vocabulary, block.counts = block.vocabulary[order], block.counts[order]
-    return block
-
-
-@settle.register
-def _(block: NestedBlock) -> Block:
-    if block.ids is not None:
-        settle(block.ids)
-    return block
-
-
-@settle.register
-def _(block: MultiValuedBlock) -> Block:
-    settle(block.inner)
-    return block
-
-
-@settle.register
-def _(block: DateBlock) -> Block:
-    for part in block.parts.values():
-        settle(part)
-    return block

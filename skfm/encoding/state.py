@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from skfm.persistence.records import require
 from skfm.persistence.values import Unpacker
 from skfm.runtime.attributes import publish, snapshot
 
-__all__ = ["CodecEstimator"]
+__all__ = ["CodecEstimator", "adopt", "codec_of"]
 
 
 class CodecEstimator(SavedEstimator):
@@ -84,3 +84,19 @@ class CodecEstimator(SavedEstimator):
         codec.check_fits(self.n_features_in_)
         unpacker.budget.spend(np.dtype(np.int32).itemsize * sum(codec.widths))
         self._adopt(codec)
+
+
+Estimator = TypeVar("Estimator", bound=CodecEstimator)
+
+
+def adopt(estimator: Estimator, codec: TableCodec, names: list[str]) -> Estimator:
+    """Return an estimator that has learnt a codec from a table of these columns."""
+    empty = pd.DataFrame(columns=np.array(names, dtype=object))
+    validate_data(estimator, empty, skip_check_array=True)
+    estimator._adopt(codec)
+    return estimator
+
+
+def codec_of(estimator: CodecEstimator) -> TableCodec:
+    """Return what a fitted estimator has learnt of its table."""
+    return estimator._codec

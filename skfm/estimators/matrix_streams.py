@@ -86,10 +86,9 @@ def _encoded(
             writer.add(BlockRows(rows.span(0, len(rows)), numbers))
             start += len(rows)
 
-    origin = None
+    origin, cache = None, Cache(model.cache)
     if model._mean_fields is None:
-        origin = ("libffm", X.identity())
-    cache = Cache(model.cache)
-    blocks = cache.blocks(origin, *X.shape, dtype, write)
+        origin = ("libffm", X.identity(), dtype)
+    blocks = cache.find(origin) or cache.write(origin, X.shape, dtype, write)
     target = model._encode_target(y)
     return StreamedData(blocks, target, model._weigh(target, weight), cache)

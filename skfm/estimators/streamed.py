@@ -96,10 +96,9 @@ def to_disk(model: Any, data: FitData) -> StreamedData:
     rows = Rows(data.X, stored_dtype(model), model._mean_fields)
     batch, numbers = rows.span(0, len(rows)), np.arange(len(rows))
     cache = Cache(None)
-    blocks = cache.blocks(
+    blocks = cache.write(
         None,
-        data.n_rows,
-        data.n_columns,
+        (data.n_rows, data.n_columns),
         stored_dtype(model),
         lambda writer: writer.add(BlockRows(batch, numbers)),
     )

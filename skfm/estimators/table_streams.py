@@ -10,16 +10,22 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..encoding.codec import TableCodec
+from ..encoding.encoder import encoder_of
+from ..encoding.state import codec_of
+from ..persistence import load, save
 from ..runtime.threads import resolve_n_jobs
 from ..streams.blocks import Blocks, BlockWriter
 from ..streams.cache import Cache
-from ..streams.passes import Columns, Labels, encode, learn
+from ..streams.passes import Columns, Labels, encode, learn, read_labels
 from ..streams.tables import Stream, as_stream, chunks
 from .checks import check_weights
 from .streamed import StreamedData, refuse_options, stored_dtype
 from .tables import new_codec, wants_encoding
 
 __all__ = ["encode_again", "learn_and_encode", "read_tables"]
+
+#: File of a cache that has what the first pass learnt.
+_ENCODER = "encoder.skfm"
 
 
 def learn_and_encode(
@@ -59,18 +65,31 @@ def learn_and_encode(
             pooling=model.field_pooling,
         )
 
-    model._codec, found = learn(stream, columns, begin, resolve_n_jobs(model.n_jobs))
+    origin = _origin(model, stream, features)
+    blocks = Cache(model.cache).find(origin)
+    if blocks is None:
+        n_threads = resolve_n_jobs(model.n_jobs)
+        model._codec, found = learn(stream, columns, begin, n_threads)
+    else:
+        model._codec = codec_of(load(blocks.folder / _ENCODER))
+        found = read_labels(stream, columns)
     validate_data(model, pd.DataFrame(columns=names), skip_check_array=True)
     given = _read_labels(model, found, y, sample_weight, "sample_weight")
     model._learn_target(*given, classes)
     model._learn_fields(None, False)
-    origin = stream.identity()
-    if origin is not None:
-        how = (str(model.categorical_features), model.field_pooling)
-        origin = (origin, features, how)
-    n_rows = len(given[1])
-    blocks, _ = _encode(model, stream, Columns(features, []), n_rows, origin)
+    if blocks is None:
+        rest, n_rows = Columns(features, []), len(given[1])
+        blocks, _ = _encode(model, stream, rest, n_rows, origin)
     return _encoded(model, blocks, *given)
+
+
+def _origin(model: Any, stream: Stream, features: list[str]) -> Any:
+    """Return what tells the encoded rows from others, or None."""
+    files = stream.identity()
+    if files is None:
+        return None
+    how = (str(model.categorical_features), model.field_pooling, stored_dtype(model))
+    return files, features, how
 
 
 def encode_again(
@@ -214,10 +233,11 @@ def _encode(
     def write(writer: BlockWriter) -> None:
         n_threads, warn = resolve_n_jobs(model.n_jobs), model.warn_unknown
         found.update(encode(stream, columns, codec, writer, n_threads, warn=warn))
+        if origin is not None:
+            save(encoder_of(codec, columns.features), writer.folder / _ENCODER)
 
-    n_columns = sum(codec.widths)
-    cache = Cache(model.cache)
-    blocks = cache.blocks(origin, n_rows, n_columns, stored_dtype(model), write)
+    shape = n_rows, sum(codec.widths)
+    blocks = Cache(model.cache).write(origin, shape, stored_dtype(model), write)
     return blocks, found
 
 

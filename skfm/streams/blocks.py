@@ -23,19 +23,20 @@ from ..data.batch import Batch
 from ..data.rows import Rows
 from ..encoding.hashing import scramble
 
-__all__ = ["BlockRows", "BlockWriter", "Blocks"]
+__all__ = ["FORMAT", "BlockRows", "BlockWriter", "Blocks"]
 
 #: Bytes of the entries of a block in memory: enough to read at once, few enough that
 #: many blocks fit into memory. Blocks grow before they become more than `_MANY`.
 _BLOCK_BYTES, _LARGE_BLOCK_BYTES, _MANY = 1 << 22, 1 << 24, 1 << 12
 #: Bytes of the entries that wait to be written.
-_BUFFER_BYTES = 1 << 26
+_BUFFER_BYTES = 1 << 25
 _ENTRY_BYTES = 8
 #: Rows whose blocks are computed at once.
 _AT_ONCE = 1 << 22
 _HEADER = np.dtype([("rows", "<i8"), ("entries", "<i8"), ("values", "<i8")])
 _INDEX = "index.json"
-_FORMAT = 1
+#: Version of the encoding and of the files; a cache of another one is not read.
+FORMAT = 1
 
 
 class BlockRows(NamedTuple):
@@ -216,7 +217,7 @@ class BlockWriter:
     def __init__(
         self, folder: Path, n_rows: int, n_columns: int, dtype: np.dtype[Any]
     ) -> None:
-        self.dtype, self._folder, self._expected = dtype, folder, n_rows
+        self.dtype, self.folder, self._expected = dtype, folder, n_rows
         self._n_columns, self._n_blocks = n_columns, 0
         self._waiting: list[BlockRows] = []
         self._n_waiting = 0
@@ -244,9 +245,9 @@ class BlockWriter:
         # Few rows may leave blocks without any.
         for number, old in enumerate(kept.tolist()):
             if number != old:
-                _path(self._folder, old).rename(_path(self._folder, number))
+                _path(self.folder, old).rename(_path(self.folder, number))
         index = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "columns": self._n_columns,
             "dtype": self.dtype.name,
             "hashed": self._n_blocks,
@@ -256,7 +257,7 @@ class BlockWriter:
             **self._totals,
         }
         text = json.dumps(index)
-        (self._folder / _INDEX).write_text(text, encoding="utf-8")
+        (self.folder / _INDEX).write_text(text, encoding="utf-8")
 
     def _flush(self) -> None:
         if not self._waiting:
@@ -297,7 +298,7 @@ class BlockWriter:
             little = self.dtype.newbyteorder("<")
             parts += [np.packbits(others), values[others].astype(little)]
         content = b"".join(part.tobytes() for part in parts)
-        with _path(self._folder, block).open("ab") as file:
+        with _path(self.folder, block).open("ab") as file:
             file.write(content)
         self._sizes[block] += len(batch), len(content)
         self._checksums[block] = zlib.crc32(content, self._checksums[block])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Blocks, BlockWriter
+from .blocks import FORMAT, Blocks, BlockWriter
 
 __all__ = ["Cache"]
 
@@ -30,53 +30,75 @@ class Cache:
     def __init__(self, directory: str | os.PathLike[str] | None) -> None:
         self._directory = None if directory is None else Path(directory)
 
-    def blocks(
-        self,
-        origin: Any,
-        n_rows: int,
-        n_columns: int,
-        dtype: str,
-        write: Callable[[BlockWriter], Any],
-    ) -> Blocks:
-        """Return the blocks of data that were written before, or write them.
+    def find(self, origin: Any) -> Blocks | None:
+        """Return the blocks of data that were written before, if they are here.
 
         Parameters
         ----------
         origin : object
             Its representation tells the encoded data from others. None: nothing does,
             and the blocks are temporary.
-        n_rows, n_columns : int
+
+        Raises
+        ------
+        ValueError
+            If they are damaged.
+        """
+        kept = self._kept(origin)
+        if kept is None or not kept.exists():
+            return None
+        return Blocks(kept, temporary=False)
+
+    def write(
+        self,
+        origin: Any,
+        shape: tuple[int, int],
+        dtype: str,
+        add_rows: Callable[[BlockWriter], Any],
+    ) -> Blocks:
+        """Write data into blocks.
+
+        Parameters
+        ----------
+        origin : object
+            As in `find`.
+        shape : (int, int)
+            Numbers of rows and columns.
         dtype : {"float32", "float64"}
-        write : callable
-            Writes the rows.
+        add_rows : callable
+            Adds the rows to a writer.
 
         Raises
         ------
         OSError
             If the directory cannot be written to.
         """
-        kept = None
-        if self._directory is not None and origin is not None:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            text = repr((origin, n_rows, n_columns, dtype))
-            digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-            kept = self._directory / f"{digest}.blocks"
-            if kept.exists():
-                return Blocks(kept, temporary=False)
-        folder = self.temporary_folder()
+        kept, folder = self._kept(origin), self.temporary_folder()
         try:
-            writer = BlockWriter(folder, n_rows, n_columns, np.dtype(dtype))
-            write(writer)
+            writer = BlockWriter(folder, *shape, np.dtype(dtype))
+            add_rows(writer)
             writer.finish()
             if kept is None:
                 return Blocks(folder, temporary=True)
-            if not kept.exists():  # another fit may have written it meanwhile
+            if kept.exists():  # another fit has written it meanwhile
+                shutil.rmtree(folder)
+            else:
                 folder.rename(kept)
             return Blocks(kept, temporary=False)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
+    def _kept(self, origin: Any) -> Path | None:
+        """Return the folder that keeps the data; None if none does."""
+        if self._directory is None or origin is None:
+            return None
+        text = repr((FORMAT, origin))
+        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return self._directory / f"{digest}.blocks"
+
     def temporary_folder(self) -> Path:
         """Make a folder that whoever asks for it has to remove."""
+        if self._directory is not None:
+            self._directory.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix="skfm-", dir=self._directory))

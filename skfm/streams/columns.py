@@ -15,7 +15,8 @@ import pandas as pd
 from ..encoding.blocks import Block, Encoded
 from ..encoding.categories import CategoryBlock
 from ..encoding.codec import TableCodec
-from ..encoding.merging import Part, learn_cells, merge, settle
+from ..encoding.merged_blocks import merge, n_categories, settle
+from ..encoding.merging import Part, learn_cells
 from ..encoding.tables import read_columns
 
 __all__ = ["TableEncoder", "first_cells", "learn_table", "values_of"]
@@ -63,6 +64,11 @@ def _(words: Words) -> Block:
         block.vocabulary = words.values.to_numpy(zero_copy_only=False)
         block.counts = words.counts
     return settle(block)
+
+
+@n_categories.register
+def _(words: Words) -> int:
+    return len(words.values)
 
 
 def learn_table(codec: TableCodec, table: Any, start: int) -> Part:

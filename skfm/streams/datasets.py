@@ -31,7 +31,7 @@ class DatasetStream:
         scanner = self._dataset.scanner(
             columns=list(names),
             batch_size=_BATCH_ROWS,
-            batch_readahead=2,
+            batch_readahead=1,
             fragment_readahead=1,
         )
         origin = "the first file"
@@ -77,13 +77,18 @@ class DatasetStream:
                     )
 
     def identity(self) -> Any:
+        import pyarrow as pa
+
         files = []
         for fragment in self._dataset.get_fragments():
             path = getattr(fragment, "path", None)
             if path is None or not os.path.isfile(path):
                 return None
             status = os.stat(path)
-            groups = [group.id for group in getattr(fragment, "row_groups", [])]
+            try:
+                groups = [group.id for group in getattr(fragment, "row_groups", [])]
+            except (OSError, pa.ArrowException):
+                return None  # whoever reads the rows says what is wrong
             files.append((path, status.st_size, status.st_mtime_ns, groups))
         options = getattr(self._dataset, "_scan_options", {})
         return [str(self._dataset.schema), repr(options), files]

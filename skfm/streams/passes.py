@@ -15,11 +15,15 @@ from ..data.batch import Batch
 from ..data.csr import all_ones
 from ..encoding.codec import TableCodec
 from ..encoding.merging import Part
+from ..runtime.memory import check_memory
 from .blocks import BlockRows, BlockWriter
 from .columns import TableEncoder, first_cells, learn_table, values_of
 from .tables import Chunk, Stream, chunks
 
-__all__ = ["Columns", "Labels", "encode", "in_order", "learn"]
+__all__ = ["Columns", "Labels", "encode", "in_order", "learn", "read_labels"]
+
+#: Memory of a category at the end: a string of 16 bytes, its count, its hash entry.
+_CATEGORY_BYTES = 128
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -92,6 +96,21 @@ def learn(
     return tree.result().finish(), _join(found, columns)
 
 
+def read_labels(stream: Stream, columns: Columns) -> Labels:
+    """Read the labels of all rows.
+
+    Raises
+    ------
+    ValueError
+        If one is missing.
+    """
+    found = []
+    for chunk in chunks(stream, columns.labels):
+        with _naming(chunk):
+            found.append(_labels(chunk, columns))
+    return _join(found, columns)
+
+
 def encode(
     stream: Stream,
     columns: Columns,
@@ -140,7 +159,7 @@ def encode(
 def in_order(
     task: Callable[[Item], Result], items: Iterator[Item], n_threads: int
 ) -> Iterator[Result]:
-    """Yield ``task(item)`` in order, with as many tasks at a time as threads."""
+    """Yield ``task(item)`` in order; as many items are held at a time as threads."""
     if n_threads == 1:
         yield from map(task, items)
         return
@@ -149,7 +168,7 @@ def in_order(
         try:
             for item in items:
                 waiting.append(pool.submit(task, item))
-                if len(waiting) > n_threads:
+                if len(waiting) >= n_threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -165,12 +184,26 @@ class _Tree:
         self._parts: list[tuple[int, Part]] = []
 
     def add(self, part: Part) -> None:
+        if self._parts:
+            self._parts[0][1].take_samples(part)
         level = 0
         while self._parts and self._parts[-1][0] == level:
             _, earlier = self._parts.pop()
             earlier.merge(part)
             part, level = earlier, level + 1
+            self._foresee(part)
         self._parts.append((level, part))
+
+    def _foresee(self, part: Part) -> None:
+        """Raise a MemoryError if the categories so far will not fit into memory."""
+        counts = part.n_categories()
+        largest = max(counts, key=counts.__getitem__)
+        check_memory(
+            _CATEGORY_BYTES * sum(counts.values()),
+            "the categories of X need",
+            f"column {largest!r} alone has {counts[largest]} in {part.n_rows} rows. "
+            "Leave it out, or replace it by a column of fewer categories.",
+        )
 
     def result(self) -> Part:
         _, part = self._parts.pop()

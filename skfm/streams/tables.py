@@ -108,9 +108,10 @@ def chunks(stream: Stream, names: Sequence[str]) -> Iterator[Chunk]:
             whole = pa.concat_tables(waiting)
             yield Chunk(whole.slice(0, CHUNK_ROWS), start, first)
             rest = whole.slice(CHUNK_ROWS)
-            waiting, n_waiting, first = [rest], rest.num_rows, origin
-            start += CHUNK_ROWS
+            n_waiting, first, start = rest.num_rows, origin, start + CHUNK_ROWS
+            waiting = [rest] if n_waiting else []
     if n_waiting:
         yield Chunk(pa.concat_tables(waiting), start, first)
     elif not start:
         raise ValueError("X has no rows: pass a dataset with at least one row.")
+    pa.default_memory_pool().release_unused()

@@ -63,8 +63,9 @@ def merged(frame, cuts, rng, **options):
     ]
     while len(parts) > 1:
         i, j = rng.choice(len(parts), 2, replace=False)
+        if j:
+            parts[0].take_samples(parts[j])
         parts[i].merge(parts[j])
-        parts[i].drop_ids(len(frame))
         del parts[j]
     return parts[0].finish()
 

@@ -10,12 +10,12 @@ from sklearn.metrics import log_loss
 from stream_cases import FEATURES, clicks, write
 
 import skfm
-from skfm.streams import blocks
+from skfm.estimators import table_streams
 
 
 def make(cls, **options):
-    cheap = {"max_iter": 3, "n_factors": 4, "batch_size": 64, "random_state": 0}
-    return cls(**cheap | options)
+    cheap = {"max_iter": 3, "n_factors": 4, "batch_size": 64, "crosses": None}
+    return cls(**{"random_state": 0} | cheap | options)
 
 
 def target(cls):
@@ -133,15 +133,29 @@ def test_a_fit_goes_on_from_its_checkpoint(tmp_path):
 
 
 def test_the_cache_is_written_once(tmp_path, monkeypatch):
-    cache = tmp_path / "cache"
-    _, data = fitted(skfm.FMClassifier, tmp_path / "data", cache=cache)
-    (kept,) = cache.iterdir()
-    monkeypatch.setattr(blocks.BlockWriter, "_append", None)
-    options = {"cache": cache, "early_stopping": False}
-    make(skfm.FMClassifier, **options).fit(data, "click")
+    options = {"cache": tmp_path / "cache"}
+    model, data = fitted(skfm.FMClassifier, tmp_path / "data", (100,), **options)
+    (kept,) = (tmp_path / "cache").iterdir()
+    read = []
+    for name in ("learn", "encode"):
+        monkeypatch.setattr(table_streams, name, lambda *args: read.append(args))
+    again = make(skfm.FMClassifier, **options).fit(data, "click")
+    assert read == []
+    assert_array_equal(scores(again, data), scores(model, data))
     (kept / "block-000000").write_bytes(b"short")
     with pytest.raises(ValueError, match="is damaged: block 0 has changed"):
         make(skfm.FMClassifier, **options).fit(data, "click")
+
+
+def test_other_files_have_a_cache_of_their_own(tmp_path):
+    options = {"cache": tmp_path / "cache"}
+    fitted(skfm.FMClassifier, tmp_path / "data", **options)
+    frame = clicks(seed=1)[[*FEATURES, "click"]]
+    data = write(frame, tmp_path / "data")
+    model = make(skfm.FMClassifier, **options).fit(data, "click")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    twin = make(skfm.FMClassifier).fit(data, "click")
+    assert_array_equal(scores(model, frame[FEATURES]), scores(twin, frame[FEATURES]))
 
 
 def test_scores_of_an_iterator_of_tables(tmp_path):
