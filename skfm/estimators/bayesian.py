@@ -169,7 +169,7 @@ class BayesianFit:
                 history,
                 self.max_iter,
                 len(self._problem.target),
-                lambda: self.attributes(state),
+                lambda: self._copies(state),
             )
             if monitor.end_iteration(progress):
                 return
@@ -210,6 +210,13 @@ class BayesianFit:
         }
         if self._model.fields_ is None and self._fields is not None:
             found |= {"fields_": self._fields, "field_names_": self._field_names}
+        return found
+
+    def _copies(self, state: State) -> dict[str, Any]:
+        """Return the fitted attributes of a state that goes on to change."""
+        found = self.attributes(state)
+        if found["_chains"] is not None:
+            found["_chains"] = {name: a.copy() for name, a in found["_chains"].items()}
         return found
 
     def examined(self) -> Examined:

@@ -47,7 +47,7 @@ def test_the_estimator_of_an_epoch_is_one_stopped_there(cls):
 
 def test_iterations_of_chains_have_contexts(capsys):
     recorder = Recorder()
-    model = skfm.FMClassifier(max_iter=3, random_state=0, verbose=1)
+    model = skfm.FMClassifier(max_iter=3, random_state=0, verbose=1, warm_start=True)
     model.set_callbacks(recorder).fit(X, LABELS)
     assert model.solver_ == "bayes"
     iterations = [("iteration", n) for n in range(3)]
@@ -56,6 +56,7 @@ def test_iterations_of_chains_have_contexts(capsys):
     for n, snapshot in enumerate(recorder.estimators[:3], start=1):
         assert snapshot.n_iter_ == n
         assert snapshot.diagnostics_["n_iter"] == n
+        assert snapshot._chains["keeper/iterations"].max() == (n if n > 1 else 0)
         assert len(snapshot.predict(X)) == len(LABELS)
     _, *lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == [
