@@ -18,10 +18,13 @@ class Queries:
         Start of the rows of each query, and the number of rows.
     seed : int
         Seed of the random numbers that a loss draws.
+    log_weight : ndarray of shape (B,) or None
+        Logarithm of the weight by which each row is drawn; None: all weigh the same.
     """
 
     starts: np.ndarray
     seed: int = 0
+    log_weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -33,7 +36,9 @@ class Queries:
     def slice(self, start: int, stop: int) -> Queries:
         """Return the queries of rows ``start`` to ``stop``, which must not cut one."""
         first, last = np.searchsorted(self.starts, [start, stop])
-        return Queries(self.starts[first : last + 1] - start, self.seed + start)
+        log_weight = None if self.log_weight is None else self.log_weight[start:stop]
+        starts = self.starts[first : last + 1] - start
+        return Queries(starts, self.seed + start, log_weight)
 
     def whole(self, parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Move the ends of consecutive parts of the rows to the next end of a query."""

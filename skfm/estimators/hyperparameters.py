@@ -66,7 +66,7 @@ class SharedParameters(Parametrized):
             penalty ``alpha_factors / 2 * sum(norm(x_i v_i)**2)`` over the entries of
             the row is added to its loss. "auto" is 0.03 up to 3,000 rows and falls as a
             power of their number to 0.01 from 30,000 rows on, which `partial_fit`
-            takes in any case; for rankers it is 0.003.""",
+            takes in any case; for rankers that draw no ``negatives`` it is 0.003.""",
     )
     alpha: float = param(
         default=0.0001,

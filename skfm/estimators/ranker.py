@@ -12,15 +12,16 @@ from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.rank_metrics import RANK_METRICS, mean_metric
 from ..runtime.attributes import on_snapshot
-from .base import BaseModel
 from .checks import check_weights
 from .data import Data, FitData
 from .fitted import FittedTarget
 from .params import param
 from .run import ONE_PASS, Fit, Run
+from .sampling import NegativeSampling
+from .sampling_data import Choices
 
 
-class Ranker(FittedTarget, BaseModel):
+class Ranker(NegativeSampling, FittedTarget):
     """Ranking of the rows of a query by graded or binary relevance."""
 
     _sections_doc: ClassVar[str] = """
@@ -56,16 +57,20 @@ class Ranker(FittedTarget, BaseModel):
     _target_checks: ClassVar[dict[str, Any]] = {"y_numeric": True}
 
     loss: str = param(
-        default="pairwise",
-        valid=[StrOptions(set(losses.loss_names("relevance")))],
-        doc="""{"pairwise", "listwise", "lambda"}
-            Loss to minimise in each query. "pairwise" is the mean of
+        default="auto",
+        valid=[StrOptions({"auto", *losses.loss_names("relevance")})],
+        doc="""{"auto", "pairwise", "listwise", "lambda", "warp", "log_loss"}
+            Loss to minimise in each query. "auto" is "log_loss" if ``negatives`` are
+            drawn, and "pairwise" otherwise. "pairwise" is the mean of
             ``log(1 + exp(-(score_i - score_j)))`` over pairs of rows where i is more
             relevant than j; for binary relevance it is the loss of Bayesian
             personalised ranking. "listwise" is the softmax cross-entropy between scores
             and shares of relevance. "lambda" is the pairwise loss with each pair
-            weighed by the change in NDCG if its rows were exchanged. Queries are
-            weighed by their number of rows.""",
+            weighed by the change in NDCG if its rows were exchanged. "warp" is the
+            hinge loss of pairs, weighed by the logarithm of the number of rows that
+            come too near (Weston et al., 2011). "log_loss" is the log loss of each row
+            by itself, of whether its relevance is above zero. Queries are weighed by
+            their number of rows.""",
     )
     n_pairs: int = param(
         default=16,
@@ -108,13 +113,15 @@ class Ranker(FittedTarget, BaseModel):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         qid: Any = None,
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         qid_val: Any = None,
         sample_weight_val: Any = None,
+        users: Any = None,
+        items: Any = None,
     ) -> Self:
         """Fit the model.
 
@@ -122,9 +129,10 @@ class Ranker(FittedTarget, BaseModel):
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
             CSR is used as it is; other formats are converted once. Never modified.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), default=None
             Relevance of the rows: numbers, zero or more. Only their order counts for
-            the pairwise loss, their size for the others and for NDCG.
+            the pairwise loss, their size for the others and for NDCG. None: all rows
+            were chosen, and ``negatives`` are drawn.
         qid : array-like of shape (n_samples,), default=None
             The query of each row: numbers or strings, in any order. Rows are ranked
             among those of the same query. None: all rows are of one query.
@@ -134,6 +142,9 @@ class Ranker(FittedTarget, BaseModel):
         X_val, y_val, qid_val, sample_weight_val : as the arguments above, default=None
             Rows to stop early on, instead of a ``validation_fraction`` of X, which
             ``hold_out`` chooses.
+        users, items : DataFrame, default=None
+            With ``negatives``: one row per user, and per item, whose columns are joined
+            to the rows of X. They are columns of the model: rows to predict have them.
 
         Returns
         -------
@@ -148,24 +159,33 @@ class Ranker(FittedTarget, BaseModel):
             the last full epoch, or is as it was if there was none; the same holds
             after a KeyboardInterrupt.
         """
+        if self.negatives is not None:
+            return self._fit_choices(
+                (X, y, sample_weight, qid),
+                (X_val, y_val, sample_weight_val, qid_val),
+                users,
+                items,
+            )
+        if users is not None or items is not None:
+            raise ValueError("users and items are joined only with negatives set.")
+        if y is None:
+            raise ValueError(
+                "y is None, as if all rows of X were chosen: set negatives, the number "
+                "of other items to compare each row with."
+            )
         if X_val is not None and (qid is None) != (qid_val is None):
             missing = "qid" if qid is None else "qid_val"
             raise ValueError(f"qid and qid_val go together, but {missing} is missing.")
-        run = Run(
-            warm=self.warm_start,
-            max_iter=self.max_iter,
-            early_stopping=self.early_stopping,
-            keep_optimizer=self.warm_start,
-            qid=qid,
-        )
         held_out = (X_val, y_val, sample_weight_val, qid_val)
-        return self._fit(X, y, sample_weight, run, held_out)
+        return self._fit(X, y, sample_weight, self._run(qid), held_out)
 
     @fit_context
     def partial_fit(
         self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None
     ) -> Self:
         """Make one pass over X, going on from the weights there are.
+
+        It draws no ``negatives``.
 
         Parameters
         ----------
@@ -193,6 +213,8 @@ class Ranker(FittedTarget, BaseModel):
     def _check_queries(self, qid: Any, n_rows: int, name: str) -> np.ndarray:
         if qid is None:
             return np.zeros(n_rows, np.int64)
+        if isinstance(qid, Choices):
+            return qid.users
         ids = column_or_1d(
             check_array(qid, ensure_2d=False, dtype=None, input_name=name),
             input_name=name,
@@ -208,8 +230,7 @@ class Ranker(FittedTarget, BaseModel):
     def _make_fit(
         self, data: FitData, held_out: FitData | None, run: Run, **rest: Any
     ) -> Fit:
-        assert isinstance(data, Data)
-        if not run.one_pass:
+        if not run.one_pass and isinstance(data, Data):
             _check_pairs(data)
         return super()._make_fit(data, held_out, run, **rest)
 
@@ -217,7 +238,10 @@ class Ranker(FittedTarget, BaseModel):
         return isinstance(scoring, str)
 
     def _make_loss(self) -> losses.Loss:
-        return losses.make_loss(self.loss, "relevance", 1, vars(self))
+        loss = self.loss
+        if loss == "auto":
+            loss = "pairwise" if self.negatives is None else "log_loss"
+        return losses.make_loss(loss, "relevance", 1, vars(self))
 
     def _n_outputs(self) -> int:
         return 1

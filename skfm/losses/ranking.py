@@ -193,12 +193,18 @@ class ListwiseLoss(RankingLoss):
 
     The loss of a query is -sum_i p_i log softmax(s)_i over its rows, with
     p_i = y_i / sum_j y_j. A row of weight 2 counts as two rows.
+
+    Of rows that are drawn, the scores less the logarithms of their probabilities count,
+    up to a constant: the loss then estimates that of all rows (Bengio and Senecal,
+    2008).
     """
 
     def per_query(
         self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
     ) -> Tensor:
         lengths = _tensor(queries.lengths(), scores)
+        if queries.log_weight is not None:
+            scores = scores - _tensor(queries.log_weight, scores).to(scores.dtype)
         n_rows, plain = len(scores), scores.detach()
         highest = torch.segment_reduce(plain, "max", lengths=lengths, unsafe=True)
         centred = scores - _by_row(highest, lengths, n_rows)
@@ -206,6 +212,47 @@ class ListwiseLoss(RankingLoss):
         gain = weight * target
         log_total = _by_row(total.log(), lengths, n_rows)
         return _mean_by_run((log_total - centred) * gain, gain, lengths)
+
+
+@register("warp", "relevance")
+class WarpLoss(PairwiseLoss):
+    """Hinges of pairs, weighed by the rank of the better row (WARP).
+
+    The loss of a row is log(1 + n) times the mean of max(0, 1 - (s_i - s_j)) over the n
+    rows of its pairs for which that is above zero; that of a query the mean over its
+    rows that are in pairs (Weston et al., 2011).
+    """
+
+    def per_query(
+        self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
+    ) -> Tensor:
+        pairs = draw_pairs(target.cpu().numpy(), queries, self.n_pairs)
+        runs = np.flatnonzero(np.diff(pairs.better, prepend=-1))
+        lengths = _tensor(np.diff(np.append(runs, len(pairs.better))), scores)
+        better, worse, counts = (_tensor(array, scores) for array in pairs)
+        hinge = F.relu(1 - (scores[better] - scores[worse]))
+        strength = weight[better] * weight[worse]
+        with torch.no_grad():
+            n_above = _sum_by_run((hinge > 0).to(scores), lengths)
+            share = torch.log1p(n_above) / n_above.clamp(min=1)
+        values = hinge * strength * _by_row(share, lengths, len(better))
+        # Each of a query's better rows counts once.
+        single = strength / _by_row(lengths.to(scores), lengths, len(better))
+        return _mean_by_run(values, single, counts)
+
+
+@register("log_loss", "relevance")
+class PointwiseLoss(RankingLoss):
+    """Mean over the rows of a query of the log loss of y > 0: each row by itself."""
+
+    fixes_bias: ClassVar[bool] = False
+
+    def per_query(
+        self, scores: Tensor, target: Tensor, queries: Queries, weight: Tensor
+    ) -> Tensor:
+        chosen = (target > 0).to(scores)
+        values = F.binary_cross_entropy_with_logits(scores, chosen, reduction="none")
+        return _mean_by_run(values * weight, weight, _tensor(queries.lengths(), scores))
 
 
 def draw_pairs(relevance: np.ndarray, queries: Queries, n_pairs: int) -> Pairs:

@@ -195,7 +195,7 @@ def test_short_queries_give_no_more_than_the_fraction(learnt):
 
 
 def test_given_validation_queries():
-    model = make(skfm.FMRanker, max_iter=20)
+    model = make(skfm.FMRanker, max_iter=20, early_stopping="auto")
     half = USER < 15
     model.fit(
         *(X[half], RELEVANCE[half], USER[half]),

@@ -35,7 +35,8 @@ def test_the_best_epoch_is_by_the_scorer(cls, scoring):
         weight = None
     rows, given = held_out(cls, weight)
     solver = SGD if cls is skfm.FMClassifier else {}
-    model = make(cls, max_iter=12, scoring=scoring, **solver).fit(*rows, **given)
+    options = {"max_iter": 12, "scoring": scoring, "early_stopping": True, **solver}
+    model = make(cls, **options).fit(*rows, **given)
     scores = model.validation_scores_
     assert model.best_iter_ == int(np.argmax(scores)) + 1
     keywords = {} if weight is None else {"sample_weight": weight}

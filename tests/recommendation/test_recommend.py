@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import skfm
-from skfm.recommendation import recommend
+from skfm.recommendation import PopularityRanker, recommend
 
 RNG = np.random.default_rng(0)
 N_USERS, N_ITEMS, N_ROWS = 9, 14, 400
@@ -223,6 +223,18 @@ def test_same_bits_whatever_the_threads_and_pieces(n_jobs, monkeypatch, model):
     one.n_jobs = n_jobs
     again = recommend(one, USERS, ITEMS, return_std=True)
     pd.testing.assert_frame_equal(again, blocks, check_exact=True)
+
+
+def test_popularity():
+    y = RNG.integers(2, size=N_ROWS)
+    model = PopularityRanker().fit(X, y)
+    users_of = X[y > 0].groupby("item").user.nunique()
+    pd.testing.assert_series_equal(
+        model.counts_.sort_index(), users_of, check_names=False, check_index_type=False
+    )
+    unknown = pd.DataFrame({"item": [ITEMS.item[0], "never"]})
+    assert list(model.predict(unknown)) == [users_of[ITEMS.item[0]], 0]
+    check(recommend(model, USERS, ITEMS, n=4), expected(model, n=4))
 
 
 # Uncertainty.
