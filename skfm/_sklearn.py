@@ -30,6 +30,14 @@ __all__ = [
 ]
 
 _validated = _fit_context(prefer_skip_nested_validation=True)
+#: Arguments of other libraries' fit methods, and the names that they have here.
+_FOREIGN = {
+    "eval_set": "X_val and y_val",
+    "validation_data": "X_val and y_val",
+    "group": "qid, the query of each row,",
+    "init_score": "offset",
+    "base_margin": "offset",
+}
 
 
 def fit_context(method: Callable[..., Any]) -> Any:
@@ -40,10 +48,17 @@ def fit_context(method: Callable[..., Any]) -> Any:
     """
     in_context = _validated(method)
 
+    again = method.__name__ == "partial_fit"
+
     @functools.wraps(method)
     def fit(estimator: Any, *args: Any, **keywords: Any) -> Any:
-        if not get_config()["skip_parameter_validation"]:
+        for name in _FOREIGN.keys() & keywords.keys():
+            raise TypeError(
+                f"{type(estimator).__name__}.{method.__name__}() has no argument "
+                f"{name}. Pass {_FOREIGN[name]} instead."
+            )
+        if again and not get_config()["skip_parameter_validation"]:
             estimator._validate_params()
         return in_context(estimator, *args, **keywords)
 
-    return fit if method.__name__ == "partial_fit" else in_context
+    return fit

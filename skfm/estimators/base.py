@@ -250,8 +250,9 @@ default=None
     def _read_rows(self, X: Any) -> Rows:
         """The rows of X, checked, encoded and pooled as the fitted network's are."""
         check_is_fitted(self, "network_")
-        csr = self._check_X(X, reset=False)
-        return Rows(csr, self.network_.shape.dtype, mean_fields=self._mean_fields)
+        dtype = self.network_.shape.dtype
+        csr = self._scaled(self._check_X(X, reset=False), dtype)
+        return Rows(csr, dtype, mean_fields=self._mean_fields)
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """float64 raw scores of shape (n_rows, n_outputs)."""

@@ -64,7 +64,8 @@ def naming_categories() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if "dtype='numeric'" not in str(error):
+        strings = ("dtype='numeric'", "could not convert string")
+        if not any(sign in str(error) for sign in strings):
             raise
         raise ValueError(
             f'{error} Set categorical_features="all" to take the cells as categories.'

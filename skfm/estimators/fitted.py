@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..data.scaling import ColumnMoments, ColumnScaling
 from ..data.statistics import ColumnStatistics
 from ..encoding import CrossInfo
 from ..encoding.codec import TableCodec
@@ -14,10 +15,11 @@ from ..nn.network import Network
 from ..nn.serialization import pack_network, unpack_network
 from ..nn.shape import check_fields
 from ..persistence.estimators import SavedEstimator
-from ..persistence.records import require, saved
+from ..persistence.records import is_array, require, saved
 from ..persistence.values import Packer, Unpacker
 from ..runtime.attributes import on_snapshot
 from ..training.optimizer_state import OptimizerState
+from . import units
 from .importances import feature_importances
 from .summary import summarize, weights_table
 
@@ -44,6 +46,12 @@ class Fitted(SavedEstimator):
     _codec: TableCodec | None
     #: Field of each column, where a field's values in a row are averaged.
     _mean_fields: np.ndarray | None
+    #: Mask of the columns that ``init_from`` had vectors of, where it was a mapping.
+    _given_vectors: np.ndarray | None
+    #: Units in which the network reads the columns; None: as they are.
+    _scaling: ColumnScaling | None
+    #: What further chunks of a stream add to; None where the units are settled.
+    _column_moments: ColumnMoments | None
     #: Of the rows of this fit, of those that it went on from, and of ``init_from``.
     _column_statistics: ColumnStatistics
     _optimizer_state: OptimizerState | None
@@ -56,13 +64,24 @@ class Fitted(SavedEstimator):
         intercept_ : float or ndarray of shape (n_outputs,)
             Bias of the scores; for regressors in units of y.
         coef_ : ndarray of shape (n_columns,) or (n_outputs, n_columns)
-            Linear weights; for regressors in units of y. The columns are those of X,
-            or those that a table was encoded to. AttributeError where the model has no
-            linear part.
+            Linear weights, in units of the columns; for regressors in units of y. The
+            columns are those of X, or those that a table was encoded to. AttributeError
+            where the model has no linear part.
         factors_ : ndarray of shape (n_columns, n_factors)
-            Embeddings; for regressors, of the standardised target. Columns without an
-            entry in the training rows have zeros, or what ``init_from`` learnt.
-            (n_columns, n_fields, n_factors) in a field-aware model.
+            Embeddings, in units of the columns; for regressors, of the standardised
+            target. Columns without an entry in the training rows have zeros, or what
+            ``init_from`` learnt. (n_columns, n_fields, n_factors) in a field-aware
+            model.
+        column_centers_, column_scales_ : ndarray of shape (n_columns,)
+            The network reads ``(x - column_centers_) / column_scales_``, so that no
+            result depends on the unit of a column. The scale is the root mean square
+            of the entries, 1 for one-hot columns and for those of encoded tables. A
+            column whose entries vary and whose mean exceeds its standard deviation is
+            centered, and the scale is its standard deviation; the other centers are 0.
+            Interactions are those of the centered values, but for factorization
+            machines, of which ``intercept_`` and ``coef_`` contain what the centers
+            add. The columns of a field of several columns share a scale, which is 1 if
+            their largest entry is, and are not centered.
         network_ : torch.nn.Module
             The trained network, on the device of the fit; pickled as NumPy arrays.
         n_parameters_ : int
@@ -153,6 +172,17 @@ class Fitted(SavedEstimator):
         require(isinstance(statistics, ColumnStatistics), "the statistics are none")
         counted = len(statistics.counts) == shape.n_columns
         require(counted, "the statistics are not of the network's columns")
+        # Files of models that were fitted on one-hot columns may lack both.
+        scaling: Any = vars(self).setdefault("_scaling", None)
+        moments: Any = vars(self).setdefault("_column_moments", None)
+        known = isinstance(scaling, ColumnScaling | None)
+        require(known and isinstance(moments, ColumnMoments | None), "units are none")
+        given: Any = vars(self).setdefault("_given_vectors", None)
+        fine = given is None or is_array(given, np.bool_, (shape.n_columns,))
+        require(fine, "the columns of given vectors are none")
+        for part in (scaling, moments):
+            if part is not None:
+                part.check_fits(shape.n_columns)
         for fields in (self.fields_, self._mean_fields):
             check_fields(fields, shape.n_columns)
         state: Any = self._optimizer_state
@@ -165,31 +195,37 @@ class Fitted(SavedEstimator):
         n_outputs = self.network_.shape.n_outputs
         return np.ones(n_outputs), np.zeros(n_outputs)
 
-    def _attribute(self, values: Any) -> np.ndarray:
-        """Copy to a float array, without the axis of a single output."""
-        array = np.array(values.detach().cpu().numpy())
-        return array[..., 0] if self.network_.shape.n_outputs == 1 else array
-
     @property
     @on_snapshot
     def intercept_(self) -> Any:
         """Bias, float or ndarray of shape (n_outputs,), in units of the prediction."""
+        return self._in_output_units(units.intercept(self.network_, self._scaling))
+
+    @property
+    @on_snapshot
+    def _bias(self) -> np.ndarray:
+        """Score of a row without entries, (n_outputs,), in units of the prediction."""
+        return np.atleast_1d(
+            self._in_output_units(units.intercept(self.network_, None))
+        )
+
+    def _in_output_units(self, constant: np.ndarray) -> Any:
+        """Return constant raw scores in units of y, without a single output's axis."""
         scale, shift = self._output_scale()
-        intercept = self._attribute(self.network_.bias) * scale.squeeze()
-        return intercept + shift.squeeze()
+        scaled = constant * scale + shift
+        return scaled[0] if len(scaled) == 1 else scaled
 
     @property
     @on_snapshot
     def coef_(self) -> np.ndarray:
         """Linear weights, (n_columns,) or (n_outputs, n_columns)."""
-        weights = self.network_.linear_weights
-        if weights is None or not self.network_.has_linear:
+        weights = units.linear_weights(self.network_, self._scaling)
+        if weights is None:
             raise AttributeError(
                 f"{type(self).__name__} has no linear part, hence no coef_."
             )
         scale, _ = self._output_scale()
-        linear = weights.T.detach().cpu().numpy()
-        coef = linear * scale[:, None]
+        coef = weights.T * scale[:, None]
         return coef[0] if len(coef) == 1 else coef
 
     @property
@@ -211,9 +247,26 @@ class Fitted(SavedEstimator):
         return [] if codec is None else codec.crosses.describe(codec.blocks)
 
     @property
+    @on_snapshot
     def factors_(self) -> np.ndarray:
         """Embeddings of the columns, (n_columns, n_factors)."""
-        return np.array(self.network_.factors.cpu().numpy())
+        return units.factors(self.network_, self._scaling)
+
+    @property
+    @on_snapshot
+    def column_centers_(self) -> np.ndarray:
+        """Values that the network subtracts from those of each column, (n_columns,)."""
+        n_columns = self.network_.shape.n_columns
+        known = self._scaling
+        return np.zeros(n_columns) if known is None else known.center.copy()
+
+    @property
+    @on_snapshot
+    def column_scales_(self) -> np.ndarray:
+        """Values that the network divides those of each column by, (n_columns,)."""
+        n_columns = self.network_.shape.n_columns
+        known = self._scaling
+        return np.ones(n_columns) if known is None else known.scale.copy()
 
     @property
     def n_parameters_(self) -> int:
@@ -252,5 +305,7 @@ class FittedTarget:
     _sparse_labels: bool
     y_mean_: np.ndarray
     y_scale_: np.ndarray
+    #: Targets of a stream and their weights, until there are enough for its units.
+    _first_targets: tuple[np.ndarray, np.ndarray] | None
     #: What raw scores mean: equal in two models whose bias can be exchanged.
     _score_kind: tuple[Any, ...]

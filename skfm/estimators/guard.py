@@ -27,8 +27,6 @@ _SHARE, _ERRORS = 0.5, 4.0
 #: Twice the constant's loss and more is no chance, even where few rows cause it all,
 #: whose number a standard error takes for noise.
 _SURE = 1.0
-#: Root mean square from which the entries of a column are far from one.
-_FAR = 10.0
 #: Training rows below which their number is named as a likely cause.
 _FEW_TO_LEARN = 1000
 
@@ -143,15 +141,6 @@ def _compare(model: Any, examined: Examined) -> Comparison | None:
 
 def _cause(model: Any, examined: Examined) -> str:
     """Name the likely causes, with what to do about each."""
-    far = _far_column(model)
-    if far is not None:
-        name, size = far
-        return (
-            f"The likely cause is the unit of column {name!r}, whose entries have a "
-            f"root mean square of {size:.2g}: scale numeric columns to about one "
-            "(StandardScaler; MaxAbsScaler for sparse X), or pass them in a DataFrame, "
-            "which is encoded."
-        )
     causes = []
     if examined.source.n_rows < _FEW_TO_LEARN:
         causes.append(f"only {examined.source.n_rows} rows to learn from")
@@ -163,14 +152,3 @@ def _cause(model: Any, examined: Examined) -> str:
     else:
         causes.append("training that ended too early (max_iter)")
     return f"Likely causes: {'; '.join(causes)}."
-
-
-def _far_column(model: Any) -> tuple[str, float] | None:
-    """Name and root mean square of the column with the largest, if it is far off."""
-    statistics = model._column_statistics
-    _, squares = statistics.moments()
-    sizes = np.sqrt(squares / np.maximum(statistics.counts, 1))
-    largest = int(np.argmax(sizes))
-    if not sizes[largest] > _FAR:
-        return None
-    return str(model.column_names_[largest]), float(sizes[largest])

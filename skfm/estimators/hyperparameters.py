@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -32,8 +33,8 @@ class SharedParameters(Parametrized):
     )
     init_from: Any = param(
         default=None,
-        valid=[BaseEstimator, str, PathLike, None],
-        doc="""fitted estimator, path or None
+        valid=[BaseEstimator, Mapping, str, PathLike, None],
+        doc="""fitted estimator, mapping, path or None
             Fitted estimator of this package from whose embeddings training starts. It
             must have been fitted on the same columns with the same ``n_factors``. Its
             linear weights and intercept are used too if both models have them and the
@@ -41,14 +42,19 @@ class SharedParameters(Parametrized):
             each fit; if it holds a Pipeline, the last step is used. Clones share the
             estimator. In the values of a parameter grid, wrap the estimator in
             `sklearn.frozen.FrozenEstimator`; otherwise scikit-learn clones it and drops
-            what it has learned.""",
+            what it has learned. A mapping gives vectors that were made elsewhere: from
+            columns of the table to DataFrames whose index holds categories, or to
+            mappings from categories to vectors of length ``n_factors``; of a matrix,
+            from columns to vectors. Categories that it does not name, or that do not
+            occur, are no error.""",
     )
     freeze: bool = param(
         default=False,
         valid=["boolean"],
         doc="""bool
             Whether to keep the embeddings fixed during training, at the values of
-            ``init_from``, and at zero for columns that it has not seen.""",
+            ``init_from``, and at zero for columns that it has not seen. If
+            ``init_from`` is a mapping, only the embeddings that it gives are fixed.""",
     )
     alpha_linear: float = param(
         default=0.001,
@@ -264,8 +270,8 @@ class SharedParameters(Parametrized):
     )
 
     def __sklearn_clone__(self) -> Self:
-        """Return an unfitted copy that shares the fitted ``init_from``."""
+        """Return an unfitted copy that shares ``init_from``."""
         twin: Self = super().__sklearn_clone__()
-        if hasattr(self.init_from, "network_"):
+        if hasattr(self.init_from, "network_") or isinstance(self.init_from, Mapping):
             twin.init_from = self.init_from
         return twin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from ..persistence import FileFormatError, load
 from ..runtime.attributes import snapshot
 from .fitted import Fitted
+from .vectors import read_vectors
 
 
 def check_pretrained(model: Any, n_columns: int) -> Any:
@@ -37,6 +39,8 @@ def check_pretrained(model: Any, n_columns: int) -> Any:
         given = given.estimator
     if given is None:
         return None
+    if isinstance(given, Mapping):
+        return read_vectors(model, given, n_columns)
     if not isinstance(given, Fitted):
         raise ValueError(
             f"init_from must be a fitted estimator of skfm; got {given!r}. Of a "

@@ -25,6 +25,8 @@ def learn_and_encode(
     """Learn the fields and the target, and write the rows to disk."""
     refuse_options(model)
     model._codec = None
+    # The rows are read as they are.
+    model._scaling = model._column_moments = None
     validate_data(model, _stand_in(X), skip_check_array=True)
     target, weight = _labels(model, X, y, sample_weight, "sample_weight")
     model._learn_target(target, weight, classes)

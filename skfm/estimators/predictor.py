@@ -67,6 +67,7 @@ class Predictor:
         model = snapshot(model)
         check_is_fitted(model, "network_")
         self._network, self._mean_fields = model.network_, model._mean_fields
+        self._scaling = model._scaling
         self._n_columns = model.network_.shape.n_columns
         self._dtype = np.dtype(model.network_.shape.dtype)
         names = getattr(model, "feature_names_in_", None)
@@ -128,6 +129,8 @@ class Predictor:
         return scores
 
     def _batch(self, matrix: Any) -> Batch:
+        if self._scaling is not None:
+            matrix = self._scaling.apply(matrix, dtype=self._dtype)
         if self._mean_fields is not None or matrix.indices.dtype != np.int32:
             rows = Rows(matrix, self._dtype.name, mean_fields=self._mean_fields)
             return rows.span(0, len(rows))

@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score
 
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
+from ..data.scaling import SETTLED
 from ..persistence.records import is_array, require
 from ..runtime.attributes import on_snapshot
 from .base import BaseModel
@@ -106,7 +107,8 @@ class Regressor(RegressorMixin, FittedTarget, BaseModel):
     ) -> Self:
         """Make one pass over X, going on from the weights there are.
 
-        The first call fixes the mean and scale of y that training uses inside.
+        Units of the columns and of y are those of all rows so far, until there are
+        1,000 of them.
 
         Parameters
         ----------
@@ -134,6 +136,20 @@ default=None
                 "a constant."
             )
         self._score_kind = self._kind(columns.shape[1])
+        self._first_targets = None
+
+    def _learn_streamed_target(
+        self, y: np.ndarray, weight: np.ndarray, *, first: bool
+    ) -> None:
+        columns, known = _columns(y), None if first else self._first_targets
+        if not first:
+            if known is None or columns.shape[1] != len(self.y_mean_):
+                return
+            columns = np.concatenate([known[0], columns])
+            weight = np.concatenate([known[1], weight])
+            self._learn_target(columns, weight, None)
+        if len(columns) < SETTLED:
+            self._first_targets = columns, weight
 
     def _without(self, offset: np.ndarray | None, y: np.ndarray) -> np.ndarray:
         if offset is None or self._loss_class().link is not losses.links.IDENTITY:

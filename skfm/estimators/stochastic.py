@@ -25,6 +25,7 @@ from .init_from import same_target
 from .optimization import OptimizationParameters
 from .params import given_or_default
 from .run import Run
+from .vectors import Vectors
 
 #: Parameters that go to the training loop as they are.
 _SETTINGS = (
@@ -38,7 +39,6 @@ _SETTINGS = (
     "l1_ratio_linear",
     "l1_ratio_factors",
     "clip_norm",
-    "freeze",
     "init_scale",
 )
 
@@ -97,6 +97,7 @@ class StochasticFit:
             judge = run.given.judge(model, chosen, held_out_offset)
         self._problem = Problem(loss, source, judge)
         self._shape = self._make_shape(dtype)
+        self._given_vectors = self._find_given_vectors(data.n_columns, resume)
         self._solver = StochasticSolver(
             self._settings(data, self._problem.source.n_rows, stop),
             rng,
@@ -112,7 +113,10 @@ class StochasticFit:
     @cached_property
     def _baseline(self) -> np.ndarray:
         """Scores of the best constant on the training rows, (n_outputs,)."""
-        return self._material.baseline()
+        baseline = self._material.baseline()
+        if not self._run.one_pass:
+            return baseline
+        return self._problem.loss.cautious(baseline, self._problem.source.n_rows)
 
     def solve(self, monitor: Monitor) -> State:
         """Train."""
@@ -124,6 +128,7 @@ class StochasticFit:
             "network_": state.network,
             "_optimizer_state": state.optimizers,
             "_column_statistics": self._statistics,
+            "_given_vectors": self._given_vectors,
         }
 
     def examined(self) -> Examined:
@@ -167,6 +172,7 @@ class StochasticFit:
                 self._given("alpha_factors"), n_rows, ranked=ranked
             ),
             n_threads=resolve_n_jobs(model.n_jobs),
+            freeze=self._freezes_all,
             learning_rate_schedule=schedule,
             warmup_epochs=self._given("warmup_epochs") if scheduled else 0.0,
             **{name: self._given(name) for name in _SETTINGS},
@@ -183,6 +189,9 @@ class StochasticFit:
         network.check_memory(source.longest())
         found = self._count(network)
         new = found.seen & ~model._column_statistics.seen
+        if self._given_vectors is not None:
+            new &= ~self._given_vectors
+            network.fixed_factors = self._fixed_columns()
         self._statistics = model._column_statistics + found
         return State(network, new, model._optimizer_state)
 
@@ -225,18 +234,61 @@ class StochasticFit:
         network.check_memory(source.longest())
         self._statistics = self._count(network)
         # Frozen at random, columns that a pretrained model does not know are noise.
-        unknown = model.freeze and model.init_from is not None
+        unknown = self._freezes_all and model.init_from is not None
         drawn = self._statistics.seen & (not unknown)
         network.initialize(drawn, self._solver.rng, self._given("init_scale"))
         network.set_bias(self._baseline)
         self._inherit(network)
         return State(network)
 
+    def _find_given_vectors(self, n_columns: int, resume: bool) -> np.ndarray | None:
+        """Return the mask of the columns that ``init_from`` has vectors of, or None."""
+        if resume:
+            known: np.ndarray | None = getattr(self._model, "_given_vectors", None)
+            return known
+        if not isinstance(self._source, Vectors):
+            return None
+        given = np.zeros(n_columns, np.bool_)
+        given[self._source.columns] = True
+        return given
+
+    @property
+    def _freezes_all(self) -> bool:
+        """Whether no embedding is trained, rather than none of the given ones."""
+        return bool(self._model.freeze and self._given_vectors is None)
+
+    def _fixed_columns(self) -> np.ndarray | None:
+        """Return the mask of the columns whose embeddings are not trained, or None."""
+        return self._given_vectors if self._model.freeze else None
+
     def _inherit(self, network: Network) -> None:
         """Start a new network from the pretrained model's, if there is one."""
         source = self._source
         if source is None:
             return
+        if isinstance(source, Vectors):
+            scaling = self._model._scaling
+            scale = 1.0 if scaling is None else scaling.scale[source.columns, None]
+            network.set_factors(source.columns, source.vectors * scale)
+            network.fixed_factors = self._fixed_columns()
+            return
         known, same = source._column_statistics, same_target(self._model, source)
-        network.inherit(source._single_network(), known.seen, same_target=same)
+        network.inherit(
+            source._single_network(),
+            known.seen,
+            same_target=same,
+            units=_relative_units(self._model, source),
+        )
         self._statistics = self._statistics + known
+
+
+def _relative_units(model: Any, source: Any) -> np.ndarray | None:
+    """Return how many units of another model's column make one of this model's.
+
+    Shape (n_columns,); None where they are the same.
+    """
+    own, given = model._scaling, source._scaling
+    if own is None and given is None:
+        return None
+    units: np.ndarray = (1.0 if own is None else own.scale) / source.column_scales_
+    return units

@@ -10,12 +10,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_X_y, validate_data
 
 from ..data.csr import as_csr, canonical_csr
+from ..data.scaling import ColumnMoments, learn_moments
 from ..encoding.crosses.learning import CrossOptions
 from ..encoding.crosses.target import Target as CrossTarget
 from ..encoding.tables import as_table, check_frame, is_frame, read_columns
 from ..fields import resolve_fields
 from ..nn.network import Network
 from ..runtime.threads import resolve_n_jobs
+from . import defaults
 from .checks import check_finite, check_weights, naming_categories, refuse_overflow
 from .data import Data, FitData
 from .fitted import Fitted
@@ -29,6 +31,8 @@ from .tables import check_numbers, new_codec, table_fields, wants_encoding
 _INPUT_ATTRIBUTES = (
     "_codec",
     "_mean_fields",
+    "_scaling",
+    "_column_moments",
     "fields_",
     "field_names_",
     "n_features_in_",
@@ -40,6 +44,7 @@ _INPUT_ATTRIBUTES = (
     "y_mean_",
     "y_scale_",
     "_score_kind",
+    "_first_targets",
 )
 
 
@@ -53,6 +58,11 @@ class Inputs(Fitted, OptimizationParameters):
     def _learn_target(self, y: np.ndarray, weight: np.ndarray, classes: Any) -> None:
         """Set the fitted attributes that say how y is encoded."""
         raise AssertionError("defined by each task")
+
+    def _learn_streamed_target(
+        self, y: np.ndarray, weight: np.ndarray, *, first: bool
+    ) -> None:
+        """Let the chunks of a stream, not the first alone, say how y is encoded."""
 
     def _encode_target(self, y: np.ndarray) -> np.ndarray:
         """Encode y as those attributes say."""
@@ -95,9 +105,17 @@ class Inputs(Fitted, OptimizationParameters):
         if not resume:
             self._learn_target(self._without(offset, y), weight, run.classes)
             self._learn_fields(X, dense)
+        if run.one_pass:
+            without = self._without(offset, y)
+            self._learn_streamed_target(without, weight, first=not resume)
         target = self._encode_target(y)
         offset = self._encode_offset(offset, "offset")
-        return Data(X, target, self._weigh(target, weight), query, dense, offset)
+        weight = self._weigh(target, weight)
+        if run.one_pass or not resume:
+            self._learn_scaling(X, weight, stream=run.one_pass, resume=resume)
+        known = self.network_.shape.dtype if resume else defaults.dtype(self.dtype, X)
+        X = self._scaled(X, known)
+        return Data(X, target, weight, query, dense, offset)
 
     def _without(self, offset: np.ndarray | None, y: Any) -> Any:
         """Subtract offsets from targets where that is the same."""
@@ -160,7 +178,34 @@ class Inputs(Fitted, OptimizationParameters):
             )
         offset = self._encode_offset(offset, "offset_val")
         weight = self._weigh(target, weight)
+        X = self._scaled(X, np.float64)
         return Data(X, target, weight, query, offset=offset)
+
+    def _learn_scaling(
+        self, X: Any, weight: np.ndarray, *, stream: bool, resume: bool
+    ) -> None:
+        """Learn the units in which the network reads the columns.
+
+        Those of a stream are those of all rows so far, until each column has some
+        entries: the first chunk may be a single row. The encoding of a table has no
+        units.
+        """
+        if self._codec is not None:
+            self._scaling = self._column_moments = None
+            return
+        known: ColumnMoments | None = self._column_moments if resume else None
+        if resume and known is None and self._scaling is not None:
+            return
+        moments = learn_moments(X, weight)
+        if known is not None and moments is not None:
+            moments = known.merged(moments)
+        moments = moments or known
+        self._scaling = None if moments is None else moments.scaling(self.fields_)
+        self._column_moments = moments if stream else None
+
+    def _scaled(self, X: Any, dtype: Any) -> Any:
+        """Return the CSR matrix that `_check_X` has returned in the network's units."""
+        return X if self._scaling is None else self._scaling.apply(X, dtype=dtype)
 
     @refuse_overflow
     def _check_X(
@@ -297,6 +342,8 @@ class Inputs(Fitted, OptimizationParameters):
             )
 
     def _learn_fields(self, X: Any, dense: bool) -> None:
+        # Until `_learn_scaling` finds others. Rows on disk are read as they are.
+        self._scaling = self._column_moments = None
         # The codec has pooled the values of a table's cells.
         mean = self.field_pooling == "mean" and self._codec is None
         self.fields_, self.field_names_ = self._find_fields(X, dense, needed=mean)

@@ -10,14 +10,18 @@ from sklearn.utils.validation import check_is_fitted
 from ..estimators.fitted import Fitted
 from ..runtime.attributes import snapshot
 from .outputs import add_outputs
+from .tables import Table, add_table, check_table
 from .tracing import trace
 
 #: Largest size of an ONNX file, which is a protocol buffer of less than 2 GiB.
 _MAX_BYTES = 2**31 - 2**20
 
 
-def model_bytes(estimator: Any, *, dense: bool) -> bytes:
-    """Return the serialised ONNX model of an estimator of this package."""
+def model_bytes(estimator: Any, *, dense: bool, table: Table | None = None) -> bytes:
+    """Return the serialised ONNX model of an estimator of this package.
+
+    With ``table``, the graph reads a table and encodes it.
+    """
     if not isinstance(estimator, Fitted):
         raise TypeError(
             "ONNX export needs an estimator of skfm or a Pipeline that ends in one; "
@@ -36,10 +40,19 @@ def model_bytes(estimator: Any, *, dense: bool) -> bytes:
             f"The table takes {n_bytes / 2**30:.1f} GiB, but an ONNX file holds less "
             "than 2 GiB. Hash the categories into fewer columns, or lower n_factors."
         )
+    if table is not None:
+        check_table(table.codec)
     onnx = import_onnx()
-    scores = trace(estimator.network_, estimator._mean_fields, dense=dense)
+    scores = trace(
+        estimator.network_,
+        estimator._mean_fields,
+        estimator._scaling,
+        dense=dense,
+    )
     model = onnx.load_from_string(scores)
     add_outputs(model, estimator)
+    if table is not None:
+        add_table(model, table.codec, table.X)
     onnx.checker.check_model(model)
     raw: bytes = model.SerializeToString()
     return raw

@@ -6,10 +6,13 @@ import os
 from typing import Any
 
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
+from ..encoding import FieldEncoder
 from ..persistence.atomic import replacing
 from .estimators import model_bytes
 from .pipelines import pipeline_model
+from .tables import Table
 
 
 def to_onnx(
@@ -27,7 +30,13 @@ def to_onnx(
       n_entries). They hold the columns and the values of the entries of each row, in
       any order. Shorter rows are padded with values of 0 at any column.
     - with ``dense=True``, ``X`` (float32) of shape (n_rows, n_columns);
-    - for a Pipeline, the inputs that skl2onnx derives from the columns of ``X``.
+    - for a model that was fitted on a table, and for a Pipeline of a `FieldEncoder` and
+      a model, given ``X``: one input of shape (n_rows, 1) for each column of the table,
+      under its name. Categories are string, int64 or bool. Numbers are int64 if ``X``
+      has integers, else float64. Vectors are float64 of shape (n_rows, length).
+      A missing cell is ``""`` in strings, -2**63 in integers and NaN in floats; a
+      missing truth value is False.
+    - for another Pipeline, the inputs that skl2onnx derives from the columns of ``X``.
 
     Its outputs are:
 
@@ -40,25 +49,28 @@ def to_onnx(
     Parameters
     ----------
     estimator : estimator or Pipeline
-        Fitted estimator. If it was fitted on a table, the graph reads the columns that
-        the table was encoded to, which ``column_names_`` lists. The last step of a
-        Pipeline must be an estimator of this package, and the others must be
-        transformers of scikit-learn.
+        Fitted estimator. If it was fitted on a table and ``X`` is None, the graph reads
+        the columns that the table was encoded to, which ``column_names_`` lists. The
+        last step of a Pipeline must be an estimator of this package, and the others
+        must be transformers of scikit-learn, or a single `FieldEncoder`.
     path : path-like
         File to write. It is replaced if it exists.
     dense : bool, default=False
         Whether the graph reads dense rows.
     X : array-like or DataFrame, default=None
-        One or more rows as the Pipeline reads them, which determine the types of its
-        inputs. Only needed for a Pipeline.
+        One or more rows of the table as the Pipeline or the model reads them, which
+        determine the types of the inputs.
 
     Raises
     ------
     ImportError
         If the ``onnx`` extra is not installed.
     ValueError
-        If X is missing, the file would be larger than the 2 GiB that ONNX allows, or
-        an FFM has ``intra_field_pairs=True``.
+        If X is missing, or given for a model that was fitted on a matrix; the file
+        would be larger than the 2 GiB that ONNX allows; an FFM has
+        ``intra_field_pairs=True``; or a column of the table has an encoding that ONNX
+        cannot express: dates, hashed categories, categories that are floats, cells of
+        several values, and crosses.
     TypeError
         If the estimator does not belong to this package.
 
@@ -72,14 +84,42 @@ def to_onnx(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     skfm.to_onnx(model, os.path.join(folder, "model.onnx"))
     """
-    if isinstance(estimator, Pipeline):
-        if X is None:
-            raise ValueError(
-                "to_onnx of a Pipeline needs X: pass one or more rows as the Pipeline "
-                "reads them, which determine the types of the inputs of the graph."
-            )
+    if isinstance(estimator, Pipeline) and X is None:
+        raise ValueError(
+            "to_onnx of a Pipeline needs X: pass one or more rows as the Pipeline "
+            "reads them, which determine the types of the inputs of the graph."
+        )
+    model, table = _with_table(estimator, X)
+    if table is not None and dense:
+        raise ValueError("dense=True is for matrices, but X is a table: drop one.")
+    if table is None and isinstance(estimator, Pipeline):
         raw = pipeline_model(estimator, X)
     else:
-        raw = model_bytes(estimator, dense=dense)
+        raw = model_bytes(model, dense=dense, table=table)
     with replacing(path) as file:
         file.write(raw)
+
+
+def _with_table(estimator: Any, X: Any) -> tuple[Any, Table | None]:
+    """Return the model of an estimator, and the table that it reads, if X is given.
+
+    Raises
+    ------
+    ValueError
+        If X is given for a model that reads matrices.
+    """
+    if isinstance(estimator, Pipeline):
+        encoder, model = estimator.steps[0][1], estimator.steps[-1][1]
+        if len(estimator.steps) == 2 and isinstance(encoder, FieldEncoder):
+            check_is_fitted(encoder)
+            return model, Table(encoder._codec, X)
+        return model, None
+    if X is None:
+        return estimator, None
+    codec = getattr(estimator, "_codec", None)
+    if codec is None:
+        raise ValueError(
+            "X is for a Pipeline, or a model that was fitted on a table; this "
+            f"{type(estimator).__name__} reads matrices: leave X out."
+        )
+    return estimator, Table(codec, X)

@@ -6,35 +6,13 @@ from typing import Any
 
 import numpy as np
 
-
-class _Nodes:
-    """Builder that adds nodes and outputs to a model whose output is ``scores``."""
-
-    def __init__(self, model: Any) -> None:
-        import onnx
-
-        self._onnx, self.graph = onnx, model.graph
-        del self.graph.output[:]
-
-    def constant(self, name: str, array: np.ndarray) -> str:
-        self.graph.initializer.append(self._onnx.numpy_helper.from_array(array, name))
-        return name
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        make = self._onnx.helper.make_node
-        self.graph.node.append(make(kind, inputs, [output], output, **attributes))
-        return output
-
-    def output(self, name: str, dtype: np.dtype[Any], *width: int) -> None:
-        helper = self._onnx.helper
-        kind = helper.np_dtype_to_tensor_dtype(dtype)
-        info = helper.make_tensor_value_info(name, kind, ["rows", *width])
-        self.graph.output.append(info)
+from .nodes import Nodes
 
 
 def add_outputs(model: Any, estimator: Any) -> None:
     """Replace the output ``scores`` of a model by the predictions of the estimator."""
-    nodes = _Nodes(model)
+    nodes = Nodes(model.graph)
+    del nodes.graph.output[:]
     n_outputs = estimator.network_.shape.n_outputs
     if hasattr(estimator, "classes_"):
         _add_classes(nodes, estimator, n_outputs)
@@ -50,7 +28,7 @@ def add_outputs(model: Any, estimator: Any) -> None:
     nodes.output("variable", np.dtype(np.float32), n_outputs)
 
 
-def _add_classes(nodes: _Nodes, estimator: Any, n_outputs: int) -> None:
+def _add_classes(nodes: Nodes, estimator: Any, n_outputs: int) -> None:
     zero = nodes.constant("zero", np.zeros(1, np.float32))
     exclusive = not estimator._multilabel
     if n_outputs > 1 and exclusive:

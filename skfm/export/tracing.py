@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..data.scaling import ALMOST_ZERO, ColumnScaling
 from ..nn.network import Network
 from ..sparse import EntryLookup, FieldLookup, Lookup, PooledLookup, SampleLookup
 
@@ -31,13 +32,20 @@ class PaddedScores(nn.Module):
         Network to export.
     mean_fields : ndarray of shape (n_columns,) or None
         Fields whose entries are averaged: see `skfm.data.rows.Rows`.
+    scaling : ColumnScaling or None
+        Units in which the network reads the columns.
     """
 
     weight: Tensor
     fields: Tensor
     mean_fields: Tensor
 
-    def __init__(self, network: Network, mean_fields: np.ndarray | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        mean_fields: np.ndarray | None,
+        scaling: ColumnScaling | None = None,
+    ) -> None:
         super().__init__()
         self.network = _in_float32(network)
         shape, table = network.shape, network.table
@@ -48,9 +56,12 @@ class PaddedScores(nn.Module):
         for name, fields in (("fields", shape.fields), ("mean_fields", mean_fields)):
             known = np.zeros(1) if fields is None else fields
             self.register_buffer(name, torch.from_numpy(known.astype(np.int64)))
+        self.units = None if scaling is None else Units(scaling)
 
     def forward(self, columns: Tensor, values: Tensor) -> Tensor:
         """Map columns and values (B, m), padded with zeros, to scores (B, C)."""
+        if self.units is not None:
+            columns, values = self.units(columns, values)
         present = (values != 0).to(values.dtype)
         if self.n_mean:
             values = values / self._times(columns, present)
@@ -87,6 +98,35 @@ class PaddedScores(nn.Module):
                 lookup = SampleLookup.of(lookup)
         scores: Tensor = self.network(lookup)
         return scores
+
+
+class Units(nn.Module):
+    """Values of padded rows in the units of a network: see `ColumnScaling`."""
+
+    center: Tensor
+    scale: Tensor
+    centered: Tensor
+
+    def __init__(self, scaling: ColumnScaling) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.from_numpy(scaling.center).float())
+        self.register_buffer("scale", torch.from_numpy(scaling.scale).float())
+        self.register_buffer("centered", torch.from_numpy(scaling.centered))
+
+    def forward(self, columns: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale values, and add entries for what centered columns lack."""
+        present = values != 0
+        scaled = (values - self.center[columns]) / self.scale[columns]
+        scaled = torch.where(scaled == 0, ALMOST_ZERO, scaled)
+        scaled = torch.where(present, scaled, 0.0)
+        if not len(self.centered):
+            return columns, scaled
+        held = (columns[..., None] == self.centered) & present[..., None]
+        absent = held.to(values.dtype).sum(dim=1) == 0  # (B, centered columns)
+        added = -self.center[self.centered] / self.scale[self.centered]
+        added = torch.where(absent, added.expand(absent.shape), 0.0)
+        more = self.centered.expand(absent.shape)
+        return torch.cat([columns, more], dim=1), torch.cat([scaled, added], dim=1)
 
 
 class DenseScores(nn.Module):
@@ -135,13 +175,19 @@ class _Exportable(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def trace(network: Network, mean_fields: np.ndarray | None, *, dense: bool) -> bytes:
+def trace(
+    network: Network,
+    mean_fields: np.ndarray | None,
+    scaling: ColumnScaling | None = None,
+    *,
+    dense: bool,
+) -> bytes:
     """Return the serialised ONNX model that maps rows to raw scores.
 
     Its inputs are ``X`` with ``dense``, and ``columns`` and ``values`` without. Its
     output is ``scores``. The numbers of rows and of entries per padded row may vary.
     """
-    padded = PaddedScores(network, mean_fields).eval()
+    padded = PaddedScores(network, mean_fields, scaling).eval()
     n_columns = network.shape.n_columns
     module: nn.Module = DenseScores(padded) if dense else padded
     # The example has axes longer than one, which the trace would treat as constants.

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from ..persistence.records import saved
 from . import fields_from
 
 __all__ = ["FieldPipeline", "make_field_pipeline"]
+
+
+def _learns_from_chunks(pipeline: Any) -> bool:
+    return hasattr(pipeline.steps[-1][1], "partial_fit")
+
+
+def _is_fitted(model: Any) -> bool:
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return False
+    return True
 
 
 @saved("pipeline")
@@ -69,13 +84,55 @@ class FieldPipeline(Pipeline):
             model.set_params(fields=given)
         return self
 
-    def _fit(self, *args: Any, **kwargs: Any) -> Any:
-        # Pipeline has no public hook between its transformers and its model.
-        transformed = super()._fit(*args, **kwargs)
-        model = self.steps[-1][1]
+    @available_if(_learns_from_chunks)
+    def partial_fit(self, X: Any, y: Any = None, **params: Any) -> FieldPipeline:
+        """Let the model make one pass over a chunk of rows.
+
+        The transformers are fitted on the first chunk and stay as they are, so that no
+        column of the matrix moves. New categories are unknown ones: pass many rows
+        first, or hash the categories.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            What the first transformer takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What the model takes.
+        **params : dict
+            Further arguments of the model's ``partial_fit``, such as ``classes``.
+
+        Returns
+        -------
+        self : FieldPipeline
+
+        Raises
+        ------
+        FieldInferenceError
+            If a transformer's fields cannot be read. Names it and the remedies.
+        """
+        model, rows = self.steps[-1][1], X
+        is_first = not _is_fitted(model)
+        for _, step in self.steps[:-1]:
+            if step is not None and step != "passthrough":
+                rows = step.fit_transform(rows, y) if is_first else step.transform(rows)
+        given = model.fields
+        try:
+            self._tell_fields(model)
+            model.partial_fit(rows, y, **params)
+        finally:
+            model.set_params(fields=given)
+        return self
+
+    def _tell_fields(self, model: Any) -> None:
+        """Set the fields of the fitted transformers, unless the user has given some."""
         if isinstance(model.fields, str) and len(self.steps) > 1:
             fields, names = fields_from(self[:-1])
             model.set_params(fields=[names[field] for field in fields])
+
+    def _fit(self, *args: Any, **kwargs: Any) -> Any:
+        # Pipeline has no public hook between its transformers and its model.
+        transformed = super()._fit(*args, **kwargs)
+        self._tell_fields(self.steps[-1][1])
         return transformed
 
 

@@ -88,7 +88,8 @@ class Model:
     @property
     def bias(self) -> np.ndarray:
         """Constant part of the scores in units of y, (n_outputs,)."""
-        return np.atleast_1d(self.estimator.intercept_).astype(np.float64)
+        bias: np.ndarray = self.estimator._bias
+        return bias
 
     def rows(self, X: Any) -> Rows:
         """Return the rows of X as the network reads them."""

@@ -58,6 +58,13 @@ class Loss:
         """Compute the best constant scores, shape (C,), from which the bias starts."""
         raise AssertionError("defined by each loss")
 
+    def cautious(self, baseline: np.ndarray, n_rows: int) -> np.ndarray:
+        """Limit a baseline of the first ``n_rows`` rows of a stream.
+
+        A class of which they have none is not impossible.
+        """
+        return baseline
+
 
 class ElementwiseLoss(Loss):
     """Base class of losses that are the mean of a loss of each output."""

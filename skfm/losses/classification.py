@@ -25,6 +25,12 @@ from .links import (
 from .registry import register
 
 
+def _limit(scores: np.ndarray, n_rows: int) -> np.ndarray:
+    """Limit log odds to those of half a row that was not seen among ``n_rows``."""
+    most = np.log(2 * n_rows + 1)
+    return np.clip(scores, -most, most)
+
+
 @register("log_loss", "multilabel")
 class MultilabelLogLoss(ElementwiseLoss):
     """Log loss log(1 + exp(s)) - y s, y in {0, 1}, averaged over the labels."""
@@ -38,6 +44,9 @@ class MultilabelLogLoss(ElementwiseLoss):
         share = np.atleast_1d(np.average(target, axis=0, weights=weight))
         log_odds: np.ndarray = logit(clip_probability(share))
         return log_odds
+
+    def cautious(self, baseline: np.ndarray, n_rows: int) -> np.ndarray:
+        return _limit(baseline, n_rows)
 
 
 @register("log_loss", "binary")
@@ -72,6 +81,9 @@ class MultinomialLogLoss(Loss):
         log_share = np.log(np.maximum(share / share.sum(), PROBABILITY_FLOOR))
         centred: np.ndarray = log_share - log_share.mean()
         return centred
+
+    def cautious(self, baseline: np.ndarray, n_rows: int) -> np.ndarray:
+        return _limit(baseline, n_rows)
 
 
 @register("hinge", "binary")

@@ -17,6 +17,7 @@ from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..estimators.run import Fit, Run
 from ..estimators.stochastic import StochasticFit
+from ..estimators.vectors import Vectors
 from ..nn.factorization import FMNetwork
 from ..nn.layers import MLP
 from ..nn.network import Network
@@ -53,14 +54,19 @@ class FNNNetwork(Network[FieldLookup]):
         return self.table.weight.factors[:, self.shape.n_outputs :]
 
     def inherit(
-        self, source: Network, columns: np.ndarray, *, same_target: bool
+        self,
+        source: Network,
+        columns: np.ndarray,
+        *,
+        same_target: bool,
+        units: np.ndarray | None = None,
     ) -> None:
         if not same_target or source.linear_weights is None:
             raise ValueError(
                 "FNN also starts from linear weights: init_from must be a model with a "
                 "linear part, such as an FM, fitted on the same kind of target."
             )
-        super().inherit(source, columns, same_target=True)
+        super().inherit(source, columns, same_target=True, units=units)
         with torch.no_grad():
             self.w0.copy_(source.bias)
 
@@ -119,6 +125,11 @@ class _FNN(MLPParameters, BaseModel):
     ) -> Fit:
         if not resume:
             given = check_pretrained(self, data.n_columns)
+            if isinstance(given, Vectors):
+                raise ValueError(
+                    "FNN also starts from linear weights, but init_from is a mapping "
+                    "of vectors: fit an FM from them, and pass that."
+                )
             self.fm_ = given or self._fit_fm(data, held_out, run, seed)
         return StochasticFit(
             self, data, held_out, run, resume=resume, seed=seed, source=self.fm_

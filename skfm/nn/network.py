@@ -50,6 +50,8 @@ class Network(nn.Module, Generic[LookupT]):
         #: Mask of the columns whose linear weights, or whose factors, stay zero.
         self.without_linear: np.ndarray | None = None
         self.without_factors: np.ndarray | None = None
+        #: Columns (a mask) whose factors training leaves as they are.
+        self.fixed_factors: np.ndarray | None = None
         self.table = EmbeddingTable(
             shape.n_columns,
             self.linear_width(shape),
@@ -125,7 +127,12 @@ class Network(nn.Module, Generic[LookupT]):
         return self.table.weight.factors
 
     def inherit(
-        self, source: Network, columns: np.ndarray, *, same_target: bool
+        self,
+        source: Network,
+        columns: np.ndarray,
+        *,
+        same_target: bool,
+        units: np.ndarray | None = None,
     ) -> None:
         """Copy the weights of some columns from another network.
 
@@ -139,6 +146,9 @@ class Network(nn.Module, Generic[LookupT]):
         same_target : bool
             Whether the linear weights and the bias are also copied, if both networks
             have linear weights.
+        units : ndarray of shape (n_columns,), or None
+            Number by which the weights of each column are multiplied, as this network
+            reads it in other units; None for 1.
 
         Raises
         ------
@@ -154,13 +164,31 @@ class Network(nn.Module, Generic[LookupT]):
                 f"column, but has {tuple(given.shape[1:])}. Choose the same n_factors."
             )
         mask = self._mask(columns, self.without_factors)
-        own[mask] = given[mask]
+        own[mask] = _times(given[mask], units, mask)
         own_linear, given_linear = self.linear_weights, source.linear_weights
         if same_target and own_linear is not None and given_linear is not None:
             mask = self._mask(columns, self.without_linear)
-            own_linear[mask] = given_linear.to(own_linear)[mask]
+            given_linear = given_linear.to(own_linear)[mask]
+            own_linear[mask] = _times(given_linear, units, mask)
             with torch.no_grad():
                 self.bias.copy_(source.bias)
+
+    def set_factors(self, columns: np.ndarray, vectors: np.ndarray) -> None:
+        """Set the embeddings of some columns, those for all fields to the same.
+
+        Parameters
+        ----------
+        columns : ndarray of int of shape (n,)
+        vectors : ndarray of shape (n, k)
+        """
+        if self.without_factors is not None:
+            kept = ~self.without_factors[columns]
+            columns, vectors = columns[kept], vectors[kept]
+        own = self.factors
+        given = torch.from_numpy(vectors).to(own)
+        if own.dim() == given.dim() + 1:
+            given = given[:, None].expand(-1, *own.shape[1:])
+        own[torch.from_numpy(columns).to(own.device)] = given
 
     def _mask(self, columns: np.ndarray, without: np.ndarray | None) -> Tensor:
         chosen = columns if without is None else columns & ~without
@@ -327,6 +355,14 @@ class Network(nn.Module, Generic[LookupT]):
 
     def _config_on(self, device: str) -> dict[str, Any]:
         return {**self.config, "shape": replace(self.shape, device=device)}
+
+
+def _times(weights: Tensor, units: np.ndarray | None, mask: Tensor) -> Tensor:
+    """Multiply the weights of some columns by their units."""
+    if units is None:
+        return weights
+    factor = torch.from_numpy(units).to(weights)[mask]
+    return weights * factor.view(-1, *[1] * (weights.dim() - 1))
 
 
 def _rebuild(

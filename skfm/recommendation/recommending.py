@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -281,6 +282,8 @@ def _by_parts(model: Model, users: Part | None, items: Part | None) -> _Scored |
     check_apart(users, items)
     if mixed_fields(model, users, items):
         return None
+    # Columns that neither has entries in may be centered: one side must count them.
+    users = replace(users, mask=~items.mask)
     scores = pair_scores(model, users, items)
     return _Scored(model.estimator, scores, model, (users, items))
 

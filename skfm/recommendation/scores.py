@@ -283,7 +283,11 @@ class JoinedScores:
         for lo in range(0, len(scores), PREDICTION_BATCH):
             pairs = np.arange(lo, min(lo + PREDICTION_BATCH, len(scores)))
             users = self.users.csr[start + pairs // n_items]
-            joined = replace(self.users, csr=users + self.items.csr[pairs % n_items])
+            joined = replace(
+                self.users,
+                csr=users + self.items.csr[pairs % n_items],
+                mask=self.users.mask | self.items.mask,
+            )
             rows = joined.rows(self.model)
             found = self.model.network.score(rows.span(0, len(rows)))
             scores[lo : lo + PREDICTION_BATCH] = found[:, 0].cpu().numpy()

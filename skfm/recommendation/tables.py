@@ -140,9 +140,12 @@ class Part:
     mask: np.ndarray
 
     def rows(self, model: Model) -> Rows:
-        """Return them pooled as the model's."""
-        fields = model.estimator._mean_fields
-        return Rows(self.csr, model.network.shape.dtype, mean_fields=fields)
+        """Return them scaled and pooled as the model's."""
+        fields, scaling = model.estimator._mean_fields, model.estimator._scaling
+        csr, dtype = self.csr, model.network.shape.dtype
+        if scaling is not None:
+            csr = scaling.apply(csr, self.mask, dtype)
+        return Rows(csr, dtype, mean_fields=fields)
 
 
 def part_of(model: Model, table: Any, names: Sequence[str]) -> Part | None:

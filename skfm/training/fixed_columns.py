@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
+
 from ..data.transfer import move
 from ..nn.network import Network
 from ..sparse import ColumnRows, RowGradient
 
 
 class FixedColumns:
-    """The columns whose linear weights, or whose factors, stay zero.
+    """The columns whose linear weights, or whose factors, stay as they are.
 
     Parameters
     ----------
@@ -19,7 +21,10 @@ class FixedColumns:
     """
 
     def __init__(self, network: Network) -> None:
-        masks = {"linear": network.without_linear, "factors": network.without_factors}
+        fixed = [network.without_factors, network.fixed_factors]
+        known = [mask for mask in fixed if mask is not None]
+        factors = np.logical_or.reduce(known) if known else None
+        masks = {"linear": network.without_linear, "factors": factors}
         device = network.table.weight.device
         self._masks = {
             name: move(mask, device) for name, mask in masks.items() if mask is not None

@@ -27,6 +27,12 @@ def numbers():
     return X, y, np.digitize(y, [36, 44])
 
 
+def in_units(model, X):
+    """X as the network reads it."""
+    assert not model.column_centers_.any()
+    return X / model.column_scales_
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_binary(family, numbers):
     X, _, classes = numbers
@@ -35,7 +41,7 @@ def test_binary(family, numbers):
     model.fit(X, labels)
     assert np.ndim(model.intercept_) == 0
     assert model.coef_.shape == (6,)
-    pairs = naive_interactions(family, model.network_, X)[:, 0]
+    pairs = naive_interactions(family, model.network_, in_units(model, X))[:, 0]
     expected = model.intercept_ + X @ model.coef_ + pairs
     assert_allclose(model.decision_function(X), expected, **TIGHT)
     assert_allclose(model.predict_proba(X)[:, 1], 1 / (1 + np.exp(-expected)))
@@ -49,7 +55,7 @@ def test_multiclass(family, numbers):
     model.fit(X, classes)
     assert model.intercept_.shape == (3,)
     assert model.coef_.shape == (3, 6)
-    pairs = naive_interactions(family, model.network_, X)
+    pairs = naive_interactions(family, model.network_, in_units(model, X))
     expected = model.intercept_ + X @ model.coef_.T + pairs
     assert_allclose(model.decision_function(X), expected, **TIGHT)
     odds = np.exp(expected)
@@ -68,7 +74,7 @@ def test_regression_is_in_units_of_y(family, numbers):
     repeated = np.repeat(y, weight)
     assert_allclose(model.y_mean_, [repeated.mean()])
     assert_allclose(model.y_scale_, [repeated.std()])
-    pairs = naive_interactions(family, model.network_, X)[:, 0]
+    pairs = naive_interactions(family, model.network_, in_units(model, X))[:, 0]
     expected = model.intercept_ + X @ model.coef_ + model.y_scale_ * pairs
     assert_allclose(model.predict(X), expected, **TIGHT)
 
@@ -81,7 +87,9 @@ def test_several_outputs_each_have_units(family, numbers):
     model.fit(X, Y)
     assert_allclose(model.y_mean_, Y.mean(axis=0))
     assert_allclose(model.y_scale_, Y.std(axis=0))
-    pairs = naive_interactions(family, model.network_, X) * model.y_scale_
+    pairs = (
+        naive_interactions(family, model.network_, in_units(model, X)) * model.y_scale_
+    )
     expected = model.intercept_ + X @ model.coef_.T + pairs
     assert_allclose(model.predict(X), expected, rtol=1e-9, atol=1e-7)
 
@@ -110,3 +118,20 @@ def test_empty_row_is_the_intercept(family, numbers):
     model = getattr(skfm, f"{family}Regressor")(max_iter=5, random_state=0)
     prediction = model.fit(X, y).predict(np.zeros((1, 6)))
     assert_allclose(prediction, [model.intercept_], **TIGHT)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "bayes"])
+def test_coefficients_are_in_units_of_columns_far_from_zero(solver, numbers):
+    """Centering is undone exactly where the model is a polynomial."""
+    X, y, classes = numbers
+    X = np.abs(X) @ np.diag([1e-3, 1, 1, 1, 10, 1]) + [0, 0, 0, 0, 2000, -5]
+    model = skfm.FMRegressor(max_iter=20, random_state=0, solver=solver).fit(X, y)
+    assert set(np.flatnonzero(model.column_centers_)) >= {4, 5}
+    pairs = [bi_interaction(x, model.factors_).sum() for x in X]
+    expected = model.intercept_ + X @ model.coef_ + model.y_scale_ * pairs
+    assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-6)
+    model = make("FMClassifier").set_params(solver="sgd").fit(X, classes)
+    H = model.network_.head.weight.detach().numpy()
+    pooled = np.array([bi_interaction(x, model.factors_) for x in X])
+    expected = model.intercept_ + X @ model.coef_.T + pooled @ H
+    assert_allclose(model.decision_function(X), expected, rtol=1e-6, atol=1e-6)

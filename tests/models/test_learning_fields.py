@@ -1,5 +1,6 @@
 """Models that need fields learn their functions; options have their effect."""
 
+import copy
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import log_loss, r2_score
 
 import skfm
+from skfm.data.csr import canonical_csr
+from skfm.data.rows import Rows
 
 FAMILIES = ["FFM", "FwFM", "FNN", "PNN", "WideDeep", "DeepCrossing"]
 DEEP = ["FNN", "PNN", "WideDeep", "DeepCrossing"]
@@ -120,15 +123,19 @@ def test_pairs_inside_a_field_are_learned():
     assert without < 0.8
 
 
-def test_normalize_is_fitting_on_rows_of_unit_length():
+def test_normalize_reads_rows_of_unit_length():
+    """Rows are those of the columns in their units."""
     X, cells = one_hot(150, (3, 4))
     X = X * np.random.default_rng(0).uniform(1, 5, size=(150, 1))
     y = cells.sum(axis=1) % 2
-    lengths = np.sqrt(X.multiply(X).sum(axis=1))[:, None]
-    inside = make("FFM", normalize=True, batch_size=40).fit(X, y)
-    outside = make("FFM", batch_size=40).fit(X / lengths, y)
-    expected = outside.decision_function(X / lengths)
-    assert_allclose(inside.decision_function(X), expected, rtol=1e-9)
+    model = make("FFM", normalize=True, batch_size=40).fit(X, y)
+    rows = X.toarray() / model.column_scales_
+    rows /= np.sqrt(np.square(rows).sum(axis=1))[:, None]
+    plain = copy.deepcopy(model.network_)
+    plain.normalize = False
+    batch = Rows(canonical_csr(rows), "float64").span(0, 150)
+    expected = plain.score(batch).numpy()[:, 0]
+    assert_allclose(model.decision_function(X), expected, rtol=1e-9)
 
 
 def test_a_table_that_cannot_fit_is_refused(monkeypatch):
