@@ -72,8 +72,15 @@ class LockFreeFM:
             passes = [
                 pool.submit(
                     _pass,
-                    *(self.table, self.bias, part, X.indptr, X.indices, target),
-                    *(self.n_factors, np.float32(0.03), np.float32(1e-5)),
+                    self.table,
+                    self.bias,
+                    part,
+                    X.indptr,
+                    X.indices,
+                    target,
+                    self.n_factors,
+                    np.float32(0.03),
+                    np.float32(1e-5),
                 )
                 for part in np.array_split(order, self.n_threads)
             ]

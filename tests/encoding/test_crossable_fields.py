@@ -37,10 +37,20 @@ def encoder(table):
 def test_fields_of_all_columns_but_multi_valued_ones(encoder):
     names = [field.name for field in crossable_fields(encoder._codec.blocks)]
     assert names == [
-        *("color", "ids (bins)", "ids (fine bins)", "ids", "few"),
-        *("weight (bins)", "weight", "flag", "dummy"),
-        *("when (bins)", "when (fine bins)"),
-        *("when (month)", "when (day)", "when (weekday)"),
+        "color",
+        "ids (bins)",
+        "ids (fine bins)",
+        "ids",
+        "few",
+        "weight (bins)",
+        "weight",
+        "flag",
+        "dummy",
+        "when (bins)",
+        "when (fine bins)",
+        "when (month)",
+        "when (day)",
+        "when (weekday)",
     ]
 
 

@@ -172,8 +172,10 @@ def test_given_validation_rows(cls):
 @pytest.mark.parametrize(
     ("asked", "n_rows", "given", "stops"),
     [
-        *((True, 5, False, True), (False, 10**6, True, False)),
-        *(("auto", 63, False, False), ("auto", 64, False, True)),
+        (True, 5, False, True),
+        (False, 10**6, True, False),
+        ("auto", 63, False, False),
+        ("auto", 64, False, True),
         ("auto", 5, True, True),
     ],
 )
@@ -233,9 +235,12 @@ def test_one_and_two_threads_give_the_same_bits(cls):
 @pytest.mark.parametrize(
     ("asked", "given", "n_rows", "expected"),
     [
-        *(("auto", np.float64, 999, "float64"), ("auto", np.float32, 10, "float32")),
-        *(("auto", np.float64, 1_000, "float32"), ("auto", np.int64, 10, "float64")),
-        *(("auto", bool, 10, "float64"), ("float64", np.float32, 10**5, "float64")),
+        ("auto", np.float64, 999, "float64"),
+        ("auto", np.float32, 10, "float32"),
+        ("auto", np.float64, 1_000, "float32"),
+        ("auto", np.int64, 10, "float64"),
+        ("auto", bool, 10, "float64"),
+        ("float64", np.float32, 10**5, "float64"),
         ("float32", np.float64, 10, "float32"),
     ],
 )

@@ -37,9 +37,16 @@ def with_arrays(data=None, indices=None, indptr=None):
 @pytest.mark.parametrize(
     "convert",
     [
-        *(sp.csr_matrix, sp.csc_matrix, sp.csc_array, sp.coo_array, sp.lil_array),
-        *(sp.bsr_array, sp.dok_array, sp.coo_matrix),
-        *(lambda X: X.toarray(), lambda X: np.asfortranarray(X.toarray())),
+        sp.csr_matrix,
+        sp.csc_matrix,
+        sp.csc_array,
+        sp.coo_array,
+        sp.lil_array,
+        sp.bsr_array,
+        sp.dok_array,
+        sp.coo_matrix,
+        lambda X: X.toarray(),
+        lambda X: np.asfortranarray(X.toarray()),
     ],
 )
 def test_formats(cls, convert):

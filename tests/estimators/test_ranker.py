@@ -198,7 +198,9 @@ def test_given_validation_queries():
     model = make(skfm.FMRanker, max_iter=20, early_stopping="auto")
     half = USER < 15
     model.fit(
-        *(X[half], RELEVANCE[half], USER[half]),
+        X[half],
+        RELEVANCE[half],
+        USER[half],
         **{"X_val": X[~half], "y_val": RELEVANCE[~half], "qid_val": USER[~half]},
     )
     best = max(model.validation_scores_)

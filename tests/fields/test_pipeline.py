@@ -92,7 +92,9 @@ def test_fields_are_the_transformers(transformer):
 def folds(pipeline):
     """The pipelines that a cross-validation fits."""
     found = cross_validate(
-        *(pipeline, DF, Y),
+        pipeline,
+        DF,
+        Y,
         cv=4,
         scoring=lambda *_: 0.0,
         return_estimator=True,

@@ -132,5 +132,10 @@ class TestResolveFields:
 
     def test_repeated_names_are_numbered(self):
         assert unique_names(["a", "a", "a_2", 1, "1", "a"]) == [
-            *("a", "a_3", "a_2", "1", "1_2", "a_4")
+            "a",
+            "a_3",
+            "a_2",
+            "1",
+            "1_2",
+            "a_4",
         ]

@@ -73,7 +73,9 @@ def test_columns_follow_their_joint_conditional(k, way, weighted):
         draws = draw_column(machine, position, alpha, hyper, way)
         offset, slopes = design_of(
             rows_of(chain),
-            *(columns.ids[position], machine.intercept, *parameters_of(machine)),
+            columns.ids[position],
+            machine.intercept,
+            *parameters_of(machine),
         )
         precisions = alpha * chain.data.rows.weight.astype(float)
         precision = np.diag(hyper[1]) + slopes.T @ (precisions[:, None] * slopes)
@@ -107,8 +109,17 @@ def draw_column(machine, position, alpha, hyper, way):
                 state, arrays, chunks, long, grams, moments, 0, len(chunks)
             )
             sweeps.draw_long(
-                *(arrays, machine.table, long, (grams, moments), prior, keys, bad),
-                *(fresh, none, 0, 1),
+                arrays,
+                machine.table,
+                long,
+                (grams, moments),
+                prior,
+                keys,
+                bad,
+                fresh,
+                none,
+                0,
+                1,
             )
             row = fresh[0]
         else:
@@ -216,9 +227,17 @@ def test_augmentation_has_the_likelihood_of_the_classes():
     omega = np.zeros(rows.n_rows)
     for i in range(N):
         _augment(
-            *(rows.key, rows.weight, rows.target, (machine.seed, i)),
-            *(chain.likelihood.scores, 1, machine.working, machine.residual),
-            *(machine.roots, 0, rows.n_rows),
+            rows.key,
+            rows.weight,
+            rows.target,
+            (machine.seed, i),
+            chain.likelihood.scores,
+            1,
+            machine.working,
+            machine.residual,
+            machine.roots,
+            0,
+            rows.n_rows,
         )
         precision = machine.roots.astype(float) ** 2
         omega += precision / N

@@ -40,7 +40,12 @@ def test_weights_and_order_of_rows_change_no_bit(family):
         np.repeat(np.arange(80), weight.astype(int))
     )
     repeated = Problem(
-        *(sp.csr_array(X[order]), fields, 3, weighted.target[order], None, family),
+        sp.csr_array(X[order]),
+        fields,
+        3,
+        weighted.target[order],
+        None,
+        family,
         weighted.n_classes,
     )
     assert_same_bits(posterior_arrays(weighted), posterior_arrays(repeated))

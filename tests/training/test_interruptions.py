@@ -202,10 +202,14 @@ def _numpy_stream():
 def outside():
     """Return the state of the process that a fit might change."""
     return (
-        *(_numpy_stream(), torch.get_rng_state().tolist()),
-        *(torch.get_num_threads(), numba.get_num_threads()),
-        *(torch.get_default_dtype(), torch.is_grad_enabled()),
-        *(np.geterr(), torch.are_deterministic_algorithms_enabled()),
+        _numpy_stream(),
+        torch.get_rng_state().tolist(),
+        torch.get_num_threads(),
+        numba.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        np.geterr(),
+        torch.are_deterministic_algorithms_enabled(),
     )
 
 

@@ -96,7 +96,12 @@ class Crosses:
             known = evidence.gain, evidence.variance, evidence.z
             if candidate.statistic:
                 statistic, encoded = StatisticCross.learn(
-                    *(candidate.fields, widths, codes, y[:, 0], folds, known),
+                    candidate.fields,
+                    widths,
+                    codes,
+                    y[:, 0],
+                    folds,
+                    known,
                     weight=weight,
                 )
                 items.append(statistic)
