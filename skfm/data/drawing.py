@@ -22,7 +22,7 @@ def draw_rows(
     Parameters
     ----------
     statistics : ColumnStatistics
-        Of the training rows, whose number is known.
+        Statistics of the training rows, whose number is known.
     fields : ndarray of shape (n_columns,)
         Field of each column. The columns of a field with at most one entry a row on
         average exclude each other; all others are independent.

@@ -25,7 +25,7 @@ class Labels:
     target : Tensor of shape (n_rows,) or (n_rows, n_outputs)
     weight : Tensor of shape (n_rows,)
     queries : Queries or None
-        Where the rows of a batch are to be ranked: which ones among each other.
+        Queries of the rows, for a ranker.
     """
 
     target: Tensor

@@ -24,7 +24,7 @@ class Loader:
     ----------
     rows : Rows
     labels : Labels
-        Of all rows.
+        Labels of all rows.
     reading : Reading
     """
 

@@ -26,9 +26,9 @@ class Part(NamedTuple):
     ----------
     rows : Rows
     labels : Labels
-        Of all rows of the matrix.
+        Labels of all rows of the matrix.
     chosen : ndarray of int
-        The rows that count.
+        Numbers of the rows that count.
     query : ndarray of shape (n_rows,) or (0,), int
         The query of each row of the matrix; empty where rows are not ranked.
     """

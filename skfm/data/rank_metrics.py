@@ -1,4 +1,4 @@
-"""How good a ranking is: a number for each query, and its mean."""
+"""Metrics of rankings: a number for each query, and their mean."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ranked:
     gains : ndarray of shape (n,)
         Relevance of the rows, query by query, the best rank first.
     starts : ndarray of shape (Q + 1,)
-        Where the rows of each query start, and the number of rows.
+        Start of the rows of each query, and the number of rows.
     relevant : ndarray of shape (m,)
         The relevances above zero of each query, the largest first, ranked or not.
     n_relevant : ndarray of shape (Q,)
@@ -85,13 +85,13 @@ def discounts(starts: np.ndarray) -> np.ndarray:
 
 
 def _within(ranked: Ranked, at: int | None) -> np.ndarray:
-    """Whether each row is among the first ``at`` of its query."""
+    """Return whether each row is among the first ``at`` rows of its query."""
     ranks = ranked.ranks
     return np.ones(len(ranks), np.bool_) if at is None else ranks < at
 
 
 def _hits(ranked: Ranked, at: int | None) -> np.ndarray:
-    """Whether each row is relevant and among the first ``at`` of its query."""
+    """Return whether each row is relevant and among the first ``at`` of its query."""
     return (ranked.gains > 0) & _within(ranked, at)
 
 

@@ -114,7 +114,7 @@ class Rows:
         ----------
         rows : ndarray of int
         weight : ndarray of shape (n_rows,)
-            Of all rows.
+            Weight of each row.
         """
         lengths = np.diff(self.indptr)[rows].astype(np.float64)
         return float(np.average(lengths * (lengths - 1) / 2, weights=weight[rows]))

@@ -56,9 +56,9 @@ class QueryShuffle:
     ----------
     rows : ndarray of int
     query, relevance : ndarray
-        Of all rows, by number.
+        Query and relevance of each row.
     size : int
-        Rows of a batch, at most. All rows make one batch if they fit.
+        Largest number of rows of a batch. All rows make one batch if they fit.
     longest : int
         Rows of a piece, at most.
 

@@ -1,4 +1,4 @@
-"""Checks of what users pass, with errors that say where the trouble is."""
+"""Checks of the input of users, with errors that name the faulty row or column."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Check = TypeVar("Check", bound=Callable[..., Any])
 
 
 def refuse_overflow(check: Check) -> Check:
-    """Make a check raise a ValueError where Python has no float for an integer."""
+    """Make a check raise a ValueError for integers that are too large for a float."""
 
     @functools.wraps(check)
     def checked(*args: Any, **keywords: Any) -> Any:
@@ -32,15 +32,15 @@ def refuse_overflow(check: Check) -> Check:
 
 
 def check_finite(X: Any, name: str = "X") -> None:
-    """Refuse NaN and infinity in a CSR matrix, naming the first bad entry.
+    """Raise an error for NaN or infinity in a CSR matrix.
 
     Raises
     ------
     ValueError
-        With the row and column.
+        If there is such an entry; the message names its row and column.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        # A sum that overflows is looked into too.
+        # A sum that overflows is examined too.
         if X.data.dtype.kind not in "fc" or np.isfinite(X.data.sum()):
             return
     bad = np.flatnonzero(~np.isfinite(X.data))
@@ -78,7 +78,7 @@ def finite_scores(scores: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        With the first row that has.
+        If there is such a score; the message names the first row.
     """
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
@@ -124,7 +124,7 @@ def check_normal(weight: np.ndarray, name: str, dtype: type[np.floating]) -> Non
     Raises
     ------
     ValueError
-        With the first such weight and its row.
+        If there is such a weight; the message names the first and its row.
     """
     tiny = (weight > 0) & (weight < np.finfo(dtype).tiny)
     if np.any(tiny):

@@ -114,12 +114,12 @@ class Data(NamedTuple):
 
     @property
     def streamed(self) -> bool:
-        """Whether the rows are on disk."""
+        """Return whether the rows are on disk."""
         return False
 
     @property
     def ranked(self) -> bool:
-        """Whether rows are ranked among those of a query."""
+        """Return whether rows are ranked within queries."""
         return self.query is not None
 
     @property

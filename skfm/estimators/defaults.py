@@ -46,9 +46,9 @@ def batch_size(
     n_rows : int
         Rows passed to `fit`.
     n_train : int
-        Those of them that are not held out.
+        Number of rows that are not held out.
     most : int or None, default=None
-        Limit of what is chosen for "auto".
+        Upper limit of the automatic value.
     """
     if not isinstance(asked, str):
         return min(asked, n_train)

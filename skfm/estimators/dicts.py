@@ -19,7 +19,7 @@ from .checks import check_finite
 
 __all__ = ["DictEncoder", "NumberDicts", "check_dicts"]
 
-#: What cells of a kind of category are, for which a dict of Python's finds them.
+#: Types of the cells of each kind of category that a dict of Python can look up.
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "strings": (str,),
     "numbers": (int, float),
@@ -33,7 +33,7 @@ def check_dicts(rows: Sequence[Any]) -> None:
     Raises
     ------
     TypeError
-        With the first such row.
+        If there is such a row; the message names the first.
     """
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):

@@ -42,17 +42,17 @@ class Fitted(SavedEstimator):
     best_iter_: int
     n_features_in_: int
     feature_names_in_: np.ndarray
-    #: What was learnt of a table's columns; None where X was taken as it was.
+    #: Encoding of the columns of a table; None if X was used unchanged.
     _codec: TableCodec | None
-    #: Field of each column, where a field's values in a row are averaged.
+    #: Field of each column, if the values of a field in a row are averaged.
     _mean_fields: np.ndarray | None
     #: Mask of the columns that ``init_from`` had vectors of, where it was a mapping.
     _given_vectors: np.ndarray | None
     #: Units in which the network reads the columns; None: as they are.
     _scaling: ColumnScaling | None
-    #: What further chunks of a stream add to; None where the units are settled.
+    #: Moments that further chunks of a stream are added to; None if units are fixed.
     _column_moments: ColumnMoments | None
-    #: Of the rows of this fit, of those that it went on from, and of ``init_from``.
+    #: Statistics of the rows of this fit, of earlier fits, and of ``init_from``.
     _column_statistics: ColumnStatistics
     _optimizer_state: OptimizerState | None
     solver_: str
@@ -280,7 +280,7 @@ class Fitted(SavedEstimator):
         Returns
         -------
         str
-            To be printed.
+            Text to print.
 
         Raises
         ------
@@ -307,5 +307,5 @@ class FittedTarget:
     y_scale_: np.ndarray
     #: Targets of a stream and their weights, until there are enough for its units.
     _first_targets: tuple[np.ndarray, np.ndarray] | None
-    #: What raw scores mean: equal in two models whose bias can be exchanged.
+    #: Meaning of the raw scores, equal in two models whose bias can be exchanged.
     _score_kind: tuple[Any, ...]

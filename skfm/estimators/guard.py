@@ -88,7 +88,7 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether the model's loss is larger, beyond noise."""
+        """Return whether the loss of the model is larger than noise explains."""
         excess = self.model - self.constant
         if not np.isfinite(excess):
             return bool(np.isfinite(self.constant))
@@ -104,7 +104,7 @@ def warn_if_worse(model: Any, examined: Examined) -> None:
     Parameters
     ----------
     model : estimator
-        Of any loss but a ranker's, which no constant has.
+        Model with any loss except that of a ranker, which has no constant.
     examined : Examined
     """
     if isinstance(examined.loss, RankingLoss):

@@ -19,7 +19,7 @@ Judge = Callable[[np.ndarray, Any], float]
 
 @dataclass(frozen=True)
 class Given:
-    """What `fit` was given, for scorers that want rows as users know them.
+    """Arguments of `fit`, for scorers that need rows as users pass them.
 
     Attributes
     ----------

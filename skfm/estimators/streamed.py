@@ -116,7 +116,7 @@ def refuse_options(model: Any) -> None:
     Raises
     ------
     ValueError
-        With the remedy.
+        If this is the case; the message names the remedy.
     """
     if not model._judges_itself(model.scoring):
         raise ValueError(

@@ -28,7 +28,7 @@ def check_stream(
     model : estimator
         Takes what is learnt of X and y.
     X, y, sample_weight
-        As `fit` was given them.
+        Arguments of `fit`.
     classes : array-like or None
         All labels, where partial_fit was told.
     resume : bool

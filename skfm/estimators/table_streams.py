@@ -105,7 +105,7 @@ def encode_again(
     y : str or list of str
     sample_weight : str or None
     suffix : {"", "_val"}
-        What the names of these parameters end with.
+        Suffix of the names of these parameters.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def _check_options(model: Any, features: list[str]) -> None:
     Raises
     ------
     ValueError
-        With the remedy.
+        If this is the case; the message names the remedy.
     """
     if not features:
         raise ValueError("X has no columns besides those of y and sample_weight.")

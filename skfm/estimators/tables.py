@@ -95,14 +95,13 @@ def new_codec(
     Parameters
     ----------
     columns : list of Series
-        Of the table. Those of objects that hold lists are multi-valued, unless these
-        are of floats.
+        Columns of the table. Columns of lists are multi-valued, except lists of floats.
     names : ndarray of str or None
         Their names, where they have some.
     categorical_features : {"from_dtype", "all"} or array-like
-        As in `FieldEncoder`.
+        Selection of the categorical columns, as in `FieldEncoder`.
     pooling : {"sum", "mean"}
-        Of the values in a cell of a multi-valued column.
+        Pooling of the values in a cell of a multi-valued column.
     """
     encoder = FieldEncoder(
         categorical_features=categorical_features,
@@ -154,7 +153,7 @@ def check_numbers(frame: Any, names: NDArray[Any] | None) -> None:
     Raises
     ------
     ValueError
-        With the column, the row and the cell.
+        If there is such a cell; the message names its column and row.
     """
     if not _holds_more_than_numbers(frame):
         return

@@ -333,7 +333,7 @@ class Inputs(Fitted, OptimizationParameters):
         Raises
         ------
         ValueError
-            With the remedy.
+            If this is the case; the message names the remedy.
         """
         if self.crosses is not None and not isinstance(self.crosses, str):
             raise ValueError(

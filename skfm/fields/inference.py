@@ -57,8 +57,8 @@ def infer_fields(X: Any) -> NDArray[np.int32]:
     Parameters
     ----------
     X : csr_matrix or csr_array of shape (n_samples, n_features)
-        In canonical format (sorted, no duplicates). Stored entries count, whatever
-        their value. Never modified.
+        Matrix in canonical format (sorted, no duplicates), which is never modified.
+        All stored entries count, whatever their value.
 
     Returns
     -------

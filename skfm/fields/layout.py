@@ -116,7 +116,7 @@ def block_names(
 def _shared_name(names: list[str]) -> str:
     if len(names) == 1:
         return names[0]
-    # What the first and the last in sorted order share, all share.
+    # A prefix of the first and the last name in sorted order is one of all names.
     first, last = min(names), max(names)
     pairs = zip(first, last, strict=False)
     length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

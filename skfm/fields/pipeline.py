@@ -41,9 +41,9 @@ class FieldPipeline(Pipeline):
     steps : list of tuple
         Names and estimators; the last is one of skfm's.
     transform_input : list of str, default=None
-        As in `sklearn.pipeline.Pipeline`, as are the others.
+        Names of parameters to transform, as in `sklearn.pipeline.Pipeline`.
     memory : str or object with the joblib.Memory interface, default=None
-        Where to keep fitted transformers.
+        Cache of fitted transformers.
     verbose : bool, default=False
         Whether to print the time of each step.
     """
@@ -54,9 +54,9 @@ class FieldPipeline(Pipeline):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            What the first transformer takes.
+            Input of the first transformer.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            What the model takes.
+            Target of the model.
         **params : dict
             Metadata, as in `sklearn.pipeline.Pipeline`.
 
@@ -154,7 +154,7 @@ def make_field_pipeline(
         Transformers that `fields_from` can read, such as ColumnTransformer,
         OneHotEncoder, KBinsDiscretizer or `FieldEncoder`; then an estimator of skfm.
     memory, transform_input, verbose
-        As in `sklearn.pipeline.make_pipeline`.
+        Options of the pipeline, as in `sklearn.pipeline.make_pipeline`.
 
     Returns
     -------

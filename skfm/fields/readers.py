@@ -26,7 +26,7 @@ from skfm.fields.layout import column_names, number_fields, unique_names
 
 __all__ = ["fields_from"]
 
-#: What scikit-learn's imputers put before the name of a column they mark the gaps of.
+#: Prefix of the names of the indicators that scikit-learn's imputers add.
 _INDICATOR = "missingindicator_"
 
 

@@ -44,7 +44,7 @@ def resolve_fields(
         - One label (integer or string) per column, in any order; fields are
           numbered by first appearance.
     X : csr_matrix or csr_array of shape (n_samples, n_features)
-        In canonical format. Never modified.
+        Matrix in canonical format, which is never modified.
     names : sequence of str of shape (n_features,), default=None
         Column names, as in ``feature_names_in_``.
     is_dense : bool, default=False

@@ -128,7 +128,7 @@ class PairwiseLoss(RankingLoss):
         than ``n_pairs * n`` pairs, as many are drawn evenly from them, anew for each
         batch.
     n_ranks, scoring : object
-        As those of `RankingLoss`.
+        Metric of the held-out rows, as in `RankingLoss`.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("n_pairs", "n_ranks", "scoring")

@@ -60,12 +60,12 @@ class Footprint:
     keeps_best: bool
 
     def check(self) -> None:
-        """Refuse a run that the memory there is cannot hold.
+        """Raise an error if a run needs more memory than is available.
 
         Raises
         ------
         MemoryError
-            With the bytes needed and available, and what to lower.
+            If there is too little memory; the message names what to lower.
         """
         self.network.check_table(self.shape, self.n_tables)
         self._check_dense()

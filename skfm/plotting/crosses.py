@@ -17,8 +17,8 @@ class CrossesDisplay:
     Parameters
     ----------
     crosses : list of CrossInfo
-        As the attribute ``crosses_`` of an estimator, in the order in which they were
-        found.
+        Crosses in the order in which they were found: the attribute ``crosses_`` of an
+        estimator.
     name : str, default=None
         Title.
 
@@ -58,7 +58,7 @@ class CrossesDisplay:
         name : str, default=None
             Title.
         ax : matplotlib Axes, default=None
-            Where to draw; None: a new figure.
+            Axes to draw on; None: those of a new figure.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class CrossesDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None: a new figure.
+            Axes to draw on; None: those of a new figure.
         """
         found = [cross for cross in self.crosses if np.isfinite(cross.gain)]
         if not found:

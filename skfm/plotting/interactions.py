@@ -12,7 +12,7 @@ from ..inspection.of_weights import measure
 from ..inspection.reading import Model
 from .style import axes, heat_map
 
-#: What the colours mean, by the measure of the strength.
+#: Label of the colour bar for each measure of the strength.
 _LABELS = {
     "variance": "standard deviation of the pair's term",
     "total": "standard deviation of the joint effect",

@@ -111,7 +111,7 @@ def similar_users(
     Raises
     ------
     ValueError
-        As `similar_items`.
+        In the same cases as `similar_items`.
     """
     return _similar(estimator, Side.of_items(users, user, "users"), of, n, "users")
 

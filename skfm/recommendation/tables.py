@@ -28,7 +28,7 @@ class Side:
     ----------
     rows : DataFrame or CSR matrix
     ids : Index
-        Of the rows; those of users may be missing.
+        Ids of the rows; those of users may be missing.
     """
 
     rows: Any

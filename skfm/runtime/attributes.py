@@ -13,9 +13,9 @@ import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-#: What scikit-learn keeps on an estimator during a fit.
+#: Attributes that scikit-learn sets on an estimator during a fit.
 OF_RUNNING_FIT = frozenset({"_callback_fit_ctx", "_skl_callbacks_to_teardown"})
-#: What scikit-learn keeps on estimators that is no part of the model.
+#: Attributes that scikit-learn sets on estimators and that are not part of the model.
 BOOKKEEPING = OF_RUNNING_FIT | {
     "_metadata_request",
     "_parent_callback_ctx",

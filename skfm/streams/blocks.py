@@ -148,7 +148,7 @@ class Blocks:
         Parameters
         ----------
         chosen : ndarray of bool
-            Of all rows of the data. All that are chosen must be in some block.
+            Mask of all rows of the data. All chosen rows must be in some block.
         """
         counts = np.zeros(self._hashed, np.int64)
         for start in range(0, len(chosen), _AT_ONCE):

@@ -36,9 +36,9 @@ class Columns(NamedTuple):
     Attributes
     ----------
     features : list of str
-        Those to encode.
+        Columns to encode.
     labels : list of str
-        Those of targets and weights.
+        Columns of targets and weights.
     """
 
     features: list[str]

@@ -34,7 +34,7 @@ class LabelledBlocks:
     ----------
     blocks : Blocks
     labels : Labels
-        Of all rows of the data, by number.
+        Labels of all rows of the data.
     chosen : ndarray of bool of shape (n_rows of the data,)
         The rows that count; the blocks may hold others.
     dtype : numpy dtype

@@ -30,7 +30,7 @@ def inner_products(embeddings: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (B, F (F - 1) / 2)
-        In the order of `field_pairs`.
+        Inner products in the order of `field_pairs`.
     """
     first, second = field_pairs(embeddings)
     gram = embeddings @ embeddings.transpose(1, 2)  # (B, F, F)
