@@ -1,4 +1,4 @@
-"""Machinery of all estimators: checks, fit, and raw scores."""
+"""Base class of all estimators: checks, fit, and raw scores."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from .validation import Inputs
 
 
 class BaseModel(CallbackSupportMixin, Inputs):
-    """Machinery of all estimators.
+    """Base class of all estimators.
 
-    An architecture (in `skfm.models`) gives ``_network_class`` and `_network_options`;
-    a task (`skfm.estimators.classifier` and its neighbours) gives the hooks about the
-    target.
+    An architecture (in `skfm.models`) defines ``_network_class`` and
+    `_network_options`. A task (classifier, regressor or ranker) defines the methods
+    about the target.
     """
 
     # Hooks of an architecture.
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
-        """Keywords of the network class; ``full_batch``: all rows make one batch."""
+        """Return keywords of the network class; ``full_batch`` means a single batch."""
         return {}
 
     # Hooks of a task.
@@ -55,11 +55,11 @@ class BaseModel(CallbackSupportMixin, Inputs):
         raise AssertionError("defined by each task")
 
     def _judges_itself(self, scoring: Any) -> bool:
-        """Return whether a ``scoring`` is one that the loss knows."""
+        """Return whether the loss computes a ``scoring`` itself."""
         return isinstance(scoring, str) and scoring == "loss"
 
     def _labels(self, target: np.ndarray) -> np.ndarray | None:
-        """Labels whose shares the held-out rows should keep, or None."""
+        """Return labels whose shares held-out rows should keep, or None."""
         return None
 
     # Fitting.
@@ -81,38 +81,40 @@ class BaseModel(CallbackSupportMixin, Inputs):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            CSR is used as it is; other formats are converted once. Never modified. A
-            ``pyarrow.dataset.Dataset`` is read in chunks, and may be larger than
-            memory; y and sample_weight are then names of its columns.
+            Rows, which are never modified. A CSR matrix is used as it is, and other
+            formats are converted once. A ``pyarrow.dataset.Dataset`` is read in chunks
+            and may be larger than memory; y and sample_weight are then names of its
+            columns.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels of any type, or numbers.
+            Targets: labels of any type, or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows, not all zero.
+            Weights of the rows, which must not be negative nor all zero.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
-            Rows to stop early on, instead of a ``validation_fraction`` of X.
+            Held-out rows for early stopping, instead of a ``validation_fraction`` of X.
         offset : array-like of shape (n_samples,) or (n_samples, n_outputs), \
 default=None
-            Known part of each row's raw score, to which the model's score is added, as
-            ``base_margin`` of XGBoost or ``init_score`` of LightGBM: log odds, the
-            logarithm of the exposure for ``loss="poisson"``, or numbers in units of y.
-            Predictions for such rows need their offsets too. The Bayesian solver takes
-            offsets of regressors; ``solver="auto"`` fits classifiers with an offset by
-            "sgd".
+            Known part of the raw score of each row, to which the score of the model is
+            added, like ``base_margin`` of XGBoost or ``init_score`` of LightGBM. It
+            holds log odds, the logarithm of the exposure for ``loss="poisson"``, or
+            numbers in units of y. Predictions for such rows need their offsets too. The
+            Bayesian solver supports offsets of regressors only; ``solver="auto"`` fits
+            classifiers with an offset by "sgd".
         offset_val : as offset, default=None
             Offsets of X_val.
 
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If a parameter or the input is not usable; the estimator is left as it was.
+            If a parameter or the input is not valid. The estimator is left unchanged.
         FloatingPointError
             If the loss became NaN or infinite. The estimator then has the weights of
-            the last full epoch, or is as it was if there was none; the same holds
-            after a KeyboardInterrupt.
+            the last complete epoch, or is left unchanged if there was none. The same
+            holds after a KeyboardInterrupt.
         """
         run = Run(
             warm=self.warm_start,
@@ -132,7 +134,7 @@ default=None
         run: Run,
         validation: tuple[Any, ...] = (None, None, None),
     ) -> Self:
-        """Fit a draft, and take over its fitted attributes, or change nothing."""
+        """Fit a copy, and take over its fitted attributes when that has succeeded."""
         metadata = {"sample_weight": sample_weight}
         if run.qid is not None:
             metadata["qid"] = run.qid
@@ -180,7 +182,7 @@ default=None
         validation: tuple[Any, ...],
         resume: bool,
     ) -> Fit:
-        """Check everything, and set the attributes that tell of X and y."""
+        """Check all input, and set the attributes that describe X and y."""
         self._check_optimization()
         data = self._check_data(X, y, sample_weight, run, resume=resume)
         if resume:
@@ -202,14 +204,14 @@ default=None
         resume: bool,
         seed: int,
     ) -> Fit:
-        """Prepare a fit of checked data; nothing is learnt yet."""
+        """Prepare a fit of checked data, without training."""
         source = None if resume else check_pretrained(self, data.n_columns)
         return StochasticFit(
             self, data, held_out, run, resume=resume, seed=seed, source=source
         )
 
     def _check_same_network(self, X: Any) -> None:
-        """Refuse parameters that a warm start would have to ignore."""
+        """Raise an error for changed parameters that a warm start would ignore."""
         config = dict(self.network_.config)
         shape = config.pop("shape")
         given = {"n_factors": shape.n_factors, **config}
@@ -233,7 +235,7 @@ default=None
             setattr(self, name, value)
 
     def _history(self, history: History, resume: bool) -> dict[str, Any]:
-        """Fitted attributes that tell of the iterations, earlier fits first."""
+        """Return the fitted attributes about iterations, with earlier fits first."""
         earlier = (self.loss_curve_, self.validation_scores_) if resume else ([], [])
         return {
             "loss_curve_": earlier[0] + history.loss_curve,
@@ -248,14 +250,14 @@ default=None
     # Reading the fitted model.
 
     def _read_rows(self, X: Any) -> Rows:
-        """The rows of X, checked, encoded and pooled as the fitted network's are."""
+        """Check, encode and pool the rows of X for the fitted network."""
         check_is_fitted(self, "network_")
         dtype = self.network_.shape.dtype
         csr = self._scaled(self._check_X(X, reset=False), dtype)
         return Rows(csr, dtype, mean_fields=self._mean_fields)
 
     def _raw_scores(self, X: Any) -> np.ndarray:
-        """float64 raw scores of shape (n_rows, n_outputs)."""
+        """Compute raw scores in float64, shape (n_rows, n_outputs)."""
         if is_streamed(X) or isinstance(X, Iterator):
             return np.concatenate([self._raw_scores(p) for p in read_parts(self, X)])
         with memory_errors("Scoring", "pass fewer rows at a time."):
@@ -274,13 +276,13 @@ default=None
         return checks.finite_scores(scores)
 
     def compile_predictor(self) -> Predictor:
-        """An object that scores a few rows at a time at low latency.
+        """Make a predictor that scores a few rows at low latency.
 
         Returns
         -------
         Predictor
-            Takes dicts, DataFrames and CSR rows without scikit-learn's validation, and
-            may be shared among threads. Later fits of this estimator leave it as it is.
+            Predictor for dicts, DataFrames and CSR rows, without the validation of
+            scikit-learn. Threads may share it. Later fits do not change it.
 
         Raises
         ------

@@ -102,11 +102,11 @@ class Ranker(NegativeSampling, FittedTarget):
         default="auto",
         valid=[StrOptions({"auto", "rows", "queries"})],
         doc="""{"auto", "rows", "queries"}
-            Whether early stopping holds out a share of the rows of each query, of every
-            relevance, or whole queries. A model learns nothing of a user who is held
-            out whole. "auto" holds out rows if most queries have columns of their own,
-            as users have, and whole queries otherwise, as of search requests. If no
-            query has two rows each of two relevances, whole queries are held out.""",
+            Rows that early stopping holds out: a share of the rows of each query, of
+            every relevance, or whole queries. A model learns nothing about the users of
+            whole queries. "auto" holds out rows if most queries have columns of their
+            own, as users have, and whole queries otherwise, as for search requests. If
+            no query has two rows each of two relevances, whole queries are held out.""",
     )
 
     @fit_context
@@ -128,19 +128,20 @@ class Ranker(NegativeSampling, FittedTarget):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            CSR is used as it is; other formats are converted once. Never modified.
+            Rows, which are never modified. A CSR matrix is used as it is, and other
+            formats are converted once.
         y : array-like of shape (n_samples,), default=None
-            Relevance of the rows: numbers, zero or more. Only their order counts for
-            the pairwise loss, their size for the others and for NDCG. None: all rows
-            were chosen, and ``negatives`` are drawn.
+            Relevance of the rows, numbers of zero or more. The pairwise loss uses only
+            their order. The other losses and the NDCG also use their size. None means
+            that all rows were chosen, so that ``negatives`` are drawn.
         qid : array-like of shape (n_samples,), default=None
-            The query of each row: numbers or strings, in any order. Rows are ranked
-            among those of the same query. None: all rows are of one query.
+            Query of each row: numbers or strings, in any order. Rows of the same query
+            are ranked together. None means that all rows belong to one query.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, not all zero. A pair weighs the product of its rows'
-            weights, a query the sum.
+            Weights of the rows, which must not be negative nor all zero. The weight of
+            a pair is the product of the weights of its rows, that of a query their sum.
         X_val, y_val, qid_val, sample_weight_val : as the arguments above, default=None
-            Rows to stop early on, instead of a ``validation_fraction`` of X, which
+            Held-out rows for early stopping, instead of a share of X, which
             ``hold_out`` chooses.
         users, items : DataFrame, default=None
             With ``negatives``: one row per user, and per item, whose columns are joined
@@ -153,11 +154,11 @@ class Ranker(NegativeSampling, FittedTarget):
         Raises
         ------
         ValueError
-            If a parameter or the input is not usable; the estimator is left as it was.
+            If a parameter or the input is not valid. The estimator is left unchanged.
         FloatingPointError
             If the loss became NaN or infinite. The estimator then has the weights of
-            the last full epoch, or is as it was if there was none; the same holds
-            after a KeyboardInterrupt.
+            the last complete epoch, or is left unchanged if there was none. The same
+            holds after a KeyboardInterrupt.
         """
         if self.negatives is not None:
             return self._fit_choices(

@@ -1,4 +1,4 @@
-"""Fits by the stochastic solver: from checked data to a trained network."""
+"""Fits of estimators by the stochastic solver."""
 
 from __future__ import annotations
 
@@ -49,16 +49,19 @@ class StochasticFit:
     Parameters
     ----------
     model : estimator
-        Knows its fields and the encoding of its target; only read.
+        Estimator with known fields and encoding of the target, which is only read.
     data : FitData
+        Training rows.
     held_out : FitData or None
-        Rows to stop early on.
+        Held-out rows for early stopping.
     run : Run
+        Options of this call of ``fit`` or ``partial_fit``.
     resume : bool
-        Whether to go on from the weights of ``model``.
+        Whether to continue from the weights of ``model``.
     seed : int
+        Seed of all random numbers.
     source : estimator or None
-        Fitted model to start from, checked.
+        Fitted model to start from, which has been checked.
     """
 
     name = "sgd"
@@ -119,11 +122,11 @@ class StochasticFit:
         return self._problem.loss.cautious(baseline, self._problem.source.n_rows)
 
     def solve(self, monitor: Monitor) -> State:
-        """Train."""
+        """Train the network, and return its state."""
         return self._solver.solve(self._problem, self._state, monitor)
 
     def attributes(self, state: State) -> dict[str, Any]:
-        """Fitted attributes that a state comes to, beside those of its history."""
+        """Return the fitted attributes of a state, without those of its history."""
         return {
             "network_": state.network,
             "_optimizer_state": state.optimizers,
@@ -132,7 +135,7 @@ class StochasticFit:
         }
 
     def examined(self) -> Examined:
-        """Held-out rows if there are any, else training rows."""
+        """Return the held-out rows if there are any, and otherwise training rows."""
         return Examined(self._problem.source, self._baseline, self._problem.loss)
 
     def _settings(self, data: FitData, n_train: int, stop: bool) -> Settings:
@@ -182,7 +185,7 @@ class StochasticFit:
         return n_tables(self._given("optimizer"), self.max_iter)
 
     def _go_on(self) -> State:
-        """State of a copy of the estimator's network."""
+        """Make the state of a copy of the network of the estimator."""
         model, source = self._model, self._problem.source
         device = defaults.device(model.device)
         network = model._single_network().copy_on(device, self._n_tables())
@@ -196,7 +199,7 @@ class StochasticFit:
         return State(network, new, model._optimizer_state)
 
     def _count(self, network: Network) -> ColumnStatistics:
-        """Statistics of the training rows as a network reads them."""
+        """Compute the statistics of the training rows as a network reads them."""
         source = self._problem.source
         return column_statistics(source.weighty(), source.n_columns, network.prepare)
 
@@ -217,7 +220,7 @@ class StochasticFit:
         return options
 
     def _start(self) -> State:
-        """State of a new network; columns without training entries have zeros."""
+        """Make the state of a new network, with zeros for columns without entries."""
         model, source, shape = self._model, self._problem.source, self._shape
         batch_size = self._solver.settings.batch_size
         options = self._options(full_batch=batch_size >= source.n_rows)
@@ -262,7 +265,7 @@ class StochasticFit:
         return self._given_vectors if self._model.freeze else None
 
     def _inherit(self, network: Network) -> None:
-        """Start a new network from the pretrained model's, if there is one."""
+        """Start a new network from that of the pretrained model, if there is one."""
         source = self._source
         if source is None:
             return
