@@ -106,7 +106,7 @@ class Ranker(NegativeSampling, FittedTarget):
             every relevance, or whole queries. A model learns nothing about the users of
             whole queries. "auto" holds out rows if most queries have columns of their
             own, as users have, and whole queries otherwise, as for search requests. If
-            no query has two rows each of two relevances, whole queries are held out.""",
+            no query has two rows each of two relevances, it holds out queries.""",
     )
 
     @fit_context

@@ -30,7 +30,7 @@ _REMEDIES = (
 
 
 class FieldInferenceError(ValueError):
-    """The fields of a matrix or of a transformer cannot be told for certain."""
+    """Error for fields of a matrix or of a transformer that cannot be determined."""
 
 
 def _refuse(what: str) -> FieldInferenceError:
@@ -141,7 +141,7 @@ def _overlap_error(
     return _refuse(
         f"among the rows with the most entries ({width}), entry {position + 1} of row "
         f"{row_last} is in column {last}, but entry {position + 2} of row {row_first} "
-        f"is already in column {first}, so the entries do not line up in blocks."
+        f"is in column {first}, so that the entries do not form consecutive blocks."
     )
 
 
@@ -203,8 +203,9 @@ def _scan_chunk(
         i = twice[0]
         raise _refuse(
             f"row {rows[i]} has entries in columns {columns[i]} and {columns[i + 1]}, "
-            f"which the fullest rows show to be one block ({len(twice)} such pairs in "
-            f"rows {np.unique(rows[twice])[:5].tolist()} ...)."
+            f"which belong to one block in the rows with the most entries "
+            f"({len(twice)} such pairs in rows "
+            f"{np.unique(rows[twice])[:5].tolist()} ...)."
         )
     # A gap column followed by a core entry, or by its own gap, is the block before's;
     # one preceded by a core entry, or by its own gap, is the block after's.
@@ -220,9 +221,9 @@ def _clash_error(X: Any, first: int, last: int) -> FieldInferenceError:
     places = np.flatnonzero((indices >= first) & (indices <= last))[:5]
     rows = np.searchsorted(X.indptr, places, side="right") - 1
     return _refuse(
-        f"columns {first} to {last} fit no block: they occur together with entries of "
-        f"the block before them and with entries of the block after them (rows "
-        f"{np.unique(rows).tolist()} ...)."
+        f"columns {first} to {last} do not belong to any block: they occur together "
+        f"with entries of the block before them and with entries of the block after "
+        f"them (rows {np.unique(rows).tolist()} ...)."
     )
 
 
@@ -239,10 +240,10 @@ def _undecided_error(
     column = int(columns[np.flatnonzero((codes & 1) == 0)[0]])
     block = int(np.searchsorted(low, column, side="right")) - 1
     return _refuse(
-        f"nothing tells whether column {column} belongs to the block that ends at "
-        f"column {high[block]} or to the one that starts at column {low[block + 1]}: "
-        f"it occurs only in rows that have an entry in neither (rows "
-        f"{rows[:5].tolist()}{' ...' if len(rows) > 5 else ''})."
+        f"column {column} could belong to the block that ends at column {high[block]} "
+        f"or to the block that starts at column {low[block + 1]}: it occurs only in "
+        f"rows that have no entry in either of them (rows {rows[:5].tolist()}"
+        f"{' ...' if len(rows) > 5 else ''})."
     )
 
 
@@ -256,7 +257,7 @@ def _check_values(X: Any, fields: NDArray[np.int32]) -> None:
     if len(merged):
         columns = np.flatnonzero(varies & (fields == merged[0]))[:5].tolist()
         raise _refuse(
-            f"columns {columns} hold varying numbers and never occur in the same row; "
-            f"they may be one field or several numeric ones (StandardScaler or "
-            f"KBinsDiscretizer would leave no zeros in those)."
+            f"columns {columns} hold varying numbers and never occur in the same row: "
+            f"they could be one field or several numeric fields, which StandardScaler "
+            f"or KBinsDiscretizer would make distinguishable."
         )

@@ -114,11 +114,12 @@ def _read(transformer: Any, source: _Layout | None) -> _Layout:
 
 def _cannot_read(transformer: Any, why: str) -> FieldInferenceError:
     return FieldInferenceError(
-        f"Fields cannot be read off {type(transformer).__name__}: {why} Remedies: pass "
-        f"fields= to the model (block sizes in order, or one label per column); encode "
-        f"with OneHotEncoder, OrdinalEncoder, KBinsDiscretizer or FieldEncoder; give a "
-        f"FunctionTransformer feature_names_out='one-to-one' if it keeps its columns; "
-        f"or give the transformer fitted attributes fields_ and field_names_."
+        f"The fields of the output of {type(transformer).__name__} are unknown: {why} "
+        f"Remedies: pass fields= to the model (block sizes in order, or one label per "
+        f"column); encode with OneHotEncoder, OrdinalEncoder, KBinsDiscretizer or "
+        f"FieldEncoder; set feature_names_out='one-to-one' of a FunctionTransformer "
+        f"that keeps its columns; or give the transformer the fitted attributes "
+        f"fields_ and field_names_."
     )
 
 
@@ -131,7 +132,7 @@ def _table(transformer: Any, source: _Layout | None) -> _Layout:
     if source.error is None and n_features != len(source.labels):
         raise _cannot_read(
             transformer,
-            f"it was fitted on {n_features} columns, but the fields before it cover "
+            f"it was fitted on {n_features} columns, but the step before it has "
             f"{len(source.labels)}.",
         )
     return source
@@ -144,7 +145,7 @@ def _input_names(transformer: Any) -> list[str]:
     n_features = getattr(transformer, "n_features_in_", None)
     if n_features is None:
         raise _cannot_read(
-            transformer, "it does not say how many columns it was fitted on."
+            transformer, "it has no attribute n_features_in_ or feature_names_in_."
         )
     return column_names(n_features)
 
@@ -217,8 +218,8 @@ def _read_by_name(transformer: Any, source: _Layout | None) -> _Layout:
     if len(made) or not names_in.is_unique:
         raise _cannot_read(
             transformer,
-            f"its output columns {list(made[:3])} are not columns of its input, so "
-            f"nothing tells which fields they belong to.",
+            f"its output columns {list(made[:3])} do not have the names of columns of "
+            f"its input.",
         )
     return _table(transformer, source).take(names_in.get_indexer(names_out))
 
@@ -230,7 +231,7 @@ def _read_sources(transformer: Any, source: _Layout | None) -> _Layout:
     names_out = [str(name) for name in transformer.get_feature_names_out()]
     inputs = names_in.get_indexer([made_of.get(name) for name in names_out])
     if (inputs < 0).any():
-        raise _cannot_read(transformer, "output_to_input_ lacks some of its columns.")
+        raise _cannot_read(transformer, "output_to_input_ lacks output columns.")
     return _table(transformer, source).take(inputs)
 
 
@@ -260,7 +261,7 @@ def _read_columns(transformer: Any, source: _Layout | None) -> _Layout:
             layout = table if isinstance(part, str) else _read(part, table)
             parts.append((name, layout.known(), place))
     if any(len(layout.labels) != p.stop - p.start for _, layout, p in parts):
-        raise _cannot_read(transformer, "its parts do not make up its output columns.")
+        raise _cannot_read(transformer, "its parts have other numbers of columns.")
     parts.sort(key=lambda part: part[2].start)
     return _join([(name, layout) for name, layout, _ in parts])
 

@@ -174,8 +174,7 @@ class TestInferFields:
         [
             (
                 [[0, 2], [3], [1, 4], [2, 5]],
-                "entry 1 of row 3 is in column 2, but entry 2 of row 0 is already in "
-                "column 2",
+                "entry 1 of row 3 is in column 2, but entry 2 of row 0 is in column 2",
             ),
             (
                 [[0, 4, 6], [1, 5, 6], [0, 1]],
@@ -183,11 +182,11 @@ class TestInferFields:
             ),
             (
                 [[0, 4], [1, 5], [3]],
-                r"column 3 belongs to the block that ends at column 1 or to the one "
-                r"that starts at column 4: .*rows \[2\]",
+                r"column 3 could belong to the block that ends at column 1 or to the "
+                r"block that starts at column 4: .*rows \[2\]",
             ),
-            ([[0, 4, 6], [0, 3], [3, 4]], r"columns 3 to 3 fit .*rows \[1, 2\]"),
-            ([[0, 4, 6], [0, 1], [2, 4]], r"columns 1 to 2 fit .*rows \[1, 2\]"),
+            ([[0, 4, 6], [0, 3], [3, 4]], r"columns 3 to 3 do not .*rows \[1, 2\]"),
+            ([[0, 4, 6], [0, 1], [2, 4]], r"columns 1 to 2 do not .*rows \[1, 2\]"),
         ],
     )
     def test_refusals_name_rows_columns_and_remedies(self, rows, match):

@@ -164,7 +164,7 @@ def test_parameters_survive_a_refused_fit():
 def test_unreadable_transformers_are_refused():
     numbers = DF[["hour"]].assign(other=1.0)
     pipeline = make_field_pipeline(PCA(), make(DeepFMClassifier))
-    with pytest.raises(FieldInferenceError, match="cannot be read off PCA"):
+    with pytest.raises(FieldInferenceError, match="output of PCA are unknown"):
         pipeline.fit(numbers, Y)
 
 
