@@ -74,7 +74,7 @@ def run(text, name):
     """Run the blocks of Python of a page, in one namespace."""
     namespace = {"__name__": "__main__"}
     found = list(blocks(text))
-    for block, below in zip(found, [*found[1:], None], strict=True):
+    for block, below in zip(found, [*found[1:], None], strict=False):
         if block.language in NOT_TO_RUN:
             raise ValueError(
                 f'{name}, line {block.line}: call a block "python" if it is to run, '
