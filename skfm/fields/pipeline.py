@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.metaestimators import available_if
@@ -48,6 +51,8 @@ class FieldPipeline(Pipeline):
         Whether to print the time of each step.
     """
 
+    steps: list[tuple[str, Any]]
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> FieldPipeline:
         """Fit the transformers, read their fields, and fit the model.
 
@@ -70,6 +75,9 @@ class FieldPipeline(Pipeline):
             If a transformer's fields cannot be read. Names it and the remedies.
         TypeError
             If the last step has no parameter ``fields``.
+        ValueError
+            If a step refuses its input. All steps are left as they were, except for
+            those that a step holds itself, such as the steps of a nested Pipeline.
         """
         model = self.steps[-1][1]
         if not hasattr(model, "fields"):
@@ -77,11 +85,8 @@ class FieldPipeline(Pipeline):
                 f"The last step, {model!r}, has no parameter fields: give an estimator "
                 "of skfm, or use sklearn.pipeline.make_pipeline."
             )
-        given = model.fields
-        try:
+        with self._all_or_nothing(model):
             super().fit(X, y, **params)
-        finally:
-            model.set_params(fields=given)
         return self
 
     @available_if(_learns_from_chunks)
@@ -112,16 +117,36 @@ class FieldPipeline(Pipeline):
         """
         model, rows = self.steps[-1][1], X
         is_first = not _is_fitted(model)
-        for _, step in self.steps[:-1]:
-            if step is not None and step != "passthrough":
+        with self._all_or_nothing(model):
+            for _, step in self.steps[:-1]:
+                if step is None or step == "passthrough":
+                    continue
                 rows = step.fit_transform(rows, y) if is_first else step.transform(rows)
-        given = model.fields
-        try:
             self._tell_fields(model)
             model.partial_fit(rows, y, **params)
+        return self
+
+    @contextmanager
+    def _all_or_nothing(self, model: Any) -> Iterator[None]:
+        """Put the steps back after an error, and the model's ``fields`` in any case."""
+        steps, given = self.steps, model.fields
+        network = getattr(model, "network_", None)
+        before = [
+            (step, dict(vars(step)))
+            for _, step in steps[:-1]
+            if isinstance(step, BaseEstimator)
+        ]
+        try:
+            yield
+        except BaseException:
+            # An interrupted fit keeps the last full epoch, and what encoded its rows.
+            if getattr(model, "network_", None) is network:
+                self.steps = steps
+                for step, attributes in before:
+                    step.__dict__ = attributes
+            raise
         finally:
             model.set_params(fields=given)
-        return self
 
     def _tell_fields(self, model: Any) -> None:
         """Set the fields of the fitted transformers, unless the user has given some."""

@@ -161,6 +161,18 @@ def test_parameters_survive_a_refused_fit():
     assert pipeline[-1].fields == "auto"
 
 
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_refused_fit_leaves_all_steps_as_they_were(memory, tmp_path):
+    model = make_field_pipeline(
+        FieldEncoder(), make(AFMClassifier), memory=str(tmp_path) if memory else None
+    ).fit(DF, Y)
+    expected, steps = model.predict_proba(DF), list(model.steps)
+    with pytest.raises(ValueError, match="only one class"):
+        model.fit(DF.assign(plane="N0"), np.zeros(len(DF)))
+    assert_array_equal(model.predict_proba(DF), expected)
+    assert model.steps == steps
+
+
 def test_unreadable_transformers_are_refused():
     numbers = DF[["hour"]].assign(other=1.0)
     pipeline = make_field_pipeline(PCA(), make(DeepFMClassifier))
