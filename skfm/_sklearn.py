@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from sklearn import get_config
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
@@ -16,7 +17,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "Hidden",
@@ -24,6 +25,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_sample_weight",
+    "check_sum",
     "fit_context",
     "safe_indexing",
     "validate_params",
@@ -62,3 +64,38 @@ def fit_context(method: Callable[..., Any]) -> Any:
         return in_context(estimator, *args, **keywords)
 
     return fit
+
+
+def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> Any:
+    """Check weights as scikit-learn does, and that floats hold them and their sum.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        weight = _check_sample_weight(sample_weight, X, **options)
+    except OverflowError as error:
+        raise ValueError(
+            "sample_weight holds an integer that is too large for a float64. Divide "
+            "all weights by a constant."
+        ) from error
+    check_sum(weight, "sample_weight")
+    return weight
+
+
+def check_sum(weight: np.ndarray, name: str) -> None:
+    """Refuse weights whose sum overflows.
+
+    Raises
+    ------
+    ValueError
+        With the largest weight.
+    """
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"The sum of {name}, with weights of up to {weight.max()}, is too large "
+            "for a float64. Divide all weights by a constant."
+        )

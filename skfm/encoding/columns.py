@@ -290,7 +290,9 @@ def _canonical_objects(values: NDArray[Any], name: str) -> tuple[NDArray[Any], s
 
 def _canonical_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
     whole = pd.api.types.infer_dtype(values) == "integer"
-    low, high = min(values), max(values)
+    # A float of NumPy cannot be compared with an integer beyond all floats.
+    numbers = [v.item() if isinstance(v, np.generic) else v for v in values]
+    low, high = min(numbers), max(numbers)
     if not whole and max(-low, high) <= LARGEST_EXACT:
         return _canonical_floats(values.astype(np.float64))
     if whole and low >= -(2**63) and high < 2**63:

@@ -30,6 +30,8 @@ def as_table(X: Any) -> Any:
     if is_frame(X):
         check_frame(X)
         return X
+    if isinstance(X, np.ndarray) and X.dtype.names:
+        raise TypeError("X is a structured array: pass pandas.DataFrame(X).")
     # NumPy would turn [1, "a"] into two strings.
     dtype = object if isinstance(X, list | tuple) else None
     return check_array(X, dtype=dtype, ensure_all_finite=False)

@@ -96,7 +96,8 @@ def check_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> An
     Raises
     ------
     ValueError
-        If they are negative, all zero, not finite, or not one per row.
+        If they are negative, all zero, not finite, or not one per row, or if their sum
+        overflows.
     """
     if sample_weight is None:
         return np.ones(X.shape[0])

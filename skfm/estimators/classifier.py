@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from .. import losses
-from .._sklearn import StrOptions, fit_context
+from .._sklearn import StrOptions, check_sum, fit_context
 from ..encoding.crosses.target import Target as CrossTarget
 from ..persistence.records import require
 from ..runtime.attributes import on_snapshot
@@ -168,7 +168,10 @@ default=None
     def _weigh(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         if self._class_weights is None:
             return weight
-        return weight * self._class_weights[target]
+        with np.errstate(over="ignore"):
+            weight = weight * self._class_weights[target]
+        check_sum(weight, "sample_weight times class_weight")
+        return weight
 
     def _make_loss(self) -> losses.Loss:
         n_outputs = self._n_outputs()

@@ -12,7 +12,7 @@ from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.rank_metrics import RANK_METRICS, mean_metric
 from ..runtime.attributes import on_snapshot
-from .checks import check_weights
+from .checks import check_weights, refuse_overflow
 from .data import Data, FitData
 from .fitted import FittedTarget
 from .params import param
@@ -263,6 +263,7 @@ class Ranker(NegativeSampling, FittedTarget):
         """
         return self._raw_scores(X)[:, 0]
 
+    @refuse_overflow
     def score(
         self, X: Any, y: Any, qid: Any = None, sample_weight: Any = None
     ) -> float:

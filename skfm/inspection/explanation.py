@@ -114,7 +114,8 @@ def explain(
     NotFittedError
         If ``estimator`` is not fitted.
     ValueError
-        If ``credible_interval`` is given and the fit was not Bayesian.
+        If ``credible_interval`` is given and the fit was not Bayesian, or a term is not
+        a finite number.
 
     Warns
     -----
@@ -147,6 +148,7 @@ def explain(
         model = SampledModel.of_model(model)
     with torch_threads(1):
         terms = list(_terms(model, X, max_pairs, n_points))
+    _check_finite(terms)
     return _to_frame(terms, model, credible_interval)
 
 
@@ -180,6 +182,16 @@ def _terms(
             f"n_points (={n_points}).",
             ConvergenceWarning,
         )
+
+
+def _check_finite(terms: list[_Terms]) -> None:
+    for part in terms:
+        finite = np.isfinite(part.contributions).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"A term of row {part.rows[np.argmin(finite)]} is not a finite number: "
+                "X contains numbers too large for the dtype of the model. Scale them."
+            )
 
 
 def _linear(network: Network, batch: Batch, units: np.ndarray) -> _Terms:

@@ -90,6 +90,8 @@ class _Line:
         nodes, weights = np.polynomial.legendre.leggauss(n_points)
         n_outputs = self.network.shape.n_outputs
         total = np.zeros((len(self.embeddings), n_outputs))
+        if not len(total):  # rows without entries, of which nothing has a gradient
+            return total
         for node, weight in zip(nodes, weights, strict=True):
             scores, scaled = self._at(float(node + 1) / 2)
             for output in range(n_outputs):

@@ -98,7 +98,8 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
     def pair_terms(self, entries: Entries) -> Tensor:
         """Compute the posterior mean of each pair's term in the scores, (B, P, C)."""
         products = entries.products()
-        size = *products.shape[:2], *self.offsets.shape, -1
+        k = products.shape[2] // self.offsets.numel()
+        size = *products.shape[:2], *self.offsets.shape, k
         total: Tensor = products.view(size).sum(dim=(2, 4))
         return total * (self.scale / self.shape.n_samples)
 

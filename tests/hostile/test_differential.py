@@ -6,14 +6,13 @@ beyond, infinity, truth values, dates, and what is no number at all.
 
 import datetime
 import functools
-from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 from estimator_cases import make, scores
+from hostile_cases import CELLS, DATES, FLOATS, INTEGERS, LARGE, MANY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -21,14 +20,6 @@ from numpy.testing import assert_array_equal
 import skfm
 
 REFUSALS = (TypeError, ValueError)
-MANY = 2**60
-INTEGERS = [0, 1, 2, -1, 2**53, 2**53 + 1, MANY, MANY + 1, MANY + 4, -MANY]
-LARGE = [2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**30, 10**400, -(10**400)]
-FLOATS = [0.0, -0.0, 0.5, 1.0, 2.0**53, 2.0**60, 1e30, 1e300, np.nan, np.inf, -np.inf]
-ODD = [True, False, None, "1", "a", "", 1j, Decimal(2), Decimal("NaN"), Fraction(1, 3)]
-DATES = [datetime.datetime(2020, 2, 29, 6), datetime.date(2021, 1, 1), pd.NaT]
-OTHER = [np.int64(2), np.float32(0.5), np.bool_(True), [1], {"a": 1}, b"a", pd.NA]
-CELLS = [*INTEGERS, *LARGE, *FLOATS, *ODD, *DATES, *OTHER]
 KINDS = {
     "ids": [MANY, MANY + 1, MANY + 2, MANY + 4] * 5,
     "unsigned": [2**63 + 1, 2**64 - 1, 3, 4] * 5,

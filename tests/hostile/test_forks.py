@@ -63,8 +63,8 @@ class Holder(threading.Thread):
         self.join()
 
 
-@pytest.mark.parametrize("cls", [skfm.FMClassifier, skfm.DeepFMRegressor])
-def test_forks_under_load(cls):
+def fork_under_load(cls, n_forks):
+    """How children end that predict, while four threads of the parent do so."""
     model = fitted(cls, n_jobs=2)
     expected, stop = scores(model), threading.Event()
 
@@ -76,15 +76,19 @@ def test_forks_under_load(cls):
     for worker in workers:
         worker.start()
     try:
-        found = [
+        return [
             in_a_child(lambda: np.array_equal(scores(model), expected))
-            for _ in range(25)
+            for _ in range(n_forks)
         ]
     finally:
         stop.set()
         for worker in workers:
             worker.join()
-    assert found == [0] * 25
+
+
+@pytest.mark.parametrize("cls", [skfm.FMClassifier, skfm.DeepFMRegressor])
+def test_forks_under_load(cls):
+    assert fork_under_load(cls, 25) == [0] * 25
 
 
 @pytest.mark.parametrize("lock", ["pool", "torch"])

@@ -43,6 +43,10 @@ TABLE["flag"] = CELLS[:, 0] > 1
 TABLE["tags"] = [["a", "b"][: 1 + cell % 2] for cell in CELLS[:, 1]]
 
 
+#: Parameters of a fit by samples, which a warm start goes on from.
+CHAINS = {"max_iter": 3, "n_samples": 4, "random_state": 0, "warm_start": True}
+
+
 def subjects():
     """Fitted estimators of all kinds, and the rows that they read."""
     encoder = skfm.FieldEncoder(
@@ -55,6 +59,7 @@ def subjects():
     pipeline = skfm.make_field_pipeline(clone(encoder), make(skfm.AFMClassifier))
     mean = make(skfm.FMRegressor, field_pooling="mean", fields=(4, 5, 3), **go_on)
     return {
+        "chains": (skfm.FMRegressor(**CHAINS).fit(X, NUMBERS), X),
         "table": (make(skfm.DeepFMClassifier, **go_on).fit(TABLE, LABELS), TABLE),
         "matrix": (make(skfm.FFMClassifier, **go_on).fit(X, LABELS), X),
         "mean": (mean.fit(X, NUMBERS), X),
@@ -186,9 +191,12 @@ def use(model, rows):
             values = found.data if hasattr(found, "indptr") else np.asarray(found)
             if values.dtype.kind == "f":
                 assert np.isfinite(values).all(), "not finite"
-        if hasattr(model, "partial_fit"):
+        # Chains go on by a fit, networks and encoders by partial_fit.
+        sampled = getattr(model, "solver_", None) == "bayes"
+        learn = model.fit if sampled else getattr(model, "partial_fit", None)
+        if learn is not None:
             target = NUMBERS if hasattr(model, "loss_curve_") else None
-            model.partial_fit(rows, LABELS if hasattr(model, "classes_") else target)
+            learn(rows, LABELS if hasattr(model, "classes_") else target)
 
 
 def outcome_of(path, rows, mmap_mode=None):

@@ -11,108 +11,19 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 from estimator_cases import X, fitted, make, scores, target
+from hostile_cases import READERS, SHAPE, dense_of, spoilt
 from numpy.testing import assert_allclose
 
 import skfm
 
 REFUSALS = (TypeError, ValueError)
 MODELS = [skfm.FMClassifier, skfm.DeepFMRegressor, skfm.AFMClassifier]
-SHAPE = (6, 12)
 TRIALS = 60
-
-
-class InvalidError(Exception):
-    """Error of the naive readers."""
 
 
 @functools.cache
 def model(cls):
     return fitted(cls, fields=(4, 5, 3))
-
-
-def entries_of_lines(matrix, n_lines):
-    """Line, place and number of each entry of a compressed matrix, in plain Python."""
-    indptr = matrix.indptr.tolist()
-    indices = matrix.indices.tolist()
-    fits = len(indices) == len(matrix.data) and len(indptr) == n_lines + 1
-    if not fits or indptr[0] != 0 or indptr[-1] > len(indices):
-        raise InvalidError
-    if sorted(indptr) != indptr:
-        raise InvalidError
-    for line in range(n_lines):
-        for p in range(indptr[line], indptr[line + 1]):
-            yield line, indices[p], p
-
-
-def read_csr(matrix):
-    for row, column, p in entries_of_lines(matrix, SHAPE[0]):
-        yield row, column, matrix.data[p]
-
-
-def read_csc(matrix):
-    for column, row, p in entries_of_lines(matrix, SHAPE[1]):
-        yield row, column, matrix.data[p]
-
-
-def read_bsr(matrix):
-    height, width = matrix.data.shape[1:]
-    for line, block, p in entries_of_lines(matrix, SHAPE[0] // height):
-        if not 0 <= block < SHAPE[1] // width:
-            raise InvalidError
-        for i in range(height):
-            for j in range(width):
-                yield line * height + i, block * width + j, matrix.data[p, i, j]
-
-
-def read_coo(matrix):
-    if not len(matrix.row) == len(matrix.col) == len(matrix.data):
-        raise InvalidError
-    columns = matrix.row.tolist(), matrix.col.tolist(), matrix.data.tolist()
-    yield from zip(*columns, strict=True)
-
-
-READERS = {"csr": read_csr, "csc": read_csc, "bsr": read_bsr, "coo": read_coo}
-ARRAYS = {
-    "csr": ["data", "indices", "indptr"],
-    "csc": ["data", "indices", "indptr"],
-    "bsr": ["data", "indices", "indptr"],
-    "coo": ["data", "row", "col"],
-}
-
-
-def dense_of(matrix):
-    """The dense array of a matrix, read without scipy; None for an invalid one."""
-    dense = np.zeros(SHAPE)
-    try:
-        for row, column, value in READERS[matrix.format](matrix):
-            if not (0 <= row < SHAPE[0] and 0 <= column < SHAPE[1]):
-                raise InvalidError
-            dense[row, column] += value
-    except InvalidError:
-        return None
-    return dense
-
-
-def spoilt(form, rng):
-    """A matrix of a format, one of whose arrays is another than scipy has made."""
-    matrix = X[: SHAPE[0]].asformat(form)
-    if form == "bsr":
-        matrix = matrix.tobsr((2, 3))
-    name = ARRAYS[form][rng.integers(3)]
-    array = getattr(matrix, name).copy()
-    kind = rng.integers(4)
-    if kind == 0:
-        array = array[: rng.integers(len(array))]
-    elif kind == 1:
-        array = np.concatenate([array, array[: rng.integers(1, 9)]])
-    elif name == "data":
-        array = array.astype(rng.choice([">f8", ">i4", "f2", "u1", "c16", "U3"]))
-    else:
-        extremes = [-1, 0, 3, 5, 6, 11, 12, 2**31 - 1, -(2**31)]
-        array[rng.integers(len(array))] = rng.choice(extremes)
-        array = array.astype(rng.choice(["<i4", "<i8", ">i4", "<u4"]))
-    setattr(matrix, name, array)
-    return matrix
 
 
 def outcome(action):
