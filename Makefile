@@ -10,12 +10,13 @@ DEV_STAMP := $(VENV)/.stamp-dev
 DOCS_STAMP := $(VENV)/.stamp-docs
 PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check
 
-.PHONY: help example test test-all lint format types bench defaults docs clean
+.PHONY: help example test test-all hostile lint format types bench defaults docs clean
 
 help:
 	@echo "make example   train the models on the flights data (examples/flights.py)"
 	@echo "make test      run the test suite on two processes"
 	@echo "make test-all  run the test suite, then the tests that take long"
+	@echo "make hostile   attack it with mutated files, random inputs and forks"
 	@echo "make lint      ruff: rules and formatting"
 	@echo "make format    ruff: fix what it can, format"
 	@echo "make types     mypy"
@@ -32,6 +33,10 @@ test: $(DEV_STAMP)
 
 test-all: test
 	$(PY) -m pytest -n 2 -m "slow and not external" $(PYTEST_ARGS)
+
+# Options, e.g. HOSTILE_ARGS="100 100 100 7": files, inputs, forks and the seed.
+hostile: $(DEV_STAMP)
+	$(PY) tests/hostile/long_run.py $(HOSTILE_ARGS)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -19,11 +19,16 @@ def read_labels(y: Any) -> Any:
     ValueError
         If y has several columns of anything but 0 and 1, or is no target of a
         classifier at all.
+    TypeError
+        If the labels cannot be sorted, as strings and None.
     """
     if not sp.issparse(y) and y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if y.ndim == 1:
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+        except TypeError as error:
+            raise TypeError(_unsortable(y)) from error
         return y
     cells = y.data if sp.issparse(y) else y
     if cells.dtype.kind not in "biuf" or not np.isin(cells, (0, 1)).all():
@@ -34,6 +39,15 @@ def read_labels(y: Any) -> Any:
             "for several targets of several classes fit one classifier each."
         )
     return y
+
+
+def _unsortable(y: np.ndarray) -> str:
+    types = ", ".join(sorted({type(label).__name__ for label in y}))
+    return (
+        f"The labels in y are of the types {types}, which have no common order. Drop "
+        "rows without a label, and convert the labels to one type, for instance by "
+        "y.astype(str)."
+    )
 
 
 def encode_labels(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -298,3 +298,9 @@ def test_weights_beyond_the_floats(weight):
 def test_structured_arrays():
     with pytest.raises(TypeError, match="structured array"):
         skfm.FieldEncoder().fit(np.zeros((6, 1), [("a", "f8")]))
+
+
+def test_labels_without_an_order():
+    labels = np.array(["a", None] * 3, dtype=object)
+    with pytest.raises(TypeError, match="types NoneType, str, which have no"):
+        make(skfm.FMClassifier).fit(FRAME, labels)
