@@ -47,9 +47,9 @@ class TableCodec:
     Attributes
     ----------
     blocks : list of Block
-        In the order of the table's columns.
+        Blocks in the order of the columns of the table.
     n_rows : int
-        Rows learnt from.
+        Number of rows learned from.
     joined : dict
         From the number of each block that holds a dummy of a variable to the number
         of the variable's first block, and the variable's name.

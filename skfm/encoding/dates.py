@@ -51,7 +51,7 @@ _CALENDAR: dict[str, Callable[[Dates], NDArray[np.int64]]] = {
     "weekday": _weekday,
     "hour": _hour,
 }
-#: What a date can enter by.
+#: Parts by which a date can be encoded.
 PARTS = ("elapsed", *_CALENDAR)
 _DAY = 86_400e6
 
@@ -68,7 +68,7 @@ class DateBlock:
     elapsed : NestedBlock or None
         Days since 1970.
     parts : dict of str to CategoryBlock
-        Those of the calendar, each with its own columns for unknown and missing ones.
+        Parts of the calendar, each with columns for unknown and missing values.
     """
 
     name: str

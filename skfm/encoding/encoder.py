@@ -38,27 +38,27 @@ class FieldEncoder(  # type: ignore[call-arg]
     - hashed: ``n_buckets`` columns and one for missing cells;
     - numeric: fields for the value and for bins of two sizes; or one field with the
       number, or with a column per quantile bin, and one for missing cells;
-    - boolean: one column, with an entry where the cell is true and none where it is
-      false, and one for missing cells if there are any in `fit`. Dummies of one
-      variable are one field: columns of True and False, or of 0 and 1, that stand side
-      by side, of which no row has two, and whose names share what precedes an
-      underscore, as ``pandas.get_dummies`` makes them;
-    - multi-valued: as categorical or hashed, with an entry per value in the cell.
+    - boolean: one column, which has an entry if the cell is true, and one for missing
+      cells if there are any in `fit`. Dummies of one variable, as made by
+      ``pandas.get_dummies``, are one field. They are adjacent columns of True and
+      False, or of 1 and 0, in which no row has two ones, and their names share a prefix
+      before an underscore;
+    - multi-valued: like categorical or hashed, with one entry per value in the cell.
 
     Each row stores exactly one entry in each field of a column that is neither boolean
-    nor multi-valued, and at least one in a multi-valued one, so that the fields can be
-    inferred from the matrix. `make_field_pipeline` hands them over in any case.
+    nor multi-valued, and at least one entry in a multi-valued field. The fields can
+    therefore be inferred from the matrix. `make_field_pipeline` always passes them on.
 
     Parameters
     ----------
     categorical_features : {"from_dtype", "all"}, array-like or None, \
 default="from_dtype"
-        Which columns are categorical:
+        Selection of the categorical columns:
 
-        - ``"from_dtype"``: those of category, enum, string or object dtype. In arrays
+        - ``"from_dtype"``: columns of category, enum, string or object dtype. In arrays
           and lists, columns of objects that are all numbers are numeric. Columns of
-          truth values, whatever their dtype, are boolean; those of dates and durations
-          are no categories.
+          truth values are boolean, whatever their dtype. Dates and durations are not
+          categorical.
         - ``"all"``: all columns.
         - names, indices or a boolean mask: these columns.
         - ``None``: no column.
@@ -68,44 +68,45 @@ default="from_dtype"
         Categories that occur less often share one column. An int is a number of
         occurrences, a float in (0, 1) a fraction of the rows.
     max_categories : int, default=None
-        Largest number of columns for the known categories of a column of the table,
-        the one that infrequent categories share included, those for unknown and
-        missing cells not.
+        Largest number of columns for the known categories of a column of the table.
+        The column that infrequent categories share is counted, those for unknown and
+        missing cells are not.
     on_excess : {"group", "raise"}, default="group"
-        What to do with a column that has more than ``max_categories`` categories:
-        let the rarest share a column, or raise an error.
+        Treatment of a column with more than ``max_categories`` categories. "group"
+        lets the rarest categories share a column, "raise" raises an error.
     n_buckets : int or dict, default=None
-        Hash categories to this many columns. A dict gives the number by column (name
-        or index), and leaves others unhashed. The hash is the same in every process
-        and on every platform.
+        Number of columns to which categories are hashed. A dict gives the number by
+        column (name or index), and other columns are not hashed. The hash is the same
+        in every process and on every platform.
     numeric : {"nested", "scale", "quantile", "passthrough"} or dict, default="nested"
-        What becomes of numbers:
+        Encoding of numbers:
 
-        - ``"nested"``: a field with the value, less the mean, divided by the standard
-          deviation and clipped to [-5, 5], 0 where the cell is missing; and two with
-          bins, about 8 and 64 of them, and a column for missing cells. Where there are
-          at most twice as many distinct values as bins, each has its own; two fields
-          of the same bins are one. The edges lie half-way between values, at quantiles
-          of the cells and of the distinct values, and on both sides of a value that
-          would fill a bin. Integers that repeat, on average three times or more, may
-          be ids: if the fine bins hold several of them, they are a field of categories
-          as well. A column of zeros and ones is boolean.
+        - ``"nested"``: three or four fields. The first has the value, standardised and
+          clipped to [-5, 5], and 0 for a missing cell. Two fields have about 8 and 64
+          bins and a column for missing cells. If there are at most twice as many
+          distinct values as bins, each value has a bin; two fields with the same bins
+          are merged. The edges are half-way between values, at quantiles of the cells
+          and of the distinct values, and on both sides of a value that would fill a
+          bin. Integers that occur three times or more on average may be ids: if the
+          fine bins hold several of them, they also have a field of categories. A column
+          of zeros and ones is boolean.
         - ``"scale"``: subtract the mean and divide by the standard deviation.
         - ``"quantile"``: bin at quantiles of the cells.
-        - ``"passthrough"``: leave as they are.
+        - ``"passthrough"``: use the numbers unchanged.
 
-        A dict says it by column, and nests the others. A result of exactly 0 is stored
-        as 2**-50: a stored zero would be dropped and hide the field from inference.
+        A dict gives the encoding by column; other columns are nested. A result of
+        exactly 0 is stored as 2**-50, because a stored zero would be removed, and the
+        field could not be inferred.
     n_bins : int, default=10
-        Number of bins of ``numeric="quantile"``; equal edges are merged. All bins are
-        closed on the right, and numbers outside of those of `fit` go to the first or
-        the last one.
+        Number of bins of ``numeric="quantile"``. Equal edges are merged. All bins are
+        closed on the right. Numbers outside of the range of `fit` belong to the first
+        or the last bin.
     dates : {"all"}, array-like of str or None, default="all"
-        What becomes of dates that are not named categorical: ``"elapsed"``, the days
-        since 1970 as a nested number; ``"year"``, ``"month"``, ``"day"`` of the month,
-        ``"weekday"`` (0 is Monday) and ``"hour"`` as fields of categories, if they
-        vary. With None, dates are refused. Dates with a time zone count by its clocks.
-        Durations are numbers, in seconds.
+        Parts by which dates are encoded, unless they are named categorical:
+        ``"elapsed"``, the days since 1970 as a nested number; ``"year"``, ``"month"``,
+        ``"day"`` of the month, ``"weekday"`` (0 is Monday) and ``"hour"`` as fields of
+        categories, if they vary. With None, dates are refused. Dates with a time zone
+        use its local time. Durations are numbers, in seconds.
     multi_valued : array-like of str, int or bool, default=None
         Columns (names, indices or a mask) with several values in a cell: lists,
         tuples, sets, arrays, dicts or lists of pairs from values to weights (floats in
@@ -114,34 +115,36 @@ default="from_dtype"
         or arrays of floats that are not named here hold vectors: a field with a column
         per coordinate, standardised and clipped to [-5, 5], and one for missing cells.
     delimiter : str or dict, default=None
-        What separates the values of a multi-valued column of strings. A dict gives it
-        by column, and leaves the others as lists. Empty values are dropped.
+        String that separates the values of a multi-valued column of strings. A dict
+        gives it by column; the cells of other columns must be lists. Empty values are
+        dropped.
     pooling : {"sum", "mean"} or dict, default="sum"
-        Each value in a multi-valued cell is stored as 1 or its weight, or as that
-        divided by the number of values in the cell. A dict says it by column, and sums
-        the others.
+        Pooling of the values of a multi-valued cell. With "sum", each value is stored
+        as 1 or its weight. With "mean", this is divided by the number of values in the
+        cell. A dict gives the pooling by column; other columns are summed.
     warn_unknown : bool, default=False
-        Whether `transform` warns how many cells of each column were unknown or
-        missing.
+        Whether `transform` warns with the number of unknown and missing cells of each
+        column.
     dtype : {np.float64, np.float32}, default=np.float64
         Type of the stored values.
 
     Attributes
     ----------
     fields_ : ndarray of int32 of shape (n_features_out,)
-        The field of each column of the matrix.
+        Field of each column of the matrix.
     field_names_ : ndarray of str of shape (n_fields,)
-        Names of the fields: those of the table's columns, or ``x0``, ``x1``, ...; those
-        of a number's bins and values with ``_<coarse>``, ``_<fine>`` and ``_<values>``
-        added; those of dummies without what tells them apart.
+        Names of the fields: the names of the columns of the table, or ``x0``, ``x1``,
+        ... The names of the other fields of a number end with ``_<coarse>``,
+        ``_<fine>`` and ``_<values>``. The name of a field of dummies is their common
+        prefix.
     columns_ : ndarray of int32 of shape (n_features_out,)
-        The index of the column of the table that each column of the matrix comes from.
+        Index of the column of the table that each column of the matrix encodes.
     categories_ : list of ndarray or None
-        For each column of the table, the categories with a column of their own in the
-        order of these; None for numeric, boolean and hashed columns.
+        Categories of each column of the table that have a column of their own, in the
+        order of these columns. None for numeric, boolean and hashed columns.
     infrequent_categories_ : list of ndarray or None
-        For each column of the table, the categories that share a column; None as in
-        ``categories_``.
+        Categories of each column of the table that share a column. None for the same
+        columns as in ``categories_``.
     n_features_in_ : int
         Number of columns of the table.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -154,13 +157,13 @@ default="from_dtype"
 
     Notes
     -----
-    `partial_fit` learns from blocks of rows. What is known after each block is what
-    `fit` on all rows so far learns (means and standard deviations to rounding), so
-    columns of the matrix may move: stream all rows through the encoder first, or use
-    ``n_buckets``, and for numbers ``numeric="scale"``, with which the layout never
-    changes. Bins are those of at most 200,000 cells per column, drawn by row number
-    without regard to the blocks. `fit` keeps no cells: `partial_fit` then leaves the
-    bins as they are.
+    `partial_fit` learns from blocks of rows. After each block, the encoder is the one
+    that `fit` on all rows so far would learn, up to the rounding of means and standard
+    deviations. Columns of the matrix may therefore move: pass all rows to the encoder
+    first, or use ``n_buckets`` and ``numeric="scale"``, with which the columns never
+    change. Bins are computed from at most 200,000 cells per column, which are drawn by
+    row number, whatever the blocks are. `fit` keeps no cells, so that a later
+    `partial_fit` leaves the bins unchanged.
 
     Integers are never rounded: ids are exact over all of 64 bits, in nullable columns
     too. A column of floats that are all integers, as pandas makes of integers with

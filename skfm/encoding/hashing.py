@@ -49,7 +49,7 @@ def hash_values(values: NDArray[Any], kind: str, name: str) -> NDArray[np.uint64
     Parameters
     ----------
     values, kind
-        As in `skfm.encoding.columns.Factorized`.
+        Values and their kind, as in `skfm.encoding.columns.Factorized`.
     name : str
         The column's name, for errors.
 

@@ -1,4 +1,4 @@
-"""What blocks of the same column have learnt from different rows, put together."""
+"""Merging of blocks of the same column that have learned from different rows."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ Entries = NDArray[np.bool_] | None
 
 @dataclass
 class Part:
-    """What was learnt from some rows of a table.
+    """Encodings that were learned from some rows of a table.
 
     Attributes
     ----------

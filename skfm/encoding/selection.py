@@ -44,7 +44,7 @@ def column_mask(
     selected : iterable of str, int or bool, or None
         Names and indices, or a mask. None selects no column.
     names, named, param
-        As in `column_position`.
+        Names of the columns and of the parameter, as in `column_position`.
 
     Raises
     ------

@@ -25,7 +25,7 @@ class CodecEstimator(SavedEstimator):
     min_frequency: float | None
     n_features_in_: int
     _codec: TableCodec
-    #: What is read off the codec.
+    #: Attributes that are computed from the codec.
     _not_saved = frozenset(
         {
             "fields_",

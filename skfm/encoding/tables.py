@@ -43,7 +43,7 @@ def check_frame(frame: Any) -> None:
     Raises
     ------
     ValueError
-        With the shape, or the name.
+        If the table is not valid; the message names its shape or the column.
     """
     n_rows, n_columns = frame.shape
     for size, unit, axis in [(n_rows, "sample", 0), (n_columns, "feature", 1)]:

@@ -100,9 +100,9 @@ class FieldPipeline(Pipeline):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            What the first transformer takes.
+            Input of the first transformer.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            What the model takes.
+            Target of the model.
         **params : dict
             Further arguments of the model's ``partial_fit``, such as ``classes``.
 

@@ -134,7 +134,7 @@ class State:
 
     @property
     def has_samples(self) -> bool:
-        """Whether any sample counts; otherwise the present states take their place."""
+        """Return whether any sample counts; otherwise, current states replace them."""
         return len(self.keeper.chosen(self.iteration)) > 0
 
     @property

@@ -37,9 +37,9 @@ class FixedColumns:
         Parameters
         ----------
         gradient : RowGradient
-            Of the step: no other columns change meanwhile.
+            Gradient of the step; no other columns change.
         rows : sequence of ColumnRows
-            The table, and what is laid out as it is.
+            Rows of the table, and others in the same layout.
         """
         if not self._masks:
             yield

@@ -138,7 +138,8 @@ class Learner:
         Parameters
         ----------
         labelled : Labelled
-            Where the table is; its entries grouped by column, but on a device.
+            Batch with labels, on the device of the table. On the CPU, its entries are
+            grouped by column.
         mean_weight : float
             Average weight of all training rows.
 

@@ -33,7 +33,7 @@ class AdditiveModel:
     ----------
     intercept : ndarray of shape (n_outputs,)
     effects : list of ndarray of shape (n_levels, n_outputs)
-        Of each field; 0 for levels that were not seen.
+        Effects of the levels of each field, 0 for unseen levels.
     logistic : bool
         Whether the score is a log-odds.
     """
@@ -90,7 +90,7 @@ def fit_additive(
     logistic : bool
         Whether y are outcomes, not numbers.
     weight : ndarray of shape (n_rows,) or None, default=None
-        How many rows each row stands for; None: one.
+        Weight of each row, as a number of equal rows; None: one.
     """
     fits = [_fit_output(codes, widths, column, logistic, weight) for column in y.T]
     intercepts, effects = zip(*fits, strict=True)
@@ -220,7 +220,7 @@ def additive_model(
     logistic : bool
         Whether y are outcomes, 0 and 1, not numbers.
     weight : ndarray of float of shape (n_rows,) or None, default=None
-        How many rows each row stands for; None: one.
+        Weight of each row, as a number of equal rows; None: one.
     """
 
     def residuals(

@@ -69,7 +69,7 @@ class Crosses:
         Parameters
         ----------
         found : sequence of (Candidate, Evidence)
-            What `CrossSearch.run` returned, or what a user asks for.
+            Result of `CrossSearch.run`, or crosses that the user names.
         codes : ndarray of int of shape (n_rows, n_fields)
         widths : sequence of int
             Number of levels of each field.
@@ -80,14 +80,14 @@ class Crosses:
         random_state : RandomState
             Draws the folds of statistics.
         weight : ndarray of float of shape (n_rows,) or None, default=None
-            How many rows each row stands for; None: one.
+            Weight of each row, as a number of equal rows; None: one.
 
         Returns
         -------
         crosses : Crosses
         columns : list of ndarray of int32 of shape (n_rows,)
-            For each cross, the level of each row. Those of statistics are out of fold,
-            and differ from what `encode` returns for the same rows.
+            Level of each row in each cross. Statistics are out of fold, and differ
+            from the result of `encode` for the same rows.
         """
         folds = random_state.permutation(len(codes)) % _N_FOLDS
         items: list[LevelCross | StatisticCross] = []

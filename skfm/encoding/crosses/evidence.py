@@ -81,7 +81,7 @@ class Residuals:
     w : ndarray of float of shape (n_rows, n_outputs)
         Variance of each residual: ``p * (1 - p)``, or 1.
     weight : ndarray of float of shape (n_rows,) or None, default=None
-        How many rows each row stands for; None: one.
+        Weight of each row, as a number of equal rows; None: one.
     """
 
     r: NDArray[np.float64]
@@ -98,7 +98,7 @@ class Residuals:
 
     @cached_property
     def counts(self) -> NDArray[np.float64]:
-        """How many rows each row stands for."""
+        """Weight of each row, as a number of equal rows."""
         return np.ones(len(self.r)) if self.weight is None else self.weight
 
     @cached_property
@@ -128,7 +128,7 @@ def weigh_levels(
     Parameters
     ----------
     residuals : Residuals
-        Of ``n_rows`` rows.
+        Residuals of ``n_rows`` rows.
     levels : ndarray of int of shape (n_rows,)
         The level of each row, in ``[0, n_levels)``.
     n_levels : int

@@ -18,7 +18,7 @@ from .levels import Codes
 
 __all__ = ["CrossableField", "crossable_fields", "field_codes"]
 
-#: How the bins of a number are marked where it has another field as well.
+#: Marks in the names of the fields of a number that has several.
 _MARKS = {"<coarse>": " (bins)", "<fine>": " (fine bins)", "<values>": ""}
 
 
@@ -31,7 +31,7 @@ class CrossableField:
     block : int
         Number of the block, which is that of the table's column.
     part : str
-        Which part of a number's block: ``"<coarse>"``, ``"<fine>"`` or
+        Part of the block of a number: ``"<coarse>"``, ``"<fine>"`` or
         ``"<values>"``; of a date also ``"<month>"`` and such; empty for others.
     position : int
         Number of the part among the entries of a row.
@@ -54,7 +54,7 @@ class CrossableField:
 
     @property
     def source(self) -> tuple[int, str]:
-        """What the field tells of; two fields of the same are not to be crossed."""
+        """Source of the field; two fields of the same source are not crossed."""
         return self.block, self.part if self.is_calendar else ""
 
     def labels(self, block: Block) -> list[str]:

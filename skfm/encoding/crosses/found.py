@@ -105,7 +105,7 @@ class LevelCross(Cross):
         evidence : tuple of float, default=(nan, nan, nan)
             Gain, variance and z.
         weight : ndarray of float of shape (n_rows,) or None, default=None
-            How many rows each row stands for; None: one.
+            Weight of each row, as a number of equal rows; None: one.
         """
         own = tuple(int(widths[f]) for f in fields)
         keys = joint_keys([codes[:, f] for f in fields], own)
@@ -198,7 +198,7 @@ class StatisticCross(Cross):
         evidence : tuple of float, default=(nan, nan, nan)
             Gain, variance and z.
         weight : ndarray of float of shape (n_rows,) or None, default=None
-            How many rows each row stands for; None: one.
+            Weight of each row, as a number of equal rows; None: one.
         """
         own = tuple(int(widths[f]) for f in fields)
         keys = joint_keys([codes[:, f] for f in fields], own)

@@ -33,7 +33,7 @@ class CrossOptions:
     Attributes
     ----------
     crosses : "auto" or list of tuples
-        Those to be found, or columns by name or index.
+        Crosses to find or to add, as in `FieldCrosses`.
     max_crosses, max_degree, min_count, statistics
         See `CrossSearch`.
     """
@@ -61,7 +61,7 @@ def learn_crosses(
     Parameters
     ----------
     blocks : sequence of Block
-        What was learnt of the columns.
+        Learned encodings of the columns.
     codes : ndarray of int of shape (n_rows, n_fields)
         The levels of the rows in the fields that `crossable_fields` returns.
     target : Target
@@ -137,7 +137,7 @@ def _learn(
 def _asked(crosses: Any, blocks: Sequence[Block], named: bool) -> list[Candidate]:
     """Return the crosses that a user asks for."""
     names = [block.name for block in blocks]
-    # Of a number's fields the last is the finest.
+    # The last field of a number is the finest.
     last = {
         field.block: f
         for f, field in enumerate(crossable_fields(blocks))

@@ -13,7 +13,7 @@ from .kernels import number_keys
 __all__ = ["Codes", "Weight", "compact", "fits_in_key", "joint_keys", "split_keys"]
 
 Codes = NDArray[np.integer]
-#: How many rows each row stands for; None: one.
+#: Weight of each row, as a number of equal rows; None: one.
 Weight = NDArray[np.float64] | None
 
 #: Up to this many times as many possible keys as rows, keys are levels as they are:

@@ -25,7 +25,7 @@ def append_columns(
     ----------
     table : DataFrame
     names : sequence of str
-        What the new columns are called.
+        Names of the new columns.
     levels : sequence of ndarray of int of shape (n_rows,)
         The level of each row.
     labels : sequence of sequence of str

@@ -31,7 +31,7 @@ class Candidate:
     Attributes
     ----------
     fields : tuple of int
-        In ascending order.
+        Numbers of the fields, in ascending order.
     statistic : bool
         Whether it enters by statistics of the target, not by its levels.
     """
@@ -56,7 +56,7 @@ class Scores:
     min_count : int
         Levels of fewer rows add nothing to a gain.
     weight : ndarray of float of shape (n_rows,) or None, default=None
-        How many rows each row stands for; None: one.
+        Weight of each row, as a number of equal rows; None: one.
     """
 
     codes: Codes

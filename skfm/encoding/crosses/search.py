@@ -72,7 +72,7 @@ class CrossSearch:
     y : ndarray of float of shape (n_rows, n_outputs)
         Targets, for statistics; these are only tried if there is one output.
     sources : sequence
-        What each field was made of, such as a column. Fields of the same are not
+        Source of each field, such as a column. Fields of the same source are not
         crossed.
     max_crosses : int, default=5
         Largest number of crosses.
@@ -90,7 +90,7 @@ class CrossSearch:
     max_work : int, default=400_000_000
         Nor at more than this number of rows times candidates.
     weight : ndarray of float of shape (n_rows,) or None, default=None
-        How many rows each row stands for, more than 0; None: one.
+        Weight of each row above 0, as a number of equal rows; None: one.
     """
 
     codes: Codes
@@ -135,8 +135,8 @@ class CrossSearch:
             if best is None:
                 break
             chosen.append((best, known[best]))
-            # What shows no sign of an effect is not looked at again, and what entered
-            # by its levels does not enter by its statistics as well.
+            # Candidates without a sign of an effect are not scored again, and a cross
+            # is not added both by its levels and by its statistics.
             candidates = [
                 c for c, e in known.items() if e.z > 1 and c.fields != best.fields
             ]

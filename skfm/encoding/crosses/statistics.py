@@ -41,13 +41,13 @@ def out_of_fold(
     Parameters
     ----------
     levels : ndarray of int of shape (n_rows,)
-        In ``[0, n_levels)``.
+        Level of each row, in ``[0, n_levels)``.
     n_levels : int
     y : ndarray of float of shape (n_rows,)
     folds : ndarray of int of shape (n_rows,)
         Number of each row's fold, from 0.
     weight : ndarray of float of shape (n_rows,) or None
-        How many rows each row stands for; None: one.
+        Weight of each row, as a number of equal rows; None: one.
     """
     n_folds = int(folds.max()) + 1
     keys = levels.astype(np.int64) * n_folds + folds

@@ -28,7 +28,7 @@ class Target:
         of more classes.
     kind : {"binary", "multiclass", "continuous"}
     weight : ndarray of float of shape (n_rows,) or None, default=None
-        How many rows each row stands for; None: one.
+        Weight of each row, as a number of equal rows; None: one.
     """
 
     values: NDArray[np.float64]

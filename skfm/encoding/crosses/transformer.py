@@ -39,46 +39,47 @@ __all__ = ["FieldCrosses"]
 class FieldCrosses(
     OneToOneFeatureMixin, TransformerMixin, SavedEstimator, BaseEstimator
 ):
-    """Add crosses of columns to a table, those that a model of single columns lacks.
+    """Add to a table the crosses of columns that a model of single columns lacks.
 
     A cross is a column whose categories are the combinations of categories of two or
-    three columns. `fit` looks for the pairs and triples that explain the residuals of
-    an additive model, out of fold: in rounds, in each of which the best one is added,
-    until none is significant. Where nothing interacts, nothing is added.
+    three columns. `fit` searches for the pairs and triples that explain the residuals
+    of an additive model out of fold. It adds the best one and repeats the search, until
+    none is significant. If no columns interact, nothing is added.
 
-    A pair of which few rows share a combination, as user and item, may also enter by
-    its *statistics*: how many other rows have its combination, up to three, and the
-    mean of their targets, in bins.
+    If few rows share a combination of a pair, as with users and items, the pair can be
+    added by its *statistics*: the number of other rows with the combination, up to
+    three, and the mean of their targets, both in bins.
 
-    Numbers are crossed by their bins, coarse or fine, and integers that repeat also by
-    value, as `FieldEncoder` makes fields of them.
+    Numbers are crossed by their coarse or fine bins. Integers that repeat are also
+    crossed by their values. These are the fields of `FieldEncoder`.
 
     Read more in the user guide on crosses.
 
     Parameters
     ----------
     crosses : "auto" or list of tuples, default="auto"
-        Which columns to cross: those found, or these, given by names or indices.
+        Crosses to add: those that the search finds, or a list of tuples of columns,
+        given by names or indices.
     max_crosses : int, default=5
         Largest number of crosses to find.
     max_degree : {2, 3}, default=3
         Largest number of columns in a cross that is found.
     min_count : int, default=2
-        Combinations of fewer rows are taken as unknown, so that their cells in the new
-        column are missing.
+        Smallest number of rows of a combination. Rarer combinations are unknown, and
+        their cells in the new column are missing.
     statistics : bool, default=True
-        Whether pairs may enter by count and mean of the target. They do not where the
-        target has more than two classes.
+        Whether pairs can be added by the count and the mean of the target. They are not
+        if the target has more than two classes.
     categorical_features : {"from_dtype", "all"}, array-like or None, \
 default="from_dtype"
-        Which columns are categorical, as in `FieldEncoder`.
+        Selection of the categorical columns, as in `FieldEncoder`.
     target_type : {"auto", "binary", "multiclass", "continuous"}, default="auto"
         Kind of target. "auto" infers it with
-        :func:`~sklearn.utils.multiclass.type_of_target`, which takes integers as
-        classes: say "continuous" for counts and ratings.
+        :func:`~sklearn.utils.multiclass.type_of_target`, which treats integers as
+        classes: pass "continuous" for counts and ratings.
     random_state : int, RandomState instance or None, default=None
-        Draws the halves of the search and the folds of statistics. Pass an int for
-        reproducible results across calls.
+        Random state that draws the halves of the search and the folds of statistics.
+        Pass an int for reproducible results across calls.
 
     Attributes
     ----------
@@ -97,16 +98,17 @@ default="from_dtype"
 
     Notes
     -----
-    ``fit(X, y).transform(X)`` is not ``fit_transform(X, y)`` where crosses enter by
-    statistics: in `fit_transform`, those of a row are of the rows in other folds, so
-    that its own target has no part in them. Train on what `fit_transform` returns, as
-    a Pipeline does.
+    ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)`` if crosses are added
+    by statistics. In `fit_transform`, the statistics of a row are computed from the
+    rows of other folds, so that they do not include its own target. Train on the result
+    of `fit_transform`, as a Pipeline does.
 
-    The target is used. In cross-validation put the transformer into a Pipeline, so
-    that crosses are learnt from each training part alone.
+    The transformer uses the target. In a cross-validation, make it a step of a
+    Pipeline, so that crosses are learned from the training rows of each fold alone.
 
-    The search looks at 200,000 rows at most, fewer where there are many columns, and
-    scores triples above the best pairs only: its time and memory are bounded.
+    The search uses at most 200,000 rows, and fewer if there are many columns. It scores
+    only triples that contain one of the best pairs. Its time and memory are therefore
+    bounded.
 
     Examples
     --------
@@ -214,9 +216,10 @@ default="from_dtype"
         Returns
         -------
         X_out : DataFrame or ndarray of shape (n_samples, n_features_out)
-            Of a DataFrame, one of the same library, in which crosses are categorical
-            columns, with missing cells for combinations not known. Of an array, an
-            array; crosses are numbers of levels, the largest for unknown ones.
+            Table with the crosses as further columns. For a DataFrame, it is a
+            DataFrame of the same library, in which crosses are categorical columns with
+            missing cells for unknown combinations. For an array, it is an array, in
+            which crosses are numbers of levels, the largest for unknown combinations.
         """
         check_is_fitted(self)
         table = as_table(X)
