@@ -68,7 +68,7 @@ class StreamedData:
             seed = int(rng.integers(2**62))
             rest = held_out_rows(self.n_rows, fraction, seed)
             check_parts(self.weight, ~rest, rest)
-            other = hold_out(train, rest, self.cache.temporary_folder())
+            other = hold_out(train, rest, self.cache)
             train = replace(train, chosen=~rest)
         elif held_out is not None:
             other = to_disk(model, held_out)._labelled(loss, dtype)

@@ -73,7 +73,7 @@ class Cache:
         OSError
             If the directory cannot be written to.
         """
-        kept, folder = self._kept(origin), self.temporary_folder()
+        kept, folder = self._kept(origin), self._temporary_folder()
         try:
             writer = BlockWriter(folder, *shape, np.dtype(dtype))
             add_rows(writer)
@@ -97,8 +97,7 @@ class Cache:
         digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         return self._directory / f"{digest}.blocks"
 
-    def temporary_folder(self) -> Path:
-        """Make a folder that whoever asks for it has to remove."""
+    def _temporary_folder(self) -> Path:
         if self._directory is not None:
             self._directory.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix="skfm-", dir=self._directory))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..data.source import Epoch, Reading
 from ..data.transfer import DeviceBatch
 from ..encoding.hashing import scramble
 from .blocks import BlockRows, Blocks, BlockWriter
+from .cache import Cache
 
 __all__ = ["BlockSource", "LabelledBlocks", "held_out_rows", "hold_out"]
 
@@ -90,15 +90,17 @@ def held_out_rows(n_rows: int, fraction: float, seed: int) -> np.ndarray:
     return hashed < np.uint64(fraction * 2.0**64)
 
 
-def hold_out(train: LabelledBlocks, chosen: np.ndarray, folder: Path) -> LabelledBlocks:
+def hold_out(train: LabelledBlocks, chosen: np.ndarray, cache: Cache) -> LabelledBlocks:
     """Write chosen rows into blocks of their own, so that they are read alone."""
-    blocks = train.blocks
-    writer = BlockWriter(folder, int(chosen.sum()), blocks.n_columns, train.dtype)
     held_out = replace(train, chosen=chosen)
-    for number in range(len(blocks)):
-        writer.add(held_out.read(number)[1])
-    writer.finish()
-    return replace(held_out, blocks=Blocks(folder, temporary=True))
+
+    def add_rows(writer: BlockWriter) -> None:
+        for number in range(len(train.blocks)):
+            writer.add(held_out.read(number)[1])
+
+    shape = int(chosen.sum()), train.blocks.n_columns
+    blocks = cache.write(None, shape, train.dtype.name, add_rows)
+    return replace(held_out, blocks=blocks)
 
 
 class BlockSource:

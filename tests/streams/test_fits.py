@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 from common_cases import ALL_ESTIMATORS, ESTIMATORS
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,7 +11,10 @@ from sklearn.metrics import log_loss
 from stream_cases import FEATURES, clicks, write
 
 import skfm
+from skfm.data import transfer
 from skfm.estimators import table_streams
+from skfm.sparse import BACKENDS, TorchBackend
+from skfm.streams import blocks, source
 
 
 def make(cls, **options):
@@ -156,6 +160,58 @@ def test_other_files_have_a_cache_of_their_own(tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 2
     twin = make(skfm.FMClassifier).fit(data, "click")
     assert_array_equal(scores(model, frame[FEATURES]), scores(twin, frame[FEATURES]))
+
+
+def test_an_interrupted_fit_leaves_no_folder(tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    for owner, name in (
+        (blocks.BlockWriter, "finish"),
+        (source.LabelledBlocks, "read"),
+        (source.BlockFeed, "epoch"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                fitted(skfm.FMClassifier, tmp_path / "data")
+        assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_several_targets(tmp_path):
+    frame = clicks()
+    names = ["amount", "weight"]
+    data = write(frame[[*FEATURES, *names]], tmp_path / "data")
+    options = {"batch_size": 600, "early_stopping": False, "dtype": "float64"}
+    model = make(skfm.NFMRegressor, **options).fit(data, names)
+    twin = make(skfm.NFMRegressor, **options).fit(frame[FEATURES], frame[names])
+    assert_allclose(model.predict(data), twin.predict(frame[FEATURES]), rtol=1e-6)
+
+
+def test_labels_of_strings_and_columns_of_paths(tmp_path):
+    frame = clicks()[[*FEATURES, "click"]]
+    frame["click"] = frame["click"].map({0: "no", 1: "yes"})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    by_item = ds.partitioning(pa.schema([("item", pa.int64())]), flavor="hive")
+    folder = tmp_path / "data"
+    ds.write_dataset(table, folder, format="parquet", partitioning=by_item)
+    data = ds.dataset(folder, format="parquet", partitioning=by_item)
+    model = make(skfm.FMClassifier, class_weight="balanced").fit(data, "click")
+    assert model.classes_.tolist() == ["no", "yes"]
+    assert set(model.feature_names_in_) == set(FEATURES)
+    assert set(model.predict(data)) <= {"no", "yes"}
+
+
+@pytest.mark.parametrize("free", [None, 1 << 40])
+def test_blocks_on_another_device(free, tmp_path, monkeypatch):
+    by_kernels, data = fitted(skfm.NFMClassifier, tmp_path / "data", dtype="float64")
+    with monkeypatch.context() as patched:
+        patched.setitem(BACKENDS, "cpu", TorchBackend)
+        patched.setattr(transfer, "free_memory", lambda device: free)
+        model = make(skfm.NFMClassifier, dtype="float64").fit(data, "click")
+        assert isinstance(model.network_.table.backend, TorchBackend)
+        assert_allclose(scores(model, data), scores(by_kernels, data), rtol=1e-6)
+    assert_allclose(model.validation_scores_, by_kernels.validation_scores_, rtol=1e-6)
 
 
 def test_scores_of_an_iterator_of_tables(tmp_path):
