@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from .._sklearn import Interval, validate_params
+from ..estimators import units
 from .intervals import SampledModel, bounds, by_sample
-from .reading import Model, to_float64
+from .reading import Model
 
 
 @validate_params(
@@ -68,9 +69,8 @@ def linear_weights(
     found = {"weight": np.atleast_2d(model.estimator.coef_).T}  # (n_columns, C)
     if credible_interval is not None:
         model = SampledModel.of_model(model)
-        weights = model.network.linear_weights
-        assert weights is not None
-        drawn = by_sample(to_float64(weights) * model.scale, model.n_samples)
+        weights = units.linear_weights(model.network, model.estimator._scaling)
+        drawn = by_sample(weights * model.scale, model.n_samples)
         found["lower"], found["upper"] = bounds(drawn, credible_interval)
     names, outputs = model.column_names(), model.output_names()
     frames = []

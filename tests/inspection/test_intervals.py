@@ -70,6 +70,21 @@ def test_weights(model):
     assert "lower" not in plain
 
 
+def test_weights_are_in_the_units_of_the_columns():
+    rng = np.random.default_rng(0)
+    numbers = rng.normal([100.0, -3.0, 0.0], [20.0, 0.1, 5.0], size=(80, 3))
+    y = numbers[:, 0] + numbers[:, 1] * numbers[:, 2]
+    model = skfm.FMRegressor(max_iter=24, random_state=0).fit(numbers, y)
+    # Rows with one entry other than zero have no pairs.
+    scores = model.posterior_scores(np.vstack([np.zeros(3), np.eye(3)]))
+    found = linear_weights(model, credible_interval=0.8)
+    assert_allclose(found["weight"], model.coef_)
+    for column, draws in enumerate(scores[1:] - scores[0]):
+        row = found.loc[column, ["weight", "lower", "upper"]].astype(float)
+        expected = [draws.mean(), *np.quantile(draws, [0.1, 0.9])]
+        assert_allclose(row, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_terms(model):
     rows = X[:5]
     found = explain(model, rows, credible_interval=0.6)
