@@ -24,6 +24,8 @@ _BATCHES_PER_EPOCH = 256
 #: that is less. Early stopping looks at the weights after each epoch, and epochs of a
 #: few large steps pass over the best ones.
 _SMALL_BATCH = 256
+#: Rows of fewer entries are learnt from as if they had so many.
+_FEW_ENTRIES = 10.0
 
 
 def dtype(asked: str, X: Any) -> str:
@@ -67,20 +69,18 @@ def learning_rate(
     *,
     entries: float = 1.0,
     ranked: bool = False,
-    auto: float = 0.1,
 ) -> float:
     """Step size of the table's optimizer.
 
     ``entries``: average number of entries of a row.
     ``ranked``: batches hold whole queries, so that what only one query has, such as the
     weights of a user, is touched once an epoch.
-    ``auto``: the architecture's own rate for all optimizers but Adam.
     """
     if not isinstance(asked, str):
         return float(asked)
     if optimizer != "adam":
         # A first step of all columns of a row moves its score by one at most.
-        return min(auto, 1 / max(entries, 1.0))
+        return 1 / max(entries, _FEW_ENTRIES)
     # Moments of rare columns are young, whatever the data; of many rows there are
     # more steps to take.
     return 0.01 if ranked else between(n_rows, (FEW_ROWS, 0.01), (MANY_ROWS, 0.003))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
@@ -92,12 +92,11 @@ class SharedParameters(Parametrized):
         default="auto",
         valid=[StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         doc="""float or "auto"
-            Learning rate of ``optimizer``. "auto" is 0.1, and 0.03 for NFM, or one over
-            the average number of entries in a row if that is less. For Adam it is 0.01
-            up to 3,000 rows and for rankers, and falls as a power of the number of rows
-            to 0.003 from 30,000 rows on, which `partial_fit` takes in any case.""",
+            Learning rate of ``optimizer``. "auto" is 0.1, or one over the average
+            number of entries in a row if that is less. For Adam it is 0.01 up to 3,000
+            rows and for rankers, and falls as a power of the number of rows to 0.003
+            from 30,000 rows on, which `partial_fit` takes in any case.""",
     )
-    _auto_learning_rate: ClassVar[float] = 0.1
     network_learning_rate: float = param(
         default=0.003,
         valid=[Interval(Real, 0, None, closed="neither")],

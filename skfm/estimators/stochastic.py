@@ -169,7 +169,6 @@ class StochasticFit:
                 n_rows,
                 entries=self._problem.source.mean_length(),
                 ranked=ranked,
-                auto=model._auto_learning_rate,
             ),
             alpha_factors=defaults.alpha_factors(
                 self._given("alpha_factors"), n_rows, ranked=ranked

@@ -51,6 +51,10 @@ class NFMNetwork(Network[PooledLookup]):
 
 class _NFM(MLPParameters, BaseModel):
     n_factors: int = redeclare(SharedParameters, "n_factors", default=64)
+    # The perceptron reads only products of embeddings, which it must not outrun.
+    network_learning_rate: float = redeclare(
+        SharedParameters, "network_learning_rate", default=0.001
+    )
     hidden_layer_sizes: Any = redeclare(
         MLPParameters, "hidden_layer_sizes", default=(64,)
     )
@@ -69,9 +73,6 @@ class _NFM(MLPParameters, BaseModel):
         """
 
     _network_class = NFMNetwork
-    # The perceptron reads only products of embeddings. It adapts too slowly to long
-    # steps of the embeddings.
-    _auto_learning_rate = 0.03
 
     def _network_options(self, *, full_batch: bool) -> dict[str, Any]:
         rate = auto_dropout(self.interaction_dropout, 0.2, full_batch)

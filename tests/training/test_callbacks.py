@@ -169,7 +169,7 @@ def test_verbose_prints_a_line_per_epoch(capsys):
     assert capsys.readouterr().out == ""
     model = fitted(skfm.FMClassifier, verbose=1)
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == 'solver=sgd: "bayes" does not read batch_size'
+    assert first == 'solver=sgd: "bayes" does not read batch_size, early_stopping'
     assert len(lines) == 3
     for n, (line, loss) in enumerate(zip(lines, model.loss_curve_, strict=True), 1):
         assert line.startswith(f"epoch {n}/3  loss {loss:.5f}")
