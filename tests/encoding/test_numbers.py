@@ -1,4 +1,4 @@
-"""Numbers of a table as value, bins and ids; truth values and dummies."""
+"""Numbers of a table as values, bins and ids, and truth values."""
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,10 @@ from estimator_cases import make, scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 
-import skfm
-from skfm import DeepFMClassifier, FieldEncoder, FMClassifier
+from skfm import FieldEncoder, FMClassifier
 from skfm.encoding.blocks import ALMOST_ZERO
 from skfm.encoding.cuts import cut_positions, find_bins, half_way
-from skfm.inspection import explain, interaction_strength
 
 
 def encode(cells, new=None, **options):
@@ -316,176 +312,3 @@ class TestFlags:
         encoder, _ = encode([True, False], categorical_features=["x"])
         names = ["x_False", "x_True", "x_<unknown>", "x_<missing>"]
         assert encoder.get_feature_names_out().tolist() == names
-
-
-class TestDummies:
-    CELLS = pd.Series(["a", "b_c", "b_d", None, "a"] * 20)
-
-    def test_dummies_are_the_categories_of_a_field(self):
-        dummies = pd.get_dummies(self.CELLS, prefix="home_type")
-        df = dummies.assign(other=[True, False] * 50)
-        encoder = FieldEncoder().fit(df)
-        assert encoder.field_names_.tolist() == ["home_type", "other"]
-        assert encoder.fields_.tolist() == [0, 0, 0, 1]
-        assert equal(encoder.transform(df), skfm.FieldEncoder().fit_transform(df))
-        assert_array_equal(encoder.transform(df).toarray(), df.to_numpy(float))
-
-    def test_as_one_hot_encoder_makes_them(self):
-        """A frame of one-hot columns gives the model of the sparse matrix."""
-        rng = np.random.default_rng(0)
-        df = pd.DataFrame({name: rng.choice(list("xyz"), 200) for name in "ab"})
-        y = (df["a"] == "x") ^ (df["b"] == "y")
-        dense = OneHotEncoder(sparse_output=False).set_output(transform="pandas")
-        of_frame = make_pipeline(dense, make(DeepFMClassifier)).fit(df, y)
-        of_matrix = make_pipeline(OneHotEncoder(), make(DeepFMClassifier)).fit(df, y)
-        assert of_frame[-1].field_names_ == ["a", "b"]
-        assert_array_equal(of_frame[-1].fields_, of_matrix[-1].fields_)
-        assert_array_equal(scores(of_frame, df), scores(of_matrix, df))
-
-    def test_a_hundred_dummies(self):
-        rng = np.random.default_rng(0)
-        who = rng.integers(0, 100, 3000)
-        y = rng.normal(size=100)[who] > 0
-        dummies = pd.get_dummies(pd.Series(who), prefix="who")
-        model = make(FMClassifier, max_iter=20).fit(dummies, y)
-        assert model.column_names_.tolist() == dummies.columns.tolist()
-        assert model.field_names_ == ["who"]
-        assert model.score(dummies, y) > 0.95
-
-    @pytest.mark.parametrize(
-        ("table", "fields"),
-        [
-            ({"is_a": [1, 0, 1], "is_b": [1, 0, 0]}, [0, 1]),
-            ({"left": [1, 0, 1], "right": [0, 1, 0]}, [0, 1]),
-            ({"c_a": [1, 0, 0], "n": [5.0, 6.0, 7.0], "c_b": [0, 1, 0]}, None),
-            ({"c_a": [1, 0, 0], "c_b": [0, 1, 0], "d_a": [1, 1, 0]}, [0, 0, 1]),
-            (
-                {
-                    **{"h_t_a": [1, 0, 0], "h_t_b": [0, 1, 0]},
-                    **{"h_r_a": [0, 0, 1], "h_r_b": [1, 1, 0]},
-                },
-                [0, 0, 1, 1],
-            ),
-        ],
-        ids=["overlap", "no prefix", "apart", "beside a flag", "longer prefixes"],
-    )
-    def test_what_are_dummies(self, table, fields):
-        encoder = FieldEncoder().fit(pd.DataFrame(table))
-        if fields is None:
-            assert {"c_a", "c_b"} <= set(encoder.field_names_)
-        else:
-            assert encoder.fields_.tolist() == fields
-
-    def test_later_rows_part_what_was_joined(self):
-        first = pd.DataFrame({"c_a": [True, False], "c_b": [False, True]})
-        encoder = FieldEncoder().partial_fit(first)
-        assert encoder.fields_.tolist() == [0, 0]
-        encoder.partial_fit(pd.DataFrame({"c_a": [True], "c_b": [True]}))
-        assert encoder.fields_.tolist() == [0, 1]
-        encoder.partial_fit(first)
-        assert encoder.fields_.tolist() == [0, 1]
-
-
-def mixed(n=400):
-    rng = np.random.default_rng(0)
-    df = pd.DataFrame(
-        {
-            "price": rng.lognormal(size=n).round(3),
-            "user": rng.integers(0, n // 4, n),
-            "age": rng.integers(17, 80, n),
-            "sale": rng.random(n) < 0.3,
-            "city": rng.choice(["x", "y", "z"], n),
-        }
-    )
-    df.loc[::9, "price"] = np.nan
-    df = pd.concat([df, pd.get_dummies(df.pop("city"), prefix="city")], axis=1)
-    return df, (df["age"] > 40).to_numpy() ^ df["sale"].to_numpy()
-
-
-class TestAroundTheModel:
-    @pytest.mark.parametrize("name", ["FM", "DeepFM", "FFM", "AFM", "AutoInt"])
-    def test_one_term_for_each_column(self, name):
-        df, y = mixed()
-        model = make(getattr(skfm, f"{name}Classifier"), max_iter=2).fit(df, y)
-        terms = explain(model, df[:20], max_pairs=None)
-        total = terms.groupby("row")["contribution"].sum()
-        assert_allclose(total, scores(model, df[:20]), atol=1e-4)
-        entries = terms[terms["kind"].isin(["linear", "embedding"])]
-        assert not entries.duplicated(["row", "kind", "first"]).any()
-        assert set(entries["first"]) <= set(df.columns)
-        pairs = terms[terms["kind"] == "pair"]
-        assert not (pairs["first"] == pairs["second"]).any()
-        assert not pairs.duplicated(["row", "first", "second"]).any()
-
-    def test_the_encoder_of_a_pipeline_tells_the_columns(self):
-        df, y = mixed()
-        encoder = FieldEncoder()
-        model = make(FMClassifier, max_iter=2)
-        steps = make_pipeline(encoder, model).fit(df, y)
-        table = make(FMClassifier, max_iter=2).fit(df, y)
-        found, expected = explain(steps, df[:9]), explain(table, df[:9])
-        assert found[["kind", "first"]].equals(expected[["kind", "first"]])
-        assert_array_equal(
-            interaction_strength(steps, df).index,
-            interaction_strength(table, df).index,
-        )
-
-    def test_explain_keeps_the_largest_pairs(self):
-        df, y = mixed()
-        model = make(FMClassifier, max_iter=5).fit(df, y)
-        every = explain(model, df[:5], max_pairs=None)
-        some = explain(model, df[:5], max_pairs=2)
-        for row in range(5):
-            pairs = every[(every["row"] == row) & (every["kind"] == "pair")]
-            kept = some[(some["row"] == row) & (some["kind"] == "pair")]
-            assert_allclose(kept["contribution"], pairs["contribution"][:2])
-            others = some[(some["row"] == row) & (some["kind"] == "other pairs")]
-            rest = pairs["contribution"][2:].sum()
-            assert_allclose(others["contribution"], rest, atol=1e-6)
-
-    @pytest.mark.parametrize("by", ["field", "feature"])
-    def test_strength_of_columns(self, by):
-        df, y = mixed()
-        model = make(FMClassifier, max_iter=30).fit(df, y)
-        cities = ["city"] if by == "field" else ["city_x", "city_y", "city_z"]
-        names = ["price", "user", "age", "sale", *cities]
-        of_rows = interaction_strength(model, df, by=by)
-        assert of_rows.columns.tolist() == of_rows.index.tolist() == names
-        terms = explain(model, df, max_pairs=None)
-        pair = terms[(terms["first"] == "age") & (terms["second"] == "sale")]
-        summed = pair.set_index("row")["contribution"].reindex(range(400)).fillna(0)
-        assert of_rows.loc["age", "sale"] == pytest.approx(summed.var(ddof=0), rel=1e-3)
-        of_fit = interaction_strength(model, by=by)
-        assert of_fit.columns.tolist() == names
-        assert_allclose(of_fit, of_fit.T)
-        assert of_fit.loc["age", "sale"] == of_fit.drop(index="sale")["sale"].max()
-
-    def test_fields_of_the_users_take_whole_columns(self):
-        df, y = mixed()
-        model = make(DeepFMClassifier, fields=["a", "b", "a", "b", *"ccc"]).fit(df, y)
-        assert model.field_names_ == ["a", "b", "c"]
-        columns = FieldEncoder().fit(df).columns_
-        assert_array_equal(model.fields_, np.array([0, 1, 0, 1, 2, 2, 2])[columns])
-
-    @pytest.mark.parametrize("cls", [FMClassifier, DeepFMClassifier])
-    def test_files_and_the_predictor_agree(self, cls, tmp_path):
-        df, y = mixed()
-        model = make(cls, max_iter=2).fit(df, y)
-        expected = scores(model, df)
-        skfm.save(model, tmp_path / "model.skfm")
-        loaded = skfm.load(tmp_path / "model.skfm")
-        assert_array_equal(scores(loaded, df), expected)
-        rows = df.astype(object).where(df.notna(), None).to_dict("records")
-        rows += [{"price": 2.5}, {"user": 10**6, "age": 17.5}, {"sale": True}, {}]
-        table = pd.DataFrame(rows, columns=df.columns)
-        for served in (model, loaded):
-            predictor = served.compile_predictor()
-            found = predictor.decision_function(rows)
-            assert_allclose(found[: len(df)], expected, atol=1e-6)
-            assert_allclose(found, predictor.decision_function(table), atol=1e-6)
-        encoder = FieldEncoder().fit(df)
-        skfm.save(encoder, tmp_path / "encoder.skfm")
-        again = skfm.load(tmp_path / "encoder.skfm")
-        assert equal(again.transform(df), encoder.transform(df))
-        assert_array_equal(again.columns_, encoder.columns_)
-        assert_array_equal(again.fields_, encoder.fields_)
