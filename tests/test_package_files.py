@@ -47,6 +47,21 @@ def test_the_lowest_versions_are_those_of_pyproject():
     assert check["lowest_versions"]() == expected
 
 
+def test_the_hashes_are_of_the_pinned_versions():
+    pin = re.compile(r"^([\w.-]+)==([\w.]+)", re.M)
+    pinned = dict(pin.findall((ROOT / "constraints.txt").read_text(encoding="utf-8")))
+    text = (ROOT / ".ci" / "constraints-hashed.txt").read_text(encoding="utf-8")
+    hashed = dict(pin.findall(text))
+    assert {name.lower().replace("_", "-") for name in pinned} - {"torch"} == set(
+        hashed
+    )
+    for name, version in pinned.items():
+        assert hashed.get(name.lower().replace("_", "-"), version) == version
+    requirements = re.split(r"\n(?=\w)", text.strip())
+    assert len(requirements) == len(hashed)
+    assert all("--hash=sha256:" in requirement for requirement in requirements)
+
+
 def test_public_modules_are_imported_when_they_are_used():
     code = """
 import sys, skfm
