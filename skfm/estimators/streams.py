@@ -48,7 +48,13 @@ def check_stream(
 def check_held_out_stream(model: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     """Check and encode rows to stop on; see `check_stream`."""
     room = matrix_streams if isinstance(X, LibffmRows) else table_streams
-    return room.encode_again(model, X, y, sample_weight, "_val")
+    try:
+        return room.encode_again(model, X, y, sample_weight, "_val")
+    except ValueError as error:
+        message = str(error)
+        if "_val" in message:
+            raise
+        raise ValueError(f"X_val: {message}") from error
 
 
 def read_parts(model: Any, X: Any) -> Iterator[Any]:

@@ -79,7 +79,8 @@ def _is_dataset(X: Any) -> bool:
 
 
 def _is_dask(X: Any) -> bool:
-    return type(X).__module__.startswith("dask") and hasattr(X, "to_delayed")
+    # Arrays of Dask, which scikit-learn converts, have no columns.
+    return type(X).__module__.startswith("dask") and hasattr(X, "columns")
 
 
 def chunks(stream: Stream, names: Sequence[str]) -> Iterator[Chunk]:

@@ -52,6 +52,16 @@ def test_infinite_numbers(tmp_path):
         fit(write(frame, tmp_path))
 
 
+def test_rows_to_stop_on(tmp_path):
+    frame = clicks()
+    data, worse = write(frame, tmp_path / "a"), frame.astype({"item": str})
+    model = skfm.DeepFMClassifier(max_iter=1)
+    with pytest.raises(ValueError, match=r"X_val: Column 'item' .*b/000\.parquet"):
+        model.fit(data, "click", X_val=write(worse, tmp_path / "b"), y_val="click")
+    with pytest.raises(ValueError, match="y_val='clicks' is no column"):
+        model.fit(data, "click", X_val=data, y_val="clicks")
+
+
 def test_a_file_that_lacks_a_column(tmp_path):
     write(clicks(), tmp_path, (300,))
     table = pq.read_table(tmp_path / "001.parquet")

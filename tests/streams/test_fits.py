@@ -14,7 +14,7 @@ import skfm
 from skfm.data import transfer
 from skfm.estimators import table_streams
 from skfm.sparse import BACKENDS, TorchBackend
-from skfm.streams import blocks, source
+from skfm.streams import blocks, source, tables
 
 
 def make(cls, **options):
@@ -235,6 +235,7 @@ def test_a_dask_frame_gives_the_same_bits(tmp_path):
         other = make(skfm.DeepFMClassifier).fit(ddf, "click")
         assert_array_equal(scores(other, ddf), scores(model, data))
     assert not any("dask" in type(v).__module__ for v in vars(other).values())
+    assert not tables.is_stream(dd.from_pandas(frame, 5).to_dask_array())
 
 
 @pytest.mark.slow
