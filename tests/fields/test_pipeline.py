@@ -215,3 +215,31 @@ def test_transformers_may_be_cached(tmp_path):
 def test_steps_are_named_as_by_make_pipeline():
     steps = [FieldEncoder(), FMClassifier()]
     assert make_field_pipeline(*steps).steps == make_pipeline(*steps).steps
+
+
+class TestPartialFit:
+    """The transformers are those of the first chunk, the model learns from all."""
+
+    def chunks(self):
+        frame = pd.DataFrame({"a": ["x", "y"] * 20, "b": list("uvwz") * 10})
+        y = np.arange(40) % 2
+        return [(frame[:20], y[:20]), (frame[20:].assign(b="new"), y[20:])]
+
+    def test_equals_the_model_on_the_matrix(self):
+        pipeline = make_field_pipeline(FieldEncoder(), DeepFMClassifier(random_state=0))
+        (first, y), (second, z) = self.chunks()
+        encoder = FieldEncoder().fit(first)
+        model = DeepFMClassifier(fields=encoder.fields_, random_state=0)
+        pipeline.partial_fit(first, y, classes=[0, 1]).partial_fit(second, z)
+        model.partial_fit(encoder.transform(first), y, classes=[0, 1])
+        model.partial_fit(encoder.transform(second), z)
+        found = pipeline.decision_function(second)
+        expected = model.decision_function(encoder.transform(second))
+        assert_array_equal(found, expected)
+        assert pipeline[-1].field_names_ == ["a", "b"]
+        assert pipeline[-1].fields == "auto"
+
+    def test_is_there_where_the_model_has_it(self):
+        encoder = FieldEncoder()
+        last = LogisticRegression()
+        assert not hasattr(make_field_pipeline(encoder, last), "partial_fit")
