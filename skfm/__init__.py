@@ -85,7 +85,15 @@ __all__ = [
 ]
 
 #: Modules that are imported when they are first used, so that `import skfm` is light.
-_LAZY = {"exceptions", "inspection", "model_selection", "persistence", "plotting"}
+_LAZY = {
+    "exceptions",
+    "inspection",
+    "metrics",
+    "model_selection",
+    "persistence",
+    "plotting",
+    "recommendation",
+}
 
 
 def __getattr__(name: str) -> ModuleType:

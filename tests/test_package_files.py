@@ -68,6 +68,7 @@ import sys, skfm
 before = set(sys.modules)
 skfm.plotting.LossCurveDisplay, skfm.inspection.explain
 skfm.model_selection.compare, skfm.exceptions.ConvergenceWarning
+skfm.metrics, skfm.recommendation
 assert {"skfm.plotting", "skfm.model_selection"}.isdisjoint(before)
 assert "plotting" in dir(skfm)
 """
