@@ -82,6 +82,7 @@ def test_a_frozen_step_is_that_of_a_linear_model(fm, penalties):
         "alpha_factors": 1.0,
         "l1_ratio_linear": ratio,
         "dtype": "float64",
+        "early_stopping": False,
     }
     model = make("FM", init_from=fm, freeze=True, **settings).fit(X, Y)
     residual = 1 / (1 + np.exp(-fm.decision_function(X))) - Y

@@ -27,13 +27,9 @@ NUMBERS = SCORE + 5 * OFFSET + 0.1 * RNG.normal(size=N)
 
 @pytest.mark.parametrize("cls", [FMClassifier, DeepFMClassifier, FNNClassifier])
 def test_classifiers_learn_what_is_beside_the_offset(cls):
-    model = cls(random_state=0, max_iter=30).fit(X, LABELS, offset=OFFSET)
-    without = (
-        cls(random_state=0, max_iter=30, solver="sgd")
-        if cls is FMClassifier
-        else (cls(random_state=0, max_iter=30))
-    )
-    without.fit(X, LABELS)
+    options = {"random_state": 0, "max_iter": 30, "early_stopping": False}
+    model = cls(**options).fit(X, LABELS, offset=OFFSET)
+    without = cls(**options).fit(X, LABELS)
     found = np.corrcoef(model.decision_function(X), SCORE)[0, 1]
     assert found > 0.9
     assert found > np.corrcoef(without.decision_function(X), SCORE)[0, 1]

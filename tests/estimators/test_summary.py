@@ -14,7 +14,7 @@ TABLE = pd.DataFrame(
 
 
 def test_summary_of_a_network():
-    model = DeepFMRegressor(random_state=0, max_iter=3, n_factors=4)
+    model = DeepFMRegressor(random_state=0, max_iter=3, n_factors=4, crosses=None)
     model.fit(TABLE, TABLE["size"] * (TABLE["kind"] == "a"))
     arrays = model.network_.arrays()
     assert model.n_parameters_ == sum(array.size for array in arrays.values())
