@@ -30,7 +30,7 @@ from skfm.training.trainer import Trainer
 #: Numbers of categories of the columns of strings, by turns.
 SIZES = (5, 20, 100, 1_000, 10_000, 100_000)
 ROWS_PER_FILE = 250_000
-#: What is timed: the owner, its attribute, and a name.
+#: Functions to time: the owner, its attribute, and a name.
 STEPS: list[tuple[Any, str, str]] = [
     (table_streams, "learn", "pass 1"),
     (table_streams, "_encode", "pass 2"),

@@ -24,7 +24,7 @@ class Unknown:
     Attributes
     ----------
     starts : ndarray of int64 of shape (n_users + 1,)
-        Where the known items of each user start.
+        Start of the known items of each user.
     known : ndarray of int64
         Numbers of the known items, ascending for each user.
     passed : ndarray of int64 of shape (len(known) + 1,)

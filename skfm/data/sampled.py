@@ -101,7 +101,7 @@ class Positives:
     ----------
     halves : Halves
     users, items : ndarray of int64 of shape (n_rows,)
-        Of each row.
+        User and item of each row.
     weight : ndarray of shape (n_rows,)
     sampler : Unknown or Exposed
     n_negatives : int

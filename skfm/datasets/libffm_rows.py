@@ -95,7 +95,7 @@ def open_libffm(
     path : str or path-like
         File to read. If its name ends with ``.gz`` or ``.bz2``, it is decompressed.
     n_features, n_fields, handle_unknown, zero_based
-        As in `load_libffm`.
+        Options of `load_libffm`.
 
     Returns
     -------

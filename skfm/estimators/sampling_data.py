@@ -65,7 +65,7 @@ def join_tables(
     known : Choices or None
         Other interactions, whose numbers of users and items hold.
     name : str
-        What errors call X.
+        Name of X in errors.
 
     Raises
     ------

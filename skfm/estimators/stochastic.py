@@ -256,7 +256,7 @@ class StochasticFit:
 
     @property
     def _freezes_all(self) -> bool:
-        """Whether no embedding is trained, rather than none of the given ones."""
+        """Return whether no embedding is trained, not even of new columns."""
         return bool(self._model.freeze and self._given_vectors is None)
 
     def _fixed_columns(self) -> np.ndarray | None:

@@ -20,9 +20,9 @@ from .nodes import Nodes
 
 __all__ = ["Table", "add_table", "check_table"]
 
-#: Where LabelEncoder is from.
+#: Source of the operator LabelEncoder.
 _ML = "ai.onnx.ml"
-#: What stands for a missing cell where the type of an input has none.
+#: Values that stand for a missing cell if the type of an input has none.
 MISSING_INTEGER, MISSING_STRING = -(2**63), ""
 
 

@@ -64,7 +64,7 @@ class Holder(threading.Thread):
 
 
 def fork_under_load(cls, n_forks):
-    """How children end that predict, while four threads of the parent do so."""
+    """Return the exit codes of children that predict while the parent does so too."""
     model = fitted(cls, n_jobs=2)
     expected, stop = scores(model), threading.Event()
 

@@ -194,7 +194,7 @@ def reference(model, name, X, y, w):
 
 
 def judge(model, name, X, y, w):
-    """What becomes of a call; what must not be starts with "wrong"."""
+    """Return the outcome of a call, which begins with "wrong" for a defect."""
     work, before = copy.copy(model), dict(vars(model))
     matrix = plain(X) is not None
     given = pickle.dumps(X) if matrix else None
@@ -242,7 +242,7 @@ def one(number, seed):
 
 
 def has_own(model, call):
-    """Whether a model has a method that is not scikit-learn's own metric."""
+    """Return whether a model has a method of its own, beside scikit-learn's."""
     names = {"predictor": "compile_predictor", "explain": "_read_rows"}
     method = getattr(model, names.get(call, call), None)
     return method is not None and (call != "score" or "skfm" in method.__module__)
