@@ -44,6 +44,12 @@ def encode_again(
             f"fitted on {model.n_features_in_} columns, or on a table. Pass n_features "
             'and handle_unknown="ignore" to open_libffm.'
         )
+    if model._scaling is not None:
+        raise ValueError(
+            f"X{suffix} is read from disk as it is, but {type(model).__name__} was "
+            "fitted on columns in units of their own (column_scales_). Load both by "
+            "load_libffm, or open both by open_libffm."
+        )
     given = _labels(model, X, y, sample_weight, f"sample_weight{suffix}")
     return _encoded(model, X, *given)
 

@@ -70,3 +70,14 @@ def test_labels_of_another_length(path):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         make(skfm.FMClassifier).fit(rows, y[:5])
     assert len(CELLS) == rows.shape[0]
+
+
+def test_units_of_columns_that_were_learnt_in_memory(path, tmp_path):
+    """Files are scored in these units, but nothing is learnt from files in them."""
+    model = make(skfm.FMClassifier, solver="sgd", warm_start=True).fit(3 * X, LABELS)
+    dump_libffm(3 * X, LABELS, tmp_path / "three.ffm", fields=FIELDS)
+    rows, y, _ = open_libffm(tmp_path / "three.ffm")
+    assert_allclose(scores(model, rows), scores(model, 3 * X), rtol=1e-6)
+    with pytest.raises(ValueError, match="column_scales_"):
+        model.fit(rows, y)
+    assert model.n_iter_ == 3
