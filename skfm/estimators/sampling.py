@@ -119,6 +119,14 @@ class NegativeSampling(BaseModel):
         data = super()._check_validation(X, y, sample_weight, qid, run=run)
         return None if data is None else self._with_negatives(data, qid)
 
+    def _learn_crosses(
+        self, encoded: Any, y: Any, sample_weight: Any
+    ) -> list[np.ndarray]:
+        """Search for no crosses where negatives are to be drawn: there is no target."""
+        if self.negatives is not None and isinstance(self.crosses, str):
+            return []
+        return super()._learn_crosses(encoded, y, sample_weight)
+
     def _with_negatives(self, data: FitData, qid: Any) -> FitData:
         """Return data whose negatives are drawn, if ``qid`` tells users and items.
 
@@ -133,7 +141,7 @@ class NegativeSampling(BaseModel):
         if codec is None or codec.crosses.items:
             raise ValueError(
                 "With negatives, X must be a table that is encoded, without crosses: "
-                "leave categorical_features and crosses at their defaults."
+                "leave categorical_features at its default, and name no crosses."
             )
         sampling = self.sampling
         if sampling != "exposures":

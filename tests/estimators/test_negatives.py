@@ -130,10 +130,12 @@ def test_exposures(by_chance):
         rows=rows[["user", "item"]],
         y=rows.y,
         sampling="exposures",
+        crosses="auto",
         max_iter=20,
         early_stopping=False,
     )
     assert quality(model) > 1.3 * by_chance
+    assert model.crosses_ == []
 
 
 WRONG = {
