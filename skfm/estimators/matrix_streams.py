@@ -11,7 +11,8 @@ from ..data.csr import canonical_csr
 from ..data.rows import Rows
 from ..datasets import LibffmRows
 from ..runtime.threads import resolve_n_jobs
-from ..streams.blocks import BlockRows, BlockWriter
+from ..streams.block_writer import BlockWriter
+from ..streams.blocks import BlockRows
 from ..streams.cache import Cache
 from .checks import check_finite, check_weights
 from .streamed import StreamedData, refuse_options, stored_dtype

@@ -14,7 +14,8 @@ from ..encoding.encoder import encoder_of
 from ..encoding.state import codec_of
 from ..persistence import load, save
 from ..runtime.threads import resolve_n_jobs
-from ..streams.blocks import Blocks, BlockWriter
+from ..streams.block_writer import BlockWriter
+from ..streams.blocks import Blocks
 from ..streams.cache import Cache
 from ..streams.passes import Columns, Labels, encode, learn, read_labels
 from ..streams.tables import Stream, as_stream, chunks

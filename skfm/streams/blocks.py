@@ -1,7 +1,7 @@
 """Encoded rows on disk, in blocks of rows from all over the data.
 
 A block is a file of pieces: the rows of it that were written at one time. All numbers
-are little-endian; a piece has a header of `_HEADER`, the numbers of its rows (int64),
+are little-endian; a piece has a header of `HEADER`, the numbers of its rows (int64),
 their lengths (int32), the columns of the entries (int32) and, if some value is not one,
 a bit for each entry that tells so, and these values.
 """
@@ -23,18 +23,14 @@ from ..data.batch import Batch
 from ..data.rows import Rows
 from ..encoding.hashing import scramble
 
-__all__ = ["FORMAT", "BlockRows", "BlockWriter", "Blocks"]
+__all__ = ["FORMAT", "HEADER", "INDEX", "BlockRows", "Blocks", "block_of", "path_of"]
 
-#: Bytes of the entries of a block in memory: enough to read at once, few enough that
-#: many blocks fit into memory. Blocks grow before they become more than `_MANY`.
-_BLOCK_BYTES, _LARGE_BLOCK_BYTES, _MANY = 1 << 22, 1 << 24, 1 << 12
-#: Bytes of the entries that wait to be written.
-_BUFFER_BYTES = 1 << 25
-_ENTRY_BYTES = 8
 #: Rows whose blocks are computed at once.
 _AT_ONCE = 1 << 22
-_HEADER = np.dtype([("rows", "<i8"), ("entries", "<i8"), ("values", "<i8")])
-_INDEX = "index.json"
+#: Header of a piece.
+HEADER = np.dtype([("rows", "<i8"), ("entries", "<i8"), ("values", "<i8")])
+#: File with the sizes of all blocks.
+INDEX = "index.json"
 #: Version of the encoding and of the files; a cache of another one is not read.
 FORMAT = 1
 
@@ -82,7 +78,7 @@ class Blocks:
     Parameters
     ----------
     folder : path
-        Folder that a `BlockWriter` has finished.
+        Folder that a `skfm.streams.block_writer.BlockWriter` has finished.
     temporary : bool
         Whether the folder is removed with this object.
 
@@ -105,7 +101,7 @@ class Blocks:
         if temporary:
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         try:
-            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
             self.n_rows, self.n_columns = int(index["rows"]), int(index["columns"])
             self.n_entries, self.n_pairs = int(index["entries"]), int(index["pairs"])
             self.longest, self.dtype = int(index["longest"]), np.dtype(index["dtype"])
@@ -127,7 +123,7 @@ class Blocks:
             If the file is not as it was written.
         """
         try:
-            content = _path(self.folder, number).read_bytes()
+            content = path_of(self.folder, number).read_bytes()
         except OSError as error:
             raise self._damaged(f"block {number} cannot be read") from error
         n_rows, n_bytes = self._sizes[number]
@@ -153,7 +149,7 @@ class Blocks:
         counts = np.zeros(self._hashed, np.int64)
         for start in range(0, len(chosen), _AT_ONCE):
             numbers = start + np.flatnonzero(chosen[start : start + _AT_ONCE])
-            places = _block_of(numbers, self._hashed)
+            places = block_of(numbers, self._hashed)
             counts += np.bincount(places, minlength=self._hashed)
         return counts[self._kept]
 
@@ -164,13 +160,14 @@ class Blocks:
         )
 
 
-def _block_of(numbers: np.ndarray, n_blocks: int) -> np.ndarray:
+def block_of(numbers: np.ndarray, n_blocks: int) -> np.ndarray:
     """Return the block of each row, by its number."""
     hashed = scramble(numbers.astype(np.uint64))
     return (hashed % np.uint64(n_blocks)).astype(np.int64)
 
 
-def _path(folder: Path, number: int) -> Path:
+def path_of(folder: Path, number: int) -> Path:
+    """Return the file of a block."""
     return folder / f"block-{number:06}"
 
 
@@ -184,7 +181,7 @@ def _pieces(content: bytes, dtype: np.dtype[Any]) -> Iterator[BlockRows]:
         return found
 
     while at < len(content):
-        n_rows, n_entries, n_values = take(_HEADER, 1)[0].tolist()
+        n_rows, n_entries, n_values = take(HEADER, 1)[0].tolist()
         numbers, lengths = take("<i8", n_rows), take("<i4", n_rows)
         indptr = np.zeros(n_rows + 1, np.int64)
         np.cumsum(lengths, out=indptr[1:])
@@ -195,110 +192,3 @@ def _pieces(content: bytes, dtype: np.dtype[Any]) -> Iterator[BlockRows]:
             others = np.unpackbits(bits, count=n_entries).view(bool)
             values[others] = take(dtype.newbyteorder("<"), n_values)
         yield BlockRows(Batch(indptr, columns, values), numbers)
-
-
-class BlockWriter:
-    """Writes encoded rows into blocks, each row into one that its number decides.
-
-    The blocks are the same however the rows are cut into calls of `add`, as long as
-    these have many rows.
-
-    Parameters
-    ----------
-    folder : path
-        Empty folder.
-    n_rows : int
-        Number of rows to come; fewer may come.
-    n_columns : int
-    dtype : numpy dtype
-        Type of the values.
-    """
-
-    def __init__(
-        self, folder: Path, n_rows: int, n_columns: int, dtype: np.dtype[Any]
-    ) -> None:
-        self.dtype, self.folder, self._expected = dtype, folder, n_rows
-        self._n_columns, self._n_blocks = n_columns, 0
-        self._waiting: list[BlockRows] = []
-        self._n_waiting = 0
-        self._sizes = np.empty((0, 2), np.int64)
-        self._checksums: list[int] = []
-        self._totals = {"rows": 0, "entries": 0, "pairs": 0, "longest": 0}
-
-    def add(self, rows: BlockRows) -> None:
-        """Write rows, now or later."""
-        lengths = np.diff(rows.batch.indptr)
-        totals = self._totals
-        totals["rows"] += len(lengths)
-        totals["entries"] += int(lengths.sum())
-        totals["pairs"] += int((lengths * (lengths - 1) // 2).sum())
-        totals["longest"] = max(totals["longest"], int(lengths.max(initial=0)))
-        self._waiting.append(rows)
-        self._n_waiting += len(rows.batch.columns)
-        if self._n_waiting * _ENTRY_BYTES >= _BUFFER_BYTES:
-            self._flush()
-
-    def finish(self) -> None:
-        """Write what is left, and the index."""
-        self._flush()
-        kept = np.flatnonzero(self._sizes[:, 0])
-        # Few rows may leave blocks without any.
-        for number, old in enumerate(kept.tolist()):
-            if number != old:
-                _path(self.folder, old).rename(_path(self.folder, number))
-        index = {
-            "format": FORMAT,
-            "columns": self._n_columns,
-            "dtype": self.dtype.name,
-            "hashed": self._n_blocks,
-            "kept": kept.tolist(),
-            "blocks": self._sizes[kept].tolist(),
-            "checksums": [self._checksums[i] for i in kept],
-            **self._totals,
-        }
-        text = json.dumps(index)
-        (self.folder / _INDEX).write_text(text, encoding="utf-8")
-
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        rows = BlockRows.join(self._waiting, self.dtype)
-        self._waiting, self._n_waiting = [], 0
-        if not self._n_blocks:
-            self._n_blocks = self._choose_number(rows)
-            self._sizes = np.zeros((self._n_blocks, 2), np.int64)
-            self._checksums = [0] * self._n_blocks
-        blocks = _block_of(rows.numbers, self._n_blocks)
-        order = np.argsort(blocks, kind="stable")
-        found, starts = np.unique(blocks[order], return_index=True)
-        batch = rows.rows(self._n_columns, self.dtype).take(order)
-        stops = np.append(starts[1:], len(order))
-        for block, lo, hi in zip(found.tolist(), starts, stops, strict=True):
-            self._append(block, batch.slice(lo, hi), rows.numbers[order[lo:hi]])
-
-    def _choose_number(self, rows: BlockRows) -> int:
-        """Return the number of blocks, given the first rows."""
-        share = len(rows.batch.columns) / max(1, len(rows.numbers))
-        n_bytes = share * _ENTRY_BYTES * self._expected
-        most = max(_MANY, n_bytes / _LARGE_BLOCK_BYTES)
-        return max(1, int(min(n_bytes / _BLOCK_BYTES, most)))
-
-    def _append(self, block: int, batch: Batch, numbers: np.ndarray) -> None:
-        values = batch.values
-        others = values != 1
-        n_values = int(others.sum())
-        header = np.array([(len(batch), len(batch.columns), n_values)], _HEADER)
-        parts = [
-            header,
-            numbers.astype("<i8"),
-            np.diff(batch.indptr).astype("<i4"),
-            batch.columns.astype("<i4"),
-        ]
-        if n_values:
-            little = self.dtype.newbyteorder("<")
-            parts += [np.packbits(others), values[others].astype(little)]
-        content = b"".join(part.tobytes() for part in parts)
-        with _path(self.folder, block).open("ab") as file:
-            file.write(content)
-        self._sizes[block] += len(batch), len(content)
-        self._checksums[block] = zlib.crc32(content, self._checksums[block])

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import FORMAT, Blocks, BlockWriter
+from .block_writer import BlockWriter
+from .blocks import FORMAT, Blocks
 
 __all__ = ["Cache"]
 

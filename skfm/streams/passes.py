@@ -16,7 +16,8 @@ from ..data.csr import all_ones
 from ..encoding.codec import TableCodec
 from ..encoding.merging import Part
 from ..runtime.memory import check_memory
-from .blocks import BlockRows, BlockWriter
+from .block_writer import BlockWriter
+from .blocks import BlockRows
 from .columns import TableEncoder, first_cells, learn_table, values_of
 from .tables import Chunk, Stream, chunks
 

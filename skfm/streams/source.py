@@ -17,7 +17,8 @@ from ..data.sampler import Draw
 from ..data.source import Epoch, Reading
 from ..data.transfer import DeviceBatch
 from ..encoding.hashing import scramble
-from .blocks import BlockRows, Blocks, BlockWriter
+from .block_writer import BlockWriter
+from .blocks import BlockRows, Blocks
 from .cache import Cache
 
 __all__ = ["BlockSource", "LabelledBlocks", "held_out_rows", "hold_out"]

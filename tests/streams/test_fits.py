@@ -14,7 +14,7 @@ import skfm
 from skfm.data import transfer
 from skfm.estimators import table_streams
 from skfm.sparse import BACKENDS, TorchBackend
-from skfm.streams import blocks, source, tables
+from skfm.streams import block_writer, source, tables
 
 
 def make(cls, **options):
@@ -167,7 +167,7 @@ def test_an_interrupted_fit_leaves_no_folder(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     for owner, name in (
-        (blocks.BlockWriter, "finish"),
+        (block_writer.BlockWriter, "finish"),
         (source.LabelledBlocks, "read"),
         (source.BlockFeed, "epoch"),
     ):
