@@ -49,7 +49,9 @@ def test_the_lowest_versions_are_those_of_pyproject():
 
 def test_the_hashes_are_of_the_pinned_versions():
     pin = re.compile(r"^([\w.-]+)==([\w.]+)", re.M)
-    pinned = dict(pin.findall((ROOT / "constraints.txt").read_text(encoding="utf-8")))
+    files = (ROOT / "constraints.txt", ROOT / ".ci" / "constraints-build.txt")
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    pinned = dict(pin.findall("\n".join(texts)))
     text = (ROOT / ".ci" / "constraints-hashed.txt").read_text(encoding="utf-8")
     hashed = dict(pin.findall(text))
     assert {name.lower().replace("_", "-") for name in pinned} - {"torch"} == set(
