@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_X_y, validate_data
 
 from ..data.csr import as_csr, canonical_csr
 from ..data.scaling import ColumnMoments, learn_moments
+from ..encoding.codec import TableCodec
 from ..encoding.crosses.learning import CrossOptions
 from ..encoding.crosses.target import Target as CrossTarget
 from ..encoding.tables import as_table, check_frame, is_frame, read_columns
@@ -291,41 +292,39 @@ class Inputs(Fitted, OptimizationParameters):
         table = as_table(X)
         validate_data(self, table, reset=reset, skip_check_array=True)
         columns = read_columns(table)
-        crossed = None
-        if reset:
-            codec = new_codec(
+        codec, crossed = self._codec, None
+        if codec is None:
+            new = new_codec(
                 columns,
                 getattr(self, "feature_names_in_", None),
                 categorical_features=self.categorical_features,
                 pooling=self.field_pooling,
             )
-            self._codec, encoded = codec.learn(columns)
+            codec, encoded = new.learn(columns)
             if self.crosses is not None:
-                crossed = self._learn_crosses(encoded, y, sample_weight)
+                codec, crossed = self._learn_crosses(codec, encoded, y, sample_weight)
+            self._codec = codec
         else:
-            assert self._codec is not None
-            encoded = self._codec.encode(columns)
+            encoded = codec.encode(columns)
         warn = self.warn_unknown
-        return self._codec.matrix(
+        return codec.matrix(
             encoded, np.float64, warn=warn, share_ones=True, crossed=crossed
         )
 
     def _learn_crosses(
-        self, encoded: Any, y: Any, sample_weight: Any
-    ) -> list[np.ndarray]:
-        """Add crosses to the codec; return the levels of these rows."""
-        assert self._codec is not None
+        self, codec: TableCodec, encoded: Any, y: Any, sample_weight: Any
+    ) -> tuple[TableCodec, list[np.ndarray]]:
+        """Return the codec with crosses added, and the levels of these rows."""
         n_rows = encoded[0].n_rows
         weight = check_weights(sample_weight, np.broadcast_to(0.0, (n_rows, 1)))
         target = self._cross_target(self._check_target(y, n_rows))
-        self._codec, levels = self._codec.with_crosses(
+        return codec.with_crosses(
             encoded,
             target.weighed(weight),
             CrossOptions(self.crosses),
             check_random_state(self.random_state),
             named=hasattr(self, "feature_names_in_"),
         )
-        return levels
 
     def _check_crosses(self) -> None:
         """Refuse crosses by name where X is not encoded.

@@ -14,8 +14,10 @@ from sklearn.utils import check_random_state
 
 from .._sklearn import Interval, validate_params
 from ..encoding.ids import code_pairs, match, read_ids, read_table
+from ..estimators.fitted import Fitted
 from ..inspection.reading import Model
 from ..nn.posterior import PosteriorNetwork
+from ..runtime.attributes import snapshot
 from ..runtime.threads import resolve_n_jobs
 from .scores import SampleScores, TableScores, pair_scores
 from .tables import (
@@ -135,6 +137,9 @@ def recommend(
     0    a    z     1
     1    c    x     1
     """
+    if isinstance(estimator, Fitted):
+        # All users are scored by one state, whatever other threads fit.
+        estimator = snapshot(estimator)
     everyone, choice = Side.of_users(users, user), Side.of_items(items, item)
     rng = check_random_state(random_state)
     found = [
