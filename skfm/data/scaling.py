@@ -188,6 +188,22 @@ class ColumnMoments:
         rows = np.full(X.shape[1], weight.sum())
         return cls(counts, rows, total, mean, squares, largest)
 
+    def settled(self, columns: np.ndarray) -> ColumnMoments:
+        """Return moments whose ``columns`` (a mask) keep the unit one for good."""
+        kept = {
+            "counts": SETTLED,
+            "rows": 1.0,
+            "weight": 1.0,
+            "mean": 1.0,
+            "squares": 0.0,
+            "largest": 1.0,
+        }
+        parts = {
+            name: np.where(columns, value, getattr(self, name))
+            for name, value in kept.items()
+        }
+        return ColumnMoments(**parts)
+
     def merged(self, other: ColumnMoments) -> ColumnMoments:
         """Add later rows (Chan, Golub, LeVeque 1983), to columns not yet settled."""
         weight, step = self.weight + other.weight, other.mean - self.mean

@@ -171,8 +171,9 @@ class Ranker(NegativeSampling, FittedTarget):
             raise ValueError("users and items are joined only with negatives set.")
         if y is None:
             raise ValueError(
-                "y is None, as if all rows of X were chosen: set negatives, the number "
-                "of other items to compare each row with."
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None. If all rows of X were chosen, set negatives, the number of items "
+                "to compare each row with."
             )
         if X_val is not None and (qid is None) != (qid_val is None):
             missing = "qid" if qid is None else "qid_val"

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_X_y, validate_data
 
 from ..data.csr import as_csr, canonical_csr
+from ..data.rows import pooled
 from ..data.scaling import ColumnMoments, learn_moments
 from ..encoding.codec import TableCodec
 from ..encoding.crosses.learning import CrossOptions
@@ -197,9 +198,12 @@ class Inputs(Fitted, OptimizationParameters):
         known: ColumnMoments | None = self._column_moments if resume else None
         if resume and known is None and self._scaling is not None:
             return
-        moments = learn_moments(X, weight)
+        moments = learn_moments(pooled(X, self._mean_fields), weight)
         if known is not None and moments is not None:
             moments = known.merged(moments)
+        elif resume and moments is not None:
+            # All entries so far were one, and stay so.
+            moments = moments.settled(self._column_statistics.seen)
         moments = moments or known
         self._scaling = None if moments is None else moments.scaling(self.fields_)
         self._column_moments = moments if stream else None

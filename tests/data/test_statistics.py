@@ -52,7 +52,7 @@ def test_moments_are_those_of_the_values_that_the_network_reads(normalize, pooli
     model = make(
         skfm.FFMClassifier, normalize=normalize, field_pooling=pooling, fields=fields
     ).fit(rows, np.arange(rows.shape[0]) % 2)
-    dense = rows.toarray()
+    dense = model._scaled(sp.csr_array(rows), np.float64).toarray()
     if pooling == "mean":
         own = fields[:, None] == fields
         dense = dense / np.maximum((dense != 0).astype(float) @ own, 1)
@@ -75,7 +75,8 @@ def test_statistics_are_saved(tmp_path):
 def test_empty_rows_before_the_first_value(monkeypatch):
     monkeypatch.setattr("skfm.data.memory.PREDICTION_BATCH", 2)
     rows = sp.csr_array(np.array([[0.0, 0], [0, 0], [2, 0], [0, 3], [2, 0], [1, 1]]))
-    found = make(skfm.FMRegressor).fit(rows, np.arange(6))._column_statistics
+    model = make(skfm.FMRegressor).fit(rows, np.arange(6))
+    found, scaled = model._column_statistics, model._scaled(rows, np.float64).toarray()
     assert_array_equal(found.counts, [3, 2])
-    assert_array_equal(found.sums, [5, 4])
-    assert_array_equal(found.squares, [9, 10])
+    assert_allclose(found.sums, scaled.sum(axis=0))
+    assert_allclose(found.squares, np.square(scaled).sum(axis=0))

@@ -69,7 +69,8 @@ def test_sum_and_mean_differ():
 @pytest.mark.parametrize("pooling", ["sum", "mean"])
 @pytest.mark.parametrize("cls", [FMRegressor, DeepFMClassifier])
 def test_lists_in_cells(cls, pooling, table):
-    tags = [["a", "b"], [], ["c"], None, ["a", "a", "c"], ["b", "c", "a"]] * 20
+    # Repeated items would be numbers, which have a unit in a matrix.
+    tags = [["a", "b"], [], ["c"], None, ["a", "c"], ["b", "c", "a"]] * 20
     df = table({"tags": tags, "n": [float(n) for n in range(120)]})
     encoder = FieldEncoder(multi_valued=["tags"], pooling=pooling)
     X, y = encoder.fit_transform(df), np.arange(120) % 2

@@ -140,14 +140,14 @@ def test_weights_may_be_read_only_lists_and_integers():
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_early_stopping_keeps_the_best_epoch(cls):
-    model = make(cls, early_stopping=True, max_iter=200, learning_rate=0.5)
+    model = make(cls, early_stopping=True, max_iter=200, learning_rate=1.0)
     model.fit(X, target(cls))
     history = model.validation_scores_
     assert len(history) == len(model.loss_curve_) == model.n_iter_ < 200
     assert model.best_iter_ == 1 + np.argmax(history)
     patience = model.n_iter_no_change or skfm.NFMClassifier().n_iter_no_change
     assert model.n_iter_ == model.best_iter_ + patience
-    again = make(cls, early_stopping=True, max_iter=model.best_iter_, learning_rate=0.5)
+    again = make(cls, early_stopping=True, max_iter=model.best_iter_, learning_rate=1.0)
     assert same(again.fit(X, target(cls)), model)
 
 

@@ -34,7 +34,9 @@ def test_embeddings_of_the_fields_of_an_encoder():
 
 
 def test_embeddings_of_ffm_are_one_for_each_field():
-    model = skfm.FFMClassifier(n_factors=3, random_state=0).fit(TABLE, OUTCOME)
+    model = skfm.FFMClassifier(n_factors=3, crosses=None, random_state=0).fit(
+        TABLE, OUTCOME
+    )
     vectors = embeddings(model, "a")
     assert vectors.shape == (4, 6)
     assert_allclose(vectors["b"], model.factors_[:4, 1])
@@ -61,7 +63,9 @@ def test_most_similar():
     ],
 )
 def test_unknown_fields_and_categories_are_refused(field, category, message):
-    model = skfm.FMClassifier(max_iter=2, random_state=0).fit(TABLE, OUTCOME)
+    model = skfm.FMClassifier(max_iter=2, crosses=None, random_state=0).fit(
+        TABLE, OUTCOME
+    )
     with pytest.raises(ValueError, match=message):
         most_similar(model, field, category)
 

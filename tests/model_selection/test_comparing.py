@@ -30,7 +30,7 @@ from skfm.model_selection import Comparison, compare
 
 TABLE = pd.DataFrame(CELLS, columns=["a", "b", "c"]).map("c{}".format)
 LINEAR = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
-FM = skfm.FMClassifier(max_iter=5, n_factors=2, random_state=0)
+FM = skfm.FMClassifier(max_iter=5, n_factors=2, crosses=None, random_state=0)
 
 
 class Fussy(ClassifierMixin, BaseEstimator):
