@@ -172,8 +172,8 @@ class Ranker(NegativeSampling, FittedTarget):
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None. If all rows of X were chosen, set negatives, the number of items "
-                "to compare each row with."
+                "None. If all rows of X were chosen, set negatives: other items "
+                "that each of them is compared with."
             )
         if X_val is not None and (qid is None) != (qid_val is None):
             missing = "qid" if qid is None else "qid_val"
