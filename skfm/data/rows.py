@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..runtime.jit import CACHE_LINE, kernel, prefetch
 from ..runtime.threads import parallel_for
@@ -119,18 +118,6 @@ class Rows:
         """
         lengths = np.diff(self.indptr)[rows].astype(np.float64)
         return float(np.average(lengths * (lengths - 1) / 2, weights=weight[rows]))
-
-
-def pooled(X: Any, mean_fields: np.ndarray | None) -> Any:
-    """Return a CSR matrix whose entries are averaged over fields, as `Rows` does.
-
-    X itself where ``mean_fields`` is None.
-    """
-    if mean_fields is None:
-        return X
-    rows = Rows(X, "float64", mean_fields=mean_fields)
-    values = rows.span(0, len(rows)).values
-    return sp.csr_array((values, X.indices, X.indptr), shape=X.shape, copy=False)
 
 
 #: Rows ahead of the current one that `_gather` requests, and the cache lines of each.

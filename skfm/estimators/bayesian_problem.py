@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..data.rows import pooled
+from ..data.rows import Rows
 from ..fields import FieldInferenceError
 from ..runtime.memory import check_memory
 from ..sampling import Family, Problem
@@ -56,8 +56,11 @@ def prior_fields(model: Any, data: Data) -> tuple[Any, Any]:
 
 def floating(data: Data, mean_fields: np.ndarray | None) -> Any:
     """Return X with floating values, divided where entries of a field are averaged."""
-    X = pooled(data.X, mean_fields)
+    X = data.X
     values = X.data if X.dtype.kind == "f" else X.data.astype(np.float32)
+    if mean_fields is not None:
+        rows = Rows(X, "float64", mean_fields=mean_fields)
+        values = rows.span(0, len(rows)).values
     return sp.csr_array((values, X.indices, X.indptr), shape=X.shape, copy=False)
 
 

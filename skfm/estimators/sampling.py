@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 
 from .._sklearn import Interval, StrOptions
+from ..encoding.codec import TableCodec
 from .base import BaseModel
 from .data import Data, FitData
 from .params import param
@@ -120,12 +121,12 @@ class NegativeSampling(BaseModel):
         return None if data is None else self._with_negatives(data, qid)
 
     def _learn_crosses(
-        self, encoded: Any, y: Any, sample_weight: Any
-    ) -> list[np.ndarray]:
+        self, codec: TableCodec, encoded: Any, y: Any, sample_weight: Any
+    ) -> tuple[TableCodec, list[np.ndarray]]:
         """Search for no crosses where negatives are to be drawn: there is no target."""
         if self.negatives is not None and isinstance(self.crosses, str):
-            return []
-        return super()._learn_crosses(encoded, y, sample_weight)
+            return codec, []
+        return super()._learn_crosses(codec, encoded, y, sample_weight)
 
     def _with_negatives(self, data: FitData, qid: Any) -> FitData:
         """Return data whose negatives are drawn, if ``qid`` tells users and items.

@@ -10,7 +10,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_X_y, validate_data
 
 from ..data.csr import as_csr, canonical_csr
-from ..data.rows import pooled
 from ..data.scaling import ColumnMoments, learn_moments
 from ..encoding.codec import TableCodec
 from ..encoding.crosses.learning import CrossOptions
@@ -198,7 +197,7 @@ class Inputs(Fitted, OptimizationParameters):
         known: ColumnMoments | None = self._column_moments if resume else None
         if resume and known is None and self._scaling is not None:
             return
-        moments = learn_moments(pooled(X, self._mean_fields), weight)
+        moments = learn_moments(X, weight)
         if known is not None and moments is not None:
             moments = known.merged(moments)
         elif resume and moments is not None:
