@@ -148,7 +148,17 @@ def with_outputs(text, name):
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+#: Pages whose code runs in `make test`: what a newcomer reads first.
+FIRST_PAGES = {"README.md", "index.md", "getting_started.md", "fields.md", "faq.md"}
+PAGES_TO_RUN = [
+    pytest.param(
+        page, marks=() if page.name in FIRST_PAGES else pytest.mark.slow, id=page.name
+    )
+    for page in PAGES
+]
+
+
+@pytest.mark.parametrize("page", PAGES_TO_RUN)
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
