@@ -24,7 +24,9 @@ __all__ = ["merge", "n_categories", "settle"]
 @singledispatch
 def merge(block: Any, other: Any) -> None:
     """Let ``block`` learn what ``other``, a block of the same column, has learnt."""
-    raise NotImplementedError(f"blocks of {type(block).__name__} cannot be merged")
+    raise TypeError(
+        f"a {type(block).__name__} cannot be merged with what others learnt"
+    )
 
 
 @merge.register

@@ -248,6 +248,14 @@ class Inputs(Fitted, OptimizationParameters):
             return csr if only_X else (csr, self._check_target(y, csr.shape[0]))
         if reset:
             self._check_crosses()
+        X, y = self._validate(X, y, reset=reset)
+        csr = canonical_csr(X, resolve_n_jobs(self.n_jobs))
+        check_finite(csr, name)
+        return csr if only_X else (csr, y)
+
+    def _validate(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        """Check a matrix, and y if one is given, as scikit-learn does."""
+        only_X = isinstance(y, str) and y == "no_validation"
         if is_frame(X):
             check_frame(X)
             # Names are complained of first, as scikit-learn does, then cells.
@@ -256,22 +264,19 @@ class Inputs(Fitted, OptimizationParameters):
         if only_X and not reset and _is_plain_csr(X):
             # The rest of what scikit-learn checks cannot fail, and takes its time.
             validate_data(self, X, reset=False, skip_check_array=True)
-        else:
-            with naming_categories():
-                checked = validate_data(
-                    self,
-                    X,
-                    y,
-                    reset=reset,
-                    accept_sparse="csr",
-                    dtype="numeric",
-                    ensure_all_finite=False,
-                    **({} if only_X else self._target_checks),
-                )
-            X, y = (checked, None) if only_X else checked
-        csr = canonical_csr(X, resolve_n_jobs(self.n_jobs))
-        check_finite(csr, name)
-        return csr if only_X else (csr, y)
+            return X, None
+        with naming_categories():
+            checked = validate_data(
+                self,
+                X,
+                y,
+                reset=reset,
+                accept_sparse="csr",
+                dtype="numeric",
+                ensure_all_finite=False,
+                **({} if only_X else self._target_checks),
+            )
+        return (checked, None) if only_X else checked
 
     def _check_target(self, y: Any, n_rows: int) -> np.ndarray:
         """Check y as `validate_data` does, beside an X that it did not check."""
