@@ -52,6 +52,8 @@ class BlockWriter:
 
     def add(self, rows: BlockRows) -> None:
         """Write rows, now or later."""
+        if not len(rows.numbers):
+            return
         lengths = np.diff(rows.batch.indptr)
         totals = self._totals
         totals["rows"] += len(lengths)

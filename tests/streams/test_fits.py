@@ -12,9 +12,11 @@ from stream_cases import FEATURES, clicks, write
 
 import skfm
 from skfm.data import transfer
+from skfm.data.batch import Batch
 from skfm.estimators import table_streams
 from skfm.sparse import BACKENDS, TorchBackend
 from skfm.streams import block_writer, source, tables
+from skfm.streams.blocks import BlockRows
 
 
 def make(cls, **options):
@@ -250,3 +252,24 @@ def test_sorted_files_do_no_harm(column, tmp_path):
         model = make(skfm.FMClassifier, **options).fit(data, "click")
         losses.append(log_loss(frame["click"], model.predict_proba(frame[FEATURES])))
     assert losses[1] < losses[0] + 0.02 < 0.4
+
+
+def test_parts_without_rows_change_no_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(block_writer, "_BUFFER_BYTES", 1)
+    rows = BlockRows(
+        Batch(np.array([0, 2, 3]), np.array([0, 1, 1], np.int32), np.empty(0)),
+        np.array([4, 7]),
+    )
+    none = BlockRows(
+        Batch(np.array([0]), np.empty(0, np.int32), np.empty(0)), np.empty(0, np.int64)
+    )
+    contents = []
+    for name, parts in {"a": [rows], "b": [none, rows, none]}.items():
+        (tmp_path / name).mkdir()
+        writer = block_writer.BlockWriter(tmp_path / name, 2, 3, np.dtype(float))
+        for part in parts:
+            writer.add(part)
+        writer.finish()
+        files = sorted((tmp_path / name).iterdir())
+        contents.append({path.name: path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
