@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from table_cases import ADULT, real_flights
 
@@ -21,16 +21,24 @@ def test_adult(read):
     df = df[:8_000]
     y = np.asarray(df["income"] == ">50K")
     df = df[[name for name in df.columns if name != "income"]]
-    train, test = df[:6_000], df[6_000:]
-    parameters = {"max_iter": 3, "random_state": 0}
-    model = DeepFMClassifier(**parameters).fit(train, y[:6_000])
-    probability = model.predict_proba(test)
+    probability, encoded = _from_table_and_matrix(df, y)
     assert roc_auc_score(y[6_000:], probability[:, 1]) > 0.88
+    # Numbers that the encoder clips get a unit of their own in a matrix.
+    assert abs(log_loss(y[6_000:], probability) - log_loss(y[6_000:], encoded)) < 0.02
+    clipped = ["fnlwgt", "capital-gain", "capital-loss"]
+    rest = df[[name for name in df.columns if name not in clipped]]
+    probability, encoded = _from_table_and_matrix(rest, y)
+    assert_allclose(probability, encoded, atol=1e-6)
+
+
+def _from_table_and_matrix(df, y):
+    """Probabilities of fits of a table and of its encoded matrix."""
+    train, test = df[:6_000], df[6_000:]
+    model = DeepFMClassifier(max_iter=3, random_state=0)
+    probability = model.fit(train, y[:6_000]).predict_proba(test)
     encoder = FieldEncoder()
-    X = encoder.fit_transform(train)
-    encoded = DeepFMClassifier(**parameters).fit(X, y[:6_000])
-    expected = encoded.predict_proba(encoder.transform(test))
-    assert_allclose(probability, expected, atol=1e-6)
+    model.fit(encoder.fit_transform(train), y[:6_000])
+    return probability, model.predict_proba(encoder.transform(test))
 
 
 def test_flights_with_unseen_planes():
