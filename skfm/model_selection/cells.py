@@ -76,8 +76,8 @@ def run_cell(
         Cell to run.
     X, y
         All rows and their targets.
-    scoring : str, callable or None
-        Metric, as in `compare`.
+    scoring : str, callable, list, dict or None
+        Metric or metrics, as in `compare`.
     context : sklearn.callback.CallbackContext or None
         Callback context of this cell.
     owner : estimator or None
@@ -108,8 +108,10 @@ def _fit_and_score(
     scorer = check_scoring(pipeline, scoring=scoring)
     score = scorer(pipeline, safe_indexing(X, cell.test), safe_indexing(y, cell.test))
     scored = time.perf_counter()
+    metrics = {k: float(v) for k, v in score.items()} if type(score) is dict else {}
     return {
-        "score": float(score),
+        "score": next(iter(metrics.values())) if metrics else float(score),
+        **metrics,
         "fit_seconds": fitted - started,
         "predict_seconds": scored - fitted,
         **_size(pipeline),

@@ -59,9 +59,11 @@ def compare(
         Splits into folds, as in `sklearn.model_selection.cross_validate`. All cells use
         the same splits. The test of `Comparison.test` has more power with repeated
         folds than with five.
-    scoring : str or callable, default=None
+    scoring : str, callable, list or dict, default=None
         Metric, whose greater values are better. None means the ``score`` method of each
-        estimator.
+        estimator. Several metrics are a list of their names, or a dict of metrics by
+        name. The first of them is the one that is compared, tested and drawn, and
+        `Comparison.by` returns the comparison by another.
     groups : array-like of shape (n_samples,), default=None
         Groups of the rows, for the splitter.
     n_jobs : int, default=None
@@ -144,9 +146,12 @@ def compare(
     if left and (find_spec("rich") is not None if progress is None else progress):
         comparing.set_callbacks(ProgressBar())
     comparing.fit([cells[number] for number in left], X, y, scoring, keep)
-    folds = pd.DataFrame([records[i] for i in range(len(cells))], columns=_COLUMNS)
+    metrics = list(scoring) if _is_several(scoring) else []
+    columns = [*_COLUMNS, *metrics]
+    folds = pd.DataFrame([records[i] for i in range(len(cells))], columns=columns)
     _warn_of_failures(folds)
-    return Comparison(_typed(folds), _name(scoring))
+    name = metrics[0] if metrics else _name(scoring)
+    return Comparison(_typed(folds, metrics), name, tuple(metrics) or (name,))
 
 
 class ModelComparison(CallbackSupportMixin):
@@ -210,12 +215,37 @@ def _check(
             )
     for name, featurization in featurizations.items():
         _check_featurization(name, _as_list(featurization), X)
-    if isinstance(scoring, str):
-        get_scorer(scoring)
-    elif not (scoring is None or callable(scoring)):
+    if _is_several(scoring):
+        _check_metrics(scoring)
+    elif not (scoring is None or isinstance(scoring, str) or callable(scoring)):
         raise ValueError(
-            f"scoring must be one metric, a str or a callable; got {scoring!r}."
+            "scoring must be a metric, which is a str or a callable, a list of names "
+            f"of metrics, or a dict of metrics by name; got {scoring!r}."
         )
+    elif isinstance(scoring, str):
+        get_scorer(scoring)
+
+
+def _is_several(scoring: Any) -> bool:
+    """Return whether there are several metrics, in a list or a dict."""
+    return isinstance(scoring, Mapping | list | tuple)
+
+
+def _check_metrics(scoring: Any) -> None:
+    """Raise a ValueError for several metrics of which one is not valid."""
+    if not scoring:
+        raise ValueError(f"scoring={scoring!r} has no metric: name one or more.")
+    named = isinstance(scoring, Mapping)
+    for name, metric in scoring.items() if named else [(m, m) for m in scoring]:
+        if not isinstance(name, str) or name in _COLUMNS:
+            raise ValueError(
+                f"scoring has a metric of the name {name!r}, which must be a string "
+                "that is not a column of the results: pass a dict with other names."
+            )
+        if not callable(metric):
+            get_scorer(metric)
+    if len(set(scoring)) < len(scoring):
+        raise ValueError(f"scoring={scoring!r} names a metric twice.")
 
 
 def _check_featurization(name: str, featurization: Any, X: Any) -> None:
@@ -256,8 +286,9 @@ def _warn_of_failures(folds: pd.DataFrame) -> None:
     )
 
 
-def _typed(folds: pd.DataFrame) -> pd.DataFrame:
+def _typed(folds: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
     numbers = ["score", "fit_seconds", "predict_seconds", "n_parameters", "n_columns"]
+    numbers += metrics
     return folds.astype(dict.fromkeys(numbers, np.float64) | {"error": object})
 
 

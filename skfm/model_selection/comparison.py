@@ -25,13 +25,40 @@ class Comparison:
         One row for each set of features, model and fold. The columns are ``features``,
         ``model``, ``fold``, ``score``, ``fit_seconds``, ``predict_seconds`` (the time
         of scoring the test rows), ``n_parameters``, ``n_columns``, ``n_train``,
-        ``n_test``, and the ``error`` of a fit that failed.
+        ``n_test``, the ``error`` of a fit that failed, and a column for each metric if
+        there are several.
     scoring : str
-        Name of the metric, whose greater values are better.
+        Name of the metric of the column ``score``, whose greater values are better.
+    metrics : tuple of str
+        Names of all metrics.
     """
 
     folds: pd.DataFrame
     scoring: str
+    metrics: tuple[str, ...] = ()
+
+    def by(self, metric: str) -> Comparison:
+        """Return the comparison by another of the metrics.
+
+        Parameters
+        ----------
+        metric : str
+            Name of the metric.
+
+        Raises
+        ------
+        ValueError
+            If the metric is not one that was computed.
+        """
+        if metric == self.scoring:
+            return self
+        if metric not in self.metrics:
+            raise ValueError(
+                f"metric={metric!r} was not computed, but {', '.join(self.metrics)}: "
+                "choose one of them, or name it in scoring."
+            )
+        folds = self.folds.assign(score=self.folds[metric])
+        return Comparison(folds, metric, self.metrics)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -39,10 +66,12 @@ class Comparison:
 
         The columns are ``mean`` and ``std`` (with n - 1) of the score over the folds
         that did not fail, mean seconds to fit and to predict, mean ``n_parameters`` and
-        ``n_columns`` of the last step (missing if a model does not report them), and
-        ``n_failed``, the number of folds that failed.
+        ``n_columns`` of the last step (missing if a model does not report them),
+        ``n_failed``, the number of folds that failed, and the mean of each metric, by
+        its name, if there are several.
         """
         groups = self.folds.groupby(_CELL, sort=False)
+        several = self.metrics if len(self.metrics) > 1 else ()
         return groups.agg(
             mean=("score", "mean"),
             std=("score", "std"),
@@ -51,6 +80,7 @@ class Comparison:
             n_parameters=("n_parameters", "mean"),
             n_columns=("n_columns", "mean"),
             n_failed=("error", "count"),
+            **{metric: (metric, "mean") for metric in several},
         ).reset_index()
 
     @property

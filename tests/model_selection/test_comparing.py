@@ -140,6 +140,28 @@ def test_arrays_several_outputs_and_groups():
     assert found.folds["n_test"].nunique() > 1
 
 
+@pytest.mark.parametrize(
+    "scoring",
+    [["roc_auc", "accuracy"], {"auc": make_scorer(roc_auc_score), "hits": "accuracy"}],
+)
+def test_several_metrics(scoring, tmp_path):
+    first, second = scoring
+    expected = run({"linear": LINEAR}, scoring="accuracy")
+    journal = tmp_path / "journal"
+    run({"linear": LINEAR}, scoring=scoring, journal=journal)
+    found = run({"linear": LINEAR}, scoring=scoring, journal=journal)
+    assert (found.scoring, found.metrics) == (first, (first, second))
+    assert found.folds["score"].tolist() == found.folds[first].tolist()
+    other = found.by(second)
+    assert other.scoring == second and other.by(first).scoring == first
+    assert other.folds["score"].tolist() == expected.folds["score"].tolist()
+    assert other.frame["mean"].tolist() == expected.frame["mean"].tolist()
+    assert found.frame[second].tolist() == expected.frame["mean"].tolist()
+    assert_allclose(other.test()["difference"], expected.test()["difference"])
+    with pytest.raises(ValueError, match="metric='mcc' was not computed, but"):
+        found.by("mcc")
+
+
 @pytest.mark.parametrize("metric", ["accuracy", make_scorer(roc_auc_score)])
 def test_metrics(metric):
     comparison = run(scoring=metric)
@@ -162,7 +184,11 @@ def test_metrics(metric):
         ({"featurizations": {"x": [7]}}, "names column 7, but X has 3 columns"),
         ({"featurizations": {"x": "all"}}, "must be a list of columns"),
         ({"featurizations": {"x": 3}}, "neither a list of columns"),
-        ({"scoring": ["accuracy"]}, "scoring must be one metric"),
+        ({"scoring": 3}, "scoring must be a metric"),
+        ({"scoring": []}, "has no metric"),
+        ({"scoring": ["accuracy", "accuracy"]}, "names a metric twice"),
+        ({"scoring": {"fold": "accuracy"}}, "a metric of the name 'fold'"),
+        ({"scoring": {"a": "accuracy", "b": "acuracy"}}, "acuracy"),
         ({"scoring": "acuracy"}, "scoring"),
         ({"y": LABELS[:-1]}, "inconsistent numbers of samples"),
     ],
