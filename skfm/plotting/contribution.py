@@ -6,9 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from ..inspection import explain
-from .style import BLUE, GREY, VERMILION, axes, font_size, pair_name, shorten
+from ..inspection.reading import Model
+from .style import BLUE, GREY, VERMILION, axes, font_size, pair_name, pyplot, shorten
 
 
 class ContributionDisplay:
@@ -24,6 +26,9 @@ class ContributionDisplay:
         Number of bars beside the bias. All smaller terms share one more bar.
     name : str, default=None
         Title of the plot.
+    link : {"identity", "log", "logit"}, default="identity"
+        Function from predictions to raw scores. If it is not the identity, the axis on
+        top shows predictions.
 
     Attributes
     ----------
@@ -45,9 +50,14 @@ class ContributionDisplay:
     """
 
     def __init__(
-        self, terms: pd.DataFrame, max_terms: int = 12, name: str | None = None
+        self,
+        terms: pd.DataFrame,
+        max_terms: int = 12,
+        name: str | None = None,
+        link: str = "identity",
     ) -> None:
         self.terms, self.max_terms, self.name = terms, max_terms, name
+        self.link = link
 
     @classmethod
     def from_estimator(
@@ -62,6 +72,10 @@ class ContributionDisplay:
         ax: Any = None,
     ) -> Self:
         """Draw the explanation of one row.
+
+        The axis on top shows the probability of the second class of two, or the
+        prediction of a regressor with a log link. A number of a table is shown with its
+        value.
 
         Parameters
         ----------
@@ -98,7 +112,9 @@ class ContributionDisplay:
                     f"{', '.join(map(repr, known))}: pass one of them."
                 )
             terms = terms[terms["output"] == output]
-        return cls(terms, max_terms, name).plot(ax)
+        parts = ["first", "second"]
+        terms[parts] = terms[parts].replace(_with_values(X))
+        return cls(terms, max_terms, name, _link(estimator)).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the display.
@@ -132,16 +148,35 @@ class ContributionDisplay:
             _draw_intervals(ax, terms, ends - values)
             rights = np.fmax(rights, ends - values + terms["upper"])
         self._write(ax, values, [*rights, ends[-1]], ends[-1])
+        _name_colours(ax)
         size = font_size(len(values))
         ax.set_yticks([*places, len(values)], [*names, "raw score"], fontsize=size)
         ax.set_ylim(len(values) + 0.6, -0.6)
         ax.use_sticky_edges = False
         ax.margins(x=0.15)
         ax.set(xlabel="raw score", title=self.name)
+        self._add_predictions(ax)
         ax.grid(axis="x", alpha=0.3)
         ax.set_axisbelow(True)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _add_predictions(self, ax: Any) -> None:
+        """Draw an axis of predictions on top, if scores are none."""
+        if self.link == "identity":
+            return
+        low, high = ax.get_xlim()
+        to_prediction, to_score, largest, label = _LINKS[self.link]
+        nice = pyplot().MaxNLocator(20).tick_values(*to_prediction([low, high]))
+        if self.link == "logit" and high - low > 2:
+            nice = _PROBABILITIES
+        predictions = nice[(nice > 0) & (nice < largest)]
+        scores = to_score(predictions)
+        inside = (low <= scores) & (scores <= high)
+        shown = _apart(scores, np.flatnonzero(inside), (high - low) / _MOST_TICKS)
+        top = ax.secondary_xaxis("top")
+        top.set_ticks(scores[shown], [f"{value:g}" for value in predictions[shown]])
+        top.set_xlabel(label)
 
     def _steps(self) -> tuple[list[str], pd.DataFrame]:
         """Return names and terms: the bias, the largest terms, the sum of the rest."""
@@ -173,6 +208,49 @@ class ContributionDisplay:
             )
 
 
+def _link(estimator: Any) -> str:
+    """Return the link of an estimator whose score has a prediction of its own."""
+    link = Model.of(estimator).estimator._make_loss().link.name
+    return {"binary_logit": "logit", "logit": "logit", "log": "log"}.get(
+        link, "identity"
+    )
+
+
+def _with_values(X: Any) -> dict[str, str]:
+    """Return the name and the value of each column of numbers of a DataFrame."""
+    if not hasattr(X, "columns") or not hasattr(X, "dtypes"):
+        return {}
+    columns = ((str(name), X[name].to_numpy()) for name in X.columns)
+    return {
+        name: f"{name} = {cells[0]:.6g}"
+        for name, cells in columns
+        if len(cells) and cells.dtype.kind in "iuf" and np.isfinite(cells[0])
+    }
+
+
+def _name_colours(ax: Any) -> None:
+    """Say below the axes which colour raises the score."""
+    named = {"raises the score": VERMILION, "lowers the score": BLUE}
+    handles = [pyplot().Rectangle((0, 0), 1, 1, color=c) for c in named.values()]
+    ax.legend(
+        handles,
+        list(named),
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.1),
+        ncols=2,
+        frameon=False,
+    )
+
+
+def _apart(places: np.ndarray, numbers: np.ndarray, distance: float) -> list[int]:
+    """Choose ticks that are a distance apart, those nearest to a score of 0 first."""
+    chosen: list[int] = []
+    for number in numbers[np.argsort(np.abs(places[numbers]), kind="stable")].tolist():
+        if all(abs(places[number] - places[other]) >= distance for other in chosen):
+            chosen.append(number)
+    return chosen
+
+
 def _draw_intervals(ax: Any, terms: pd.DataFrame, starts: np.ndarray) -> None:
     """Draw the intervals of the terms, which are relative to ``starts``."""
     places = np.arange(len(terms))
@@ -182,7 +260,15 @@ def _draw_intervals(ax: Any, terms: pd.DataFrame, starts: np.ndarray) -> None:
         ax.vlines(bound, places - 0.12, places + 0.12, color="black", lw=1)
 
 
+#: By link: predictions of scores, scores of predictions, largest prediction, its name.
+_LINKS = {
+    "log": (np.exp, np.log, np.inf, "prediction"),
+    "logit": (expit, logit, 1, "probability"),
+}
 _PARTS = ["kind", "first", "second"]
+_PROBABILITIES = np.r_[1e-4, 1e-3, 0.01, 0.05, 0.1:0.95:0.1, 0.95, 0.99, 0.999, 0.9999]
+#: Largest number of predictions on an axis.
+_MOST_TICKS = 9
 
 
 def _name(kind: str, first: str, second: str) -> str:

@@ -153,7 +153,7 @@ def test_several_metrics(scoring, tmp_path):
     assert (found.scoring, found.metrics) == (first, (first, second))
     assert found.folds["score"].tolist() == found.folds[first].tolist()
     other = found.by(second)
-    assert other.scoring == second and other.by(first).scoring == first
+    assert (other.scoring, other.by(first).scoring) == (second, first)
     assert other.folds["score"].tolist() == expected.folds["score"].tolist()
     assert other.frame["mean"].tolist() == expected.frame["mean"].tolist()
     assert found.frame[second].tolist() == expected.frame["mean"].tolist()

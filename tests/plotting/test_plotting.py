@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from estimator_cases import CELLS, LABELS, X, fitted, make
 from numpy.testing import assert_allclose
+from scipy.special import expit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -219,6 +220,29 @@ def test_a_waterfall_of_one_class():
     assert display.terms["contribution"].sum() == pytest.approx(score)
     with pytest.raises(ValueError, match="output=None is not one of the outputs"):
         ContributionDisplay.from_estimator(model, X[:1])
+
+
+@pytest.mark.parametrize(
+    ("model", "label", "predict"),
+    [
+        (skfm.FMClassifier(solver="sgd"), "probability", expit),
+        (skfm.FMRegressor(loss="poisson"), "prediction", np.exp),
+        (skfm.FMRegressor(solver="sgd"), None, None),
+    ],
+)
+def test_a_waterfall_shows_predictions_and_values(model, label, predict):
+    table = pd.DataFrame(CELLS, columns=["a", "b", "c"]).astype({"a": str})
+    table["b"] = table["b"] * 1.5 + 0.25
+    model.set_params(max_iter=2, crosses=None, random_state=0).fit(table, LABELS)
+    display = ContributionDisplay.from_estimator(model, table[3:4])
+    names = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert f"b = {table['b'][3]}" in names
+    above = [axis for axis in display.ax_.child_axes if axis.get_xlabel()]
+    assert [axis.get_xlabel() for axis in above] == [label] * (label is not None)
+    for axis in above:
+        shown = [float(text.get_text()) for text in axis.get_xticklabels()]
+        assert_allclose(predict(np.array(axis.get_xticks())), shown)
+        assert len(shown) > 1
 
 
 @pytest.mark.parametrize("cls", [ContributionDisplay, AttentionDisplay])
