@@ -59,7 +59,7 @@ def pack_estimator(estimator: Any, packer: Packer) -> dict[str, Any]:
                 "class of skfm: loading it would run code that the file names. Save an "
                 "estimator of a class of skfm."
             )
-        return {"foreign": packer.store(pack_foreign(estimator))}
+        return _pack_foreign(estimator, packer)
     estimator = snapshot(estimator)
     # `load` refuses invalid parameters, and every saved file must load.
     estimator._validate_params()
@@ -77,6 +77,20 @@ def pack_estimator(estimator: Any, packer: Packer) -> dict[str, Any]:
         },
     }
     return {"estimator": content | estimator._pack_parts(packer)}
+
+
+def _pack_foreign(estimator: Any, packer: Packer) -> dict[str, Any]:
+    data, members = pack_foreign(estimator, _is_own)
+    name = packer.store(data)
+    if not members:
+        return {"foreign": name}
+    packed = [pack_estimator(member, packer) for member in members]
+    return {"composed": {"foreign": name, "members": packed}}
+
+
+def _is_own(value: Any) -> bool:
+    """Return whether an object inside of a foreign estimator is saved without skops."""
+    return isinstance(value, SavedEstimator) or is_registered("pipeline", type(value))
 
 
 def _pack_attribute(value: Any, where: str, packer: Packer) -> Any:
@@ -130,6 +144,7 @@ class EstimatorReader:
                 "estimator": self._estimator,
                 "pipeline": self._pipeline,
                 "foreign": self._foreign,
+                "composed": self._composed,
             },
         )
 
@@ -140,9 +155,13 @@ class EstimatorReader:
             raise FileFormatError("it does not hold an estimator")
         return estimator
 
-    def _foreign(self, name: Any) -> Any:
+    def _composed(self, content: Any) -> Any:
+        members = [self._unpacker.unpack(member) for member in content["members"]]
+        return self._foreign(content["foreign"], members)
+
+    def _foreign(self, name: Any, members: Sequence[Any] = ()) -> Any:
         data = self._unpacker.stored(name)
-        return unpack_foreign(data, self._trusted, self._unpacker.budget)
+        return unpack_foreign(data, members, self._trusted, self._unpacker.budget)
 
     def _pipeline(self, content: Any) -> Pipeline:
         self._unpacker.budget.spend(_PER_ESTIMATOR)

@@ -32,8 +32,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     ----------
     estimator : estimator
         Estimator to save, fitted or not: a model or an encoder of this package, or a
-        Pipeline. Steps of a Pipeline that are estimators of scikit-learn need the
-        ``skops`` extra.
+        Pipeline, a search or another estimator of scikit-learn that contains such.
+        Estimators of scikit-learn need the ``skops`` extra.
     path : path-like
         File to write. It is replaced if it exists.
 

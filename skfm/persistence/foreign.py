@@ -1,56 +1,119 @@
-"""Saving and loading of scikit-learn's own estimators by skops."""
+"""Saving and loading of scikit-learn's own estimators by skops.
+
+They may contain estimators of this package, as searches and calibrated classifiers do.
+skops sees a `Member` in the place of each.
+"""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import sklearn.metrics
+import sklearn.model_selection
 
 from .cells import UnsupportedValueError
 from .header import FileFormatError
+from .replacing import replaced
 from .values import Budget
 
 #: Types that skops does not trust, although making them runs no code.
-_HARMLESS = ("numpy.dtype",)
+_HARMLESS = frozenset(
+    {
+        "numpy.dtype",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.metrics._scorer._CurveScorer",
+        "sklearn.metrics._scorer._MultimetricScorer",
+        "sklearn.metrics._scorer._PassthroughScorer",
+        "sklearn.metrics._scorer._Scorer",
+        "sklearn.model_selection._search_successive_halving.HalvingGridSearchCV",
+        "sklearn.model_selection._search_successive_halving.HalvingRandomSearchCV",
+        "sklearn.utils._bunch.Bunch",
+        "sklearn.utils._metadata_requests.MetadataRequest",
+        "sklearn.utils._metadata_requests.MethodMetadataRequest",
+        "skfm.persistence.foreign.Member",
+    }
+)
+#: Modules whose public functions and classes may be loaded by name.
+_HARMLESS_MODULES = (sklearn.metrics, sklearn.model_selection)
 #: Deepest nesting of archives: skops stores a sparse matrix as an archive in its own.
 _MOST_NESTED = 2
 
 
-def pack_foreign(estimator: Any) -> np.ndarray:
-    """Serialize an estimator to bytes by skops.
+class Member:
+    """Place of an estimator of this package in one of scikit-learn.
+
+    Parameters
+    ----------
+    number : int
+        Number of the estimator among those of the file.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def pack_foreign(
+    estimator: Any, is_own: Callable[[Any], bool]
+) -> tuple[np.ndarray, list[Any]]:
+    """Serialize an estimator to bytes by skops, without the estimators of this package.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator of scikit-learn.
+    is_own : callable
+        Returns whether an object is saved without skops.
+
+    Returns
+    -------
+    data : ndarray of uint8
+        Bytes that skops wrote, with a `Member` in the place of each own estimator.
+    members : list
+        Own estimators, in the order of the numbers of their places.
 
     Raises
     ------
     UnsupportedValueError
-        If skops cannot save the estimator, or it contains an estimator of this package,
-        which only a Pipeline may do.
+        If skops cannot save the estimator.
     """
     name = type(estimator).__name__
     skops_io = _skops(f"Saving a {name}")
+    members: list[Any] = []
+
+    def place(value: Any) -> Any:
+        if not is_own(value):
+            return value
+        members.append(value)
+        return Member(len(members) - 1)
+
     try:
-        data = skops_io.dumps(estimator)
+        data = skops_io.dumps(replaced(estimator, place))
         inside = skops_io.get_untrusted_types(data=data)
     except Exception as error:
         # skops has no exception class for types that it does not support.
         raise _unsupported(name) from error
-    if any(found.split(".")[0] == "skfm" for found in inside):
+    if any(found.split(".")[0] == "skfm" for found in {*inside} - _HARMLESS):
         raise _unsupported(name)
-    return np.frombuffer(data, np.uint8)
+    return np.frombuffer(data, np.uint8), members
 
 
 def _unsupported(name: str) -> UnsupportedValueError:
     return UnsupportedValueError(
-        f"{name} cannot be saved. A file can hold an estimator of skfm, a Pipeline, or "
-        "an estimator of scikit-learn that contains none of skfm. To save the result "
-        "of a search, save its best_estimator_."
+        f"{name} cannot be saved. A file can hold an estimator of skfm or of "
+        "scikit-learn, and a Pipeline or search of such. To save the result of a "
+        "search, save its best_estimator_."
     )
 
 
-def unpack_foreign(data: np.ndarray, trusted: Sequence[str], budget: Budget) -> Any:
-    """Load an estimator from bytes that skops wrote.
+def unpack_foreign(
+    data: np.ndarray, members: Sequence[Any], trusted: Sequence[str], budget: Budget
+) -> Any:
+    """Load an estimator from bytes that skops wrote, and put its members in place.
 
     Raises
     ------
@@ -62,14 +125,33 @@ def unpack_foreign(data: np.ndarray, trusted: Sequence[str], budget: Budget) -> 
     budget.spend(data.nbytes)
     raw = data.tobytes()
     _check_archive(raw, budget, _MOST_NESTED)
-    trusted = [*trusted, *_HARMLESS]
-    unknown = sorted({*skops_io.get_untrusted_types(data=raw)} - {*trusted})
+    found = skops_io.get_untrusted_types(data=raw)
+    unknown = [name for name in found if not (name in trusted or _is_harmless(name))]
     if unknown:
         raise FileFormatError(
             f"it holds {', '.join(unknown)}, which could run code: if you trust its "
             f"source, pass trusted={unknown}"
         )
-    return skops_io.loads(raw, trusted=trusted)
+
+    def member(value: Any) -> Any:
+        return members[int(value.number)] if type(value) is Member else value
+
+    return replaced(skops_io.loads(raw, trusted=found), member)
+
+
+def _is_harmless(name: str) -> bool:
+    """Return whether a type or function of this name may be loaded: it only computes.
+
+    These are metrics, scorers, splitters of scikit-learn and the like.
+    """
+    if name in _HARMLESS:
+        return True
+    module, _, own = name.rpartition(".")
+    for public in _HARMLESS_MODULES:
+        value = getattr(public, own, None) if own in public.__all__ else None
+        if value is not None and value.__module__ == module:
+            return True
+    return False
 
 
 def _check_archive(raw: bytes, budget: Budget, levels: int) -> None:

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_array_equal
 
+import skfm
+
 
 def assert_same(one, other, where="model"):
     """Compare bits and types, recursively."""
@@ -28,3 +30,10 @@ def assert_same(one, other, where="model"):
         assert_same(vars(one), vars(other), where)
     else:
         assert one == other or (one != one and other != other), where
+
+
+def round_trip(estimator, tmp_path, **how):
+    """Save and load an estimator."""
+    path = tmp_path / "model.skfm"
+    skfm.save(estimator, path)
+    return skfm.load(path, **how)

@@ -13,28 +13,11 @@ import pytest
 from common_cases import ALL_ESTIMATORS, ESTIMATORS
 from estimator_cases import CELLS, LABELS, X, fitted, make, partial_fit, scores, target
 from numpy.testing import assert_array_equal
-from saving_cases import assert_same
-from sklearn.compose import make_column_transformer
-from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import (
-    FunctionTransformer,
-    MaxAbsScaler,
-    OneHotEncoder,
-    StandardScaler,
-)
+from saving_cases import assert_same, round_trip
 
 import skfm
-from skfm.persistence import FileFormatError
 
 FRAME = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
-
-
-def round_trip(estimator, tmp_path, **how):
-    path = tmp_path / "model.skfm"
-    skfm.save(estimator, path)
-    return skfm.load(path, **how)
 
 
 @pytest.mark.parametrize("how", [{}, {"mmap_mode": "r"}])
@@ -308,50 +291,3 @@ def test_safetensors_reads_what_we_write(tmp_path):
         names = reader.document["estimator"]["estimator"]["network"]["arrays"]
     for name, array in model.network_.arrays().items():
         assert_array_equal(found[names[name]], array)
-
-
-class TestForeignSteps:
-    @pytest.fixture(autouse=True)
-    def _skops(self):
-        pytest.importorskip("skops")
-
-    def test_pipelines(self, tmp_path):
-        columns = make_column_transformer(
-            (OneHotEncoder(handle_unknown="ignore"), ["site", "ad"]),
-            (make_pipeline(SimpleImputer(), StandardScaler()), ["number"]),
-        )
-        frame = FRAME.assign(number=np.where(CELLS[:, 0] == 1, np.nan, CELLS[:, 1]))
-        model = make_pipeline(columns, MaxAbsScaler(), make(skfm.DCNClassifier))
-        model.set_params(dcnclassifier__fields=[4, 5, 1]).fit(frame, LABELS)
-        back = round_trip(model, tmp_path)
-        assert_array_equal(back.predict_proba(frame), model.predict_proba(frame))
-        assert [name for name, _ in back.steps] == [name for name, _ in model.steps]
-
-    def test_types_that_could_run_code(self, tmp_path):
-        double = FunctionTransformer(_double)
-        model = make_pipeline(double, make(skfm.FMClassifier)).fit(X, LABELS)
-        with pytest.raises(FileFormatError, match=r"_double.*pass trusted=\["):
-            round_trip(model, tmp_path)
-        names = [f"{_double.__module__}._double"]
-        back = round_trip(model, tmp_path, trusted=names)
-        assert_array_equal(back.predict_proba(X), model.predict_proba(X))
-
-    def test_meta_estimators(self, tmp_path):
-        search = GridSearchCV(make(skfm.FMClassifier), {"n_factors": [2]}, cv=2)
-        for estimator in (search, search.fit(X, LABELS)):
-            with pytest.raises(TypeError, match=r"GridSearchCV.*best_estimator_"):
-                skfm.save(estimator, tmp_path / "model.skfm")
-        skfm.save(search.best_estimator_, tmp_path / "model.skfm")
-
-    def test_without_skops(self, tmp_path, monkeypatch):
-        model = make_pipeline(OneHotEncoder(), make(skfm.FMClassifier))
-        skfm.save(model.fit(FRAME, LABELS), tmp_path / "model.skfm")
-        monkeypatch.setitem(sys.modules, "skops.io", None)
-        with pytest.raises(ImportError, match=r"Saving a OneHot.*skfm\[skops\]"):
-            skfm.save(model, tmp_path / "other.skfm")
-        with pytest.raises(ImportError, match=r"skfm\[skops\]"):
-            skfm.load(tmp_path / "model.skfm")
-
-
-def _double(X):
-    return 2 * X
