@@ -70,6 +70,11 @@ class CategoricalBlock:
         """Number the distinct values."""
         return factorize(series, self.name)
 
+    def take_categories(self, other: Any) -> None:
+        """Know what a block of another column does, whose arrays both hold then."""
+        known = vars(other).items()
+        vars(self).update({key: value for key, value in known if key != "name"})
+
 
 @saved("record")
 @dataclass

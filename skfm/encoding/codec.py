@@ -24,11 +24,12 @@ from skfm.encoding.crosses.fields import crossable_fields, field_codes
 from skfm.encoding.crosses.learning import CrossOptions, learn_crosses
 from skfm.encoding.crosses.target import Target
 from skfm.encoding.dates import DateBlock
+from skfm.encoding.decoding import decode
 from skfm.encoding.flags import exclude_each_other, join_flags
 from skfm.encoding.layout import assemble, make_blocks
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
-from skfm.encoding.tables import object_array
+from skfm.encoding.shared import SharedCategories, learn_together
 from skfm.encoding.vectors import VectorBlock
 from skfm.fields.layout import unique_names
 from skfm.persistence.records import is_integer, is_registered, require, saved
@@ -56,12 +57,16 @@ class TableCodec:
     crosses : Crosses
         Crosses of the blocks' fields. The columns of each follow those of all blocks;
         it is a field, and a variable, of its own.
+    shared : SharedCategories
+        Groups of blocks with the same categories, and the same columns of the matrix:
+        a field, and a variable.
     """
 
     blocks: list[Block]
     n_rows: int = 0
     joined: dict[int, tuple[int, str]] = field(default_factory=dict)
     crosses: Crosses = field(default_factory=Crosses)
+    shared: SharedCategories = field(default_factory=SharedCategories)
 
     def check(self) -> None:
         """Raise a ValueError unless there is a block for each column."""
@@ -75,6 +80,9 @@ class TableCodec:
             both = (self.blocks[number], self.blocks[first])
             joined = all(_is_flag(block) for block in both) and isinstance(name, str)
             require(joined and first >= 0, "the dummies of a variable are none")
+        require(isinstance(self.shared, SharedCategories), "shared columns are none")
+        self.shared.check_fits(self.blocks)
+        self.shared.link(self.blocks)
         require(isinstance(self.crosses, Crosses), "its crosses are none")
         self.crosses.check_fits(self.blocks)
 
@@ -90,7 +98,11 @@ class TableCodec:
         cls, columns: Columns, names: list[str], *, named: bool, params: dict[str, Any]
     ) -> TableCodec:
         """Return a codec that has learnt nothing; see `make_blocks`."""
-        return cls(make_blocks(list(columns), names, named=named, params=params))
+        shared = SharedCategories.read(params["shared_categories"], names, named)
+        blocks = make_blocks(
+            list(columns), names, named=named, params=params, shared=shared
+        )
+        return cls(blocks, shared=shared)
 
     def learn(
         self, columns: Columns, *, stream: bool = False, encode: bool = True
@@ -103,17 +115,19 @@ class TableCodec:
         """
         blocks = copy.deepcopy(self.blocks)
         n_rows = self.n_rows + len(columns[0])
-        encoded: list[Any] = []
+        encoded: list[Any] = [None] * len(blocks)
         # One column after the other: its distinct values are let go before the next.
-        for block, series in zip(blocks, columns, strict=True):
-            cells = block.read(series)
-            block.update(cells)
-            block.finish(n_rows)
-            if isinstance(block, SampledBlock | DateBlock) and not stream:
-                block.freeze()
-            wanted = encode or _is_flag(block)
-            encoded.append(block.encode(cells) if wanted else None)
-        learnt = TableCodec(blocks, n_rows, self._join(blocks, encoded), self.crosses)
+        for part in self.shared.parts(len(blocks)):
+            cells = [blocks[j].read(columns[j]) for j in part]
+            learn_together([blocks[j] for j in part], cells, n_rows)
+            for j, own in zip(part, cells, strict=True):
+                block = blocks[j]
+                if isinstance(block, SampledBlock | DateBlock) and not stream:
+                    block.freeze()
+                if encode or _is_flag(block):
+                    encoded[j] = block.encode(own)
+        joined = self._join(blocks, encoded)
+        learnt = replace(self, blocks=blocks, n_rows=n_rows, joined=joined)
         return learnt, encoded if encode else []
 
     def _join(
@@ -173,8 +187,9 @@ class TableCodec:
             self._warn(encoded)
         if crossed is None:
             crossed = self.crosses.encode(self.blocks, encoded)
-        encoded = [*encoded, *map(Encoded, crossed)]
-        return assemble(encoded, self.widths, np.dtype(dtype), share_ones=share_ones)
+        widths = self.widths
+        encoded = [*self.shared.join(encoded, widths), *map(Encoded, crossed)]
+        return assemble(encoded, widths, np.dtype(dtype), share_ones=share_ones)
 
     def _warn(self, encoded: Sequence[Encoded]) -> None:
         counts = []
@@ -190,30 +205,25 @@ class TableCodec:
 
     def decode(self, X: sp.csr_matrix) -> NDArray[Any]:
         """Return the table of an encoded matrix, one object per cell."""
-        n_rows, starts = X.shape[0], np.cumsum([0, *self.widths])
-        rows = np.repeat(np.arange(n_rows), np.diff(X.indptr))
-        sources = self.sources[X.indices]
-        table = np.full((n_rows, len(self.blocks)), None, dtype=object)
-        for j, block in enumerate(self.blocks):
-            at = np.flatnonzero((sources == j) & (X.data != 0))
-            if isinstance(block, NestedBlock | DateBlock):
-                at = at[block.tells(X.indices[at] - starts[j])]
-            entries = X.indices[at] - starts[j], X.data[at]
-            if isinstance(block, VectorBlock):
-                table[:, j] = block.gather(rows[at], *entries, n_rows)
-                continue
-            cells = block.decode(*entries)
-            if isinstance(block, MultiValuedBlock):
-                table[:, j] = _bags(rows[at], cells, n_rows)
-                continue
-            table[:, j] = block.absent
-            table[rows[at], j] = cells
-        return table
+        return decode(self.blocks, self.shared, self.sources, self.starts, X)
 
     @property
     def widths(self) -> list[int]:
-        """Number of matrix columns of each block, then of each cross."""
-        return [*(block.width for block in self.blocks), *self.crosses.widths]
+        """Number of matrix columns of each block, then of each cross.
+
+        The columns of a group that shares them are those of its first block.
+        """
+        others = self.shared.followers
+        own = [0 if j in others else b.width for j, b in enumerate(self.blocks)]
+        return [*own, *self.crosses.widths]
+
+    @property
+    def starts(self) -> list[int]:
+        """The first matrix column of each block, then of each cross."""
+        starts = np.cumsum([0, *self.widths[:-1]]).tolist()
+        for number, first in self.shared.followers.items():
+            starts[number] = starts[first]
+        return starts
 
     @property
     def names(self) -> NDArray[Any]:
@@ -224,7 +234,8 @@ class TableCodec:
     def sources(self) -> NDArray[np.int32]:
         """The table's column that each matrix column comes from.
 
-        Crosses have numbers from that of the table's columns on.
+        Crosses have numbers from that of the table's columns on. Of several columns
+        that share matrix columns, it is the first.
         """
         widths = self.widths
         return np.repeat(np.arange(len(widths), dtype=np.int32), widths)
@@ -232,14 +243,16 @@ class TableCodec:
     def spread(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the mask of matrix columns for one of the table's columns.
 
-        A cross is chosen where all of its columns are.
+        A cross is chosen where all of its columns are, and columns that others share
+        where one of these is.
         """
         fields = crossable_fields(self.blocks)
         crosses = [
             all(mask[fields[f].block] for f in item.fields)
             for item in self.crosses.items
         ]
-        chosen: NDArray[np.bool_] = np.append(mask, crosses).astype(bool)[self.sources]
+        own = self.shared.spread(mask)
+        chosen: NDArray[np.bool_] = np.append(own, crosses).astype(bool)[self.sources]
         return chosen
 
     @property
@@ -247,6 +260,8 @@ class TableCodec:
         """The field of each matrix column."""
         fields, widths, number = [], [], -1
         for j, block in enumerate(self.blocks):
+            if j in self.shared.followers:
+                continue
             continues = self.joined.get(j, (j, ""))[0] != j
             for width in _field_widths(block).values():
                 number += not continues
@@ -259,9 +274,9 @@ class TableCodec:
     @property
     def field_names(self) -> NDArray[Any]:
         """Name of each field."""
-        names = []
+        names, variables = [], self._variables
         for j, block in enumerate(self.blocks):
-            first, name = self.joined.get(j, (j, block.name))
+            first, name = variables.get(j, (j, block.name))
             if first == j:
                 added = _field_widths(block)
                 names += [f"{name}_{part}" if part else name for part in added]
@@ -274,13 +289,22 @@ class TableCodec:
     def variables(self) -> tuple[NDArray[np.int32], list[str]]:
         """The number of each matrix column's variable, and the variables' names.
 
-        A variable is a column of the table, the dummies of one variable, or a cross.
+        A variable is a column of the table, the dummies of one variable, the columns
+        of a group that shares categories, or a cross.
         """
-        own = [*self.names, *self.crosses.names(self.blocks)]
-        firsts = [self.joined.get(j, (j, ""))[0] for j in range(len(own))]
+        own, variables = (
+            [*self.names, *self.crosses.names(self.blocks)],
+            self._variables,
+        )
+        firsts = [variables.get(j, (j, ""))[0] for j in range(len(own))]
         kept, numbers = np.unique(firsts, return_inverse=True)
-        names = [self.joined.get(j, (j, own[j]))[1] for j in kept.tolist()]
+        names = [variables.get(j, (j, own[j]))[1] for j in kept.tolist()]
         return numbers.astype(np.int32)[self.sources], unique_names(names)
+
+    @property
+    def _variables(self) -> dict[int, tuple[int, str]]:
+        """The first block and the name of each variable of several blocks, by block."""
+        return {**self.joined, **self.shared.variables(self.names)}
 
     @property
     def terms(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
@@ -315,15 +339,18 @@ class TableCodec:
 
     def column_names(self, names: Iterable[Any] | None = None) -> NDArray[Any]:
         """Return the name of each matrix column, given those of the table's columns."""
-        names = list(self.names if names is None else names)
-        labels = [block.labels() for block in self.blocks]
+        given = list(self.names if names is None else names)
+        called, others = self.shared.called(given), self.shared.followers
+        labels = [
+            [] if j in others else block.labels() for j, block in enumerate(self.blocks)
+        ]
         if self.crosses.items:
-            names += self.crosses.names(self.blocks, names)
+            called += self.crosses.names(self.blocks, given)
             labels += self.crosses.labels(self.blocks)
         return np.array(
             [
                 f"{name}_{label}" if label else str(name)
-                for name, own in zip(names, labels, strict=True)
+                for name, own in zip(called, labels, strict=True)
                 for label in own
             ],
             dtype=object,
@@ -348,10 +375,3 @@ def _share(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
     shared = values[:]
     shared.flags.writeable = False
     return shared
-
-
-def _bags(rows: NDArray[Any], items: NDArray[Any], n_rows: int) -> NDArray[Any]:
-    """Cut items, ordered by row, into one array per row; None stands for no item."""
-    known = np.array([item is not None for item in items], dtype=bool)
-    sizes = np.bincount(rows[known], minlength=n_rows)
-    return object_array(np.split(items[known], np.cumsum(sizes)[:-1]))

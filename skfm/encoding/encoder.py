@@ -46,8 +46,9 @@ class FieldEncoder(  # type: ignore[call-arg]
     - multi-valued: like categorical or hashed, with one entry per value in the cell.
 
     Each row stores exactly one entry in each field of a column that is neither boolean
-    nor multi-valued, and at least one entry in a multi-valued field. The fields can
-    therefore be inferred from the matrix. `make_field_pipeline` always passes them on.
+    nor multi-valued nor one of several that share their categories, and at least one
+    entry in a field of the latter two kinds. The fields can therefore be inferred from
+    the matrix. `make_field_pipeline` always passes them on.
 
     Parameters
     ----------
@@ -122,6 +123,13 @@ default="from_dtype"
         Pooling of the values of a multi-valued cell. With "sum", each value is stored
         as 1 or its weight. With "mean", this is divided by the number of values in the
         cell. A dict gives the pooling by column; other columns are summed.
+    shared_categories : list of lists of str or int, default=None
+        Groups of columns that share their categories, such as ``[["clicked",
+        "shown"]]``. They are categorical in any case. The columns of a group are
+        encoded to the same columns of the matrix, which are one field, and the entries
+        of their cells are added: a category in two columns of the group has the value
+        2. The occurrences in all of them count for ``min_frequency`` and
+        ``max_categories``.
     warn_unknown : bool, default=False
         Whether `transform` warns with the number of unknown and missing cells of each
         column.
@@ -136,9 +144,10 @@ default="from_dtype"
         Names of the fields: the names of the columns of the table, or ``x0``, ``x1``,
         ... The names of the other fields of a number end with ``_<coarse>``,
         ``_<fine>`` and ``_<values>``. The name of a field of dummies is their common
-        prefix.
+        prefix, and that of a field of shared categories is ``clicked+shown``.
     columns_ : ndarray of int32 of shape (n_features_out,)
-        Index of the column of the table that each column of the matrix encodes.
+        Index of the column of the table that each column of the matrix encodes; the
+        first of those that share their categories.
     categories_ : list of ndarray or None
         Categories of each column of the table that have a column of their own, in the
         order of these columns. None for numeric, boolean and hashed columns.
@@ -198,6 +207,7 @@ default="from_dtype"
         "multi_valued": ["array-like", None],
         "delimiter": [str, dict, None],
         "pooling": [StrOptions({"sum", "mean"}), dict],
+        "shared_categories": ["array-like", None],
         "warn_unknown": ["boolean"],
         "dtype": [
             Options(type, {np.float64, np.float32}),
@@ -219,6 +229,7 @@ default="from_dtype"
         multi_valued: ArrayLike | None = None,
         delimiter: str | dict[Any, str] | None = None,
         pooling: str | dict[Any, str] = "sum",
+        shared_categories: Any = None,
         warn_unknown: bool = False,
         dtype: DTypeLike = np.float64,
     ) -> None:
@@ -233,6 +244,7 @@ default="from_dtype"
         self.multi_valued = multi_valued
         self.delimiter = delimiter
         self.pooling = pooling
+        self.shared_categories = shared_categories
         self.warn_unknown = warn_unknown
         self.dtype = dtype
 
@@ -338,7 +350,8 @@ default="from_dtype"
             Categories; None for missing, unknown, infrequent and hashed ones. Numbers;
             NaN for missing ones, middles of bins for those binned at quantiles, the
             bounds for those that were clipped. Truth values. In multi-valued
-            columns an array of the distinct values of each cell.
+            columns an array of the distinct values of each cell, and in columns that
+            share their categories one of the distinct values of all of them.
         """
         check_is_fitted(self)
         X = check_array(X, accept_sparse="csr")

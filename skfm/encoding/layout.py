@@ -18,13 +18,19 @@ from skfm.encoding.flags import FlagBlock
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
 from skfm.encoding.selection import column_mask, column_position
+from skfm.encoding.shared import SharedCategories
 from skfm.encoding.vectors import VectorBlock, holds_vectors
 
 __all__ = ["assemble", "make_blocks"]
 
 
 def make_blocks(
-    columns: list[pd.Series], names: list[str], *, named: bool, params: dict[str, Any]
+    columns: list[pd.Series],
+    names: list[str],
+    *,
+    named: bool,
+    params: dict[str, Any],
+    shared: SharedCategories,
 ) -> list[Block]:
     """Return an unfitted block for each column.
 
@@ -36,21 +42,27 @@ def make_blocks(
         Whether the table itself has names; parameters may use them then.
     params : dict
         The parameters of `FieldEncoder`.
+    shared : SharedCategories
+        Columns that share their categories: they are categorical in any case.
     """
     multi_valued = column_mask(params["multi_valued"], names, named, "multi_valued")
+    in_group = np.isin(np.arange(len(names)), shared.members)
+    surely = multi_valued | in_group
     categorical = _categorical(
-        columns, names, named, params["categorical_features"], multi_valued
+        columns, names, named, params["categorical_features"], surely
     )
     each = {
         key: _per_column(params[key], names, named, key)
         for key in ("n_buckets", "numeric", "delimiter", "pooling")
     }
     _check(each, multi_valued, categorical, names)
+    _check_shared(columns, names, each["n_buckets"], shared)
     selected = params["categorical_features"]
-    by_dtype = isinstance(selected, str) and selected == "from_dtype"
+    from_dtype = isinstance(selected, str) and selected == "from_dtype"
     blocks: list[Block] = []
     for j, name in enumerate(names):
         chosen = {key: values[j] for key, values in each.items()}
+        by_dtype = from_dtype and not in_group[j]
         if multi_valued[j]:
             inner = _category_block(name, chosen["n_buckets"], params)
             mean = chosen["pooling"] == "mean"
@@ -117,16 +129,17 @@ def _categorical(
     names: list[str],
     named: bool,
     selected: Any,
-    multi_valued: NDArray[np.bool_],
+    surely: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
+    """Return the mask of the categorical columns; those of ``surely`` are."""
     if isinstance(selected, str) and selected == "all":
         return np.ones(len(names), dtype=bool)
     if isinstance(selected, str):
-        pairs = zip(columns, names, multi_valued, strict=True)
+        pairs = zip(columns, names, surely, strict=True)
         return np.array(
-            [bag or holds_categories(c, n, sniff=not named) for c, n, bag in pairs]
+            [sure or holds_categories(c, n, sniff=not named) for c, n, sure in pairs]
         )
-    return multi_valued | column_mask(selected, names, named, "categorical_features")
+    return surely | column_mask(selected, names, named, "categorical_features")
 
 
 def _check(
@@ -182,6 +195,38 @@ def _check_use(
             raise ValueError(
                 f"{param} names column {names[idle[0]]!r}, which is not {kind}."
             )
+
+
+def _check_shared(
+    columns: list[pd.Series],
+    names: list[str],
+    n_buckets: list[Any],
+    shared: SharedCategories,
+) -> None:
+    """Refuse groups of columns that cannot share their categories."""
+    for group in shared.groups:
+        for j in group:
+            if _holds_fractions(columns[j]):
+                raise ValueError(
+                    f"shared_categories names column {names[j]!r}, whose numbers are "
+                    "not integers: only categories and ids can be shared. Leave the "
+                    "column out, or convert it to strings."
+                )
+        differing = [j for j in group if n_buckets[j] != n_buckets[group[0]]]
+        if differing:
+            one, other = names[group[0]], names[differing[0]]
+            raise ValueError(
+                f"Columns {one!r} and {other!r} share their categories, but n_buckets "
+                f"is {n_buckets[group[0]]} for the first and "
+                f"{n_buckets[differing[0]]} for the second. Give both the same number."
+            )
+
+
+def _holds_fractions(series: pd.Series) -> bool:
+    if getattr(series.dtype, "kind", "O") != "f":
+        return False
+    values = series.to_numpy(np.float64, na_value=np.nan)
+    return bool((np.floor(values) < values).any())
 
 
 def assemble(

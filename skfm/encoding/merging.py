@@ -25,6 +25,7 @@ from skfm.encoding.dates import DateBlock
 from skfm.encoding.flags import FlagBlock, join_flags, prefix_of
 from skfm.encoding.merged_blocks import merge, n_categories, settle
 from skfm.encoding.nested import NestedBlock, Numbers
+from skfm.encoding.shared import SharedCategories, categories_of, check_kinds
 
 __all__ = ["Part", "learn_cells", "learn_part"]
 
@@ -44,19 +45,27 @@ class Part:
         Number of the rows.
     together : set of (int, int)
         Pairs of blocks of truth values that both have an entry in some row.
+    shared : SharedCategories
+        Groups of blocks that will have the same categories in the end.
     """
 
     blocks: list[Block]
     n_rows: int
     together: Pairs
+    shared: SharedCategories
 
     @classmethod
-    def of(cls, learnt: Sequence[tuple[Any, Entries]], n_rows: int) -> Part:
+    def of(
+        cls,
+        learnt: Sequence[tuple[Any, Entries]],
+        n_rows: int,
+        shared: SharedCategories,
+    ) -> Part:
         """Return the part of what `learn_cells` returned of each column."""
         blocks = [block for block, _ in learnt]
         entries = {j: rows for j, (_, rows) in enumerate(learnt) if rows is not None}
         names = [str(block.name) for block in blocks]
-        return cls(blocks, n_rows, _together(names, entries))
+        return cls(blocks, n_rows, _together(names, entries), shared)
 
     def merge(self, other: Part) -> None:
         """Learn what ``other`` has learnt, which must not be used any more.
@@ -86,14 +95,26 @@ class Part:
     def finish(self) -> TableCodec:
         """Return the codec of all rows."""
         self.blocks = [settle(block) for block in self.blocks]
-        for block in self.blocks:
+        self._join_categories()
+        for part in self.shared.parts(len(self.blocks)):
+            block = self.blocks[part[0]]
             block.finish(self.n_rows)
             if isinstance(block, SampledBlock | DateBlock):
                 block.freeze()
+        self.shared.link(self.blocks)
         names = [str(block.name) for block in self.blocks]
         flags = [j for j, b in enumerate(self.blocks) if getattr(b, "is_flag", False)]
         joined = join_flags(names, flags, self._exclude_each_other)
-        return TableCodec(self.blocks, self.n_rows, joined)
+        return TableCodec(self.blocks, self.n_rows, joined, shared=self.shared)
+
+    def _join_categories(self) -> None:
+        """Let the first block of each group know the categories of all."""
+        for group in self.shared.groups:
+            own: list[Any] = [categories_of(self.blocks[number]) for number in group]
+            check_kinds([part.name for part in own], [part.kind for part in own])
+            for other in own[1:]:
+                merge(own[0], other)
+            settle(own[0])
 
     def _exclude_each_other(self, run: list[int]) -> bool:
         """Return whether no row has entries of two blocks."""
@@ -120,7 +141,7 @@ def learn_part(codec: TableCodec, columns: Sequence[pd.Series], start: int) -> P
     """
     pairs = zip(codec.blocks, columns, strict=True)
     learnt = [learn_cells(block, block.read(series), start) for block, series in pairs]
-    return Part.of(learnt, len(columns[0]))
+    return Part.of(learnt, len(columns[0]), codec.shared)
 
 
 def learn_cells(block: Block, cells: Any, start: int) -> tuple[Block, Entries]:

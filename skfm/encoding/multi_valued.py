@@ -18,7 +18,7 @@ from skfm.encoding.columns import Factorized, factorize
 from skfm.encoding.tables import object_array
 from skfm.persistence.records import require, saved
 
-__all__ = ["MultiValuedBlock"]
+__all__ = ["Bags", "MultiValuedBlock", "sum_entries"]
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,9 @@ class MultiValuedBlock:
         weights = np.ones(len(rows))
         if cells.weights is not None:
             weights[columns_of_items] = cells.weights
-        keys, places = np.unique(rows * self.width + columns, return_inverse=True)
-        values = np.bincount(places, weights, len(keys))
-        rows = keys // self.width
-        if self.mean:
-            values = values / lengths[rows]
-        values[values == 0] = ALMOST_ZERO
-        kept = np.bincount(rows, minlength=len(lengths))
-        return Encoded(keys % self.width, values, kept)
+        shape = len(lengths), self.width
+        divisors = lengths if self.mean else None
+        return sum_entries(rows, columns, weights, shape, divisors)
 
     def labels(self) -> list[str]:
         """Return the names of the items."""
@@ -115,6 +110,27 @@ class MultiValuedBlock:
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
         """Return items."""
         return self.inner.decode(columns, values)
+
+
+def sum_entries(
+    rows: NDArray[Any],
+    columns: NDArray[Any],
+    values: NDArray[np.float64],
+    shape: tuple[int, int],
+    divisors: NDArray[Any] | None = None,
+) -> Encoded:
+    """Return entries in order, of which those of one row and column are added.
+
+    The sums of each row are divided by its element of ``divisors``, if there are any.
+    """
+    n_rows, width = shape
+    keys, places = np.unique(rows * width + columns, return_inverse=True)
+    summed = np.bincount(places, values, len(keys)).astype(np.float64)
+    rows = keys // width
+    if divisors is not None:
+        summed = summed / divisors[rows]
+    summed[summed == 0] = ALMOST_ZERO
+    return Encoded(keys % width, summed, np.bincount(rows, minlength=n_rows))
 
 
 def _bags_of_strings(series: pd.Series, name: str, delimiter: str) -> Bags:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,11 +71,14 @@ class TableDraws:
         self, codec: TableCodec, statistics: ColumnStatistics, n_rows: int
     ) -> None:
         self._codec = codec
-        starts = np.cumsum([0, *codec.widths])
         blocks = [
             (block, _part(statistics, start, start + block.width))
-            for block, start in zip(codec.blocks, starts.tolist(), strict=False)
+            for block, start in zip(codec.blocks, codec.starts, strict=False)
         ]
+        for group in codec.shared.groups:
+            for number in group:
+                block, part = blocks[number]
+                blocks[number] = block, _share(block, part, len(group))
         self._first, self._second = (
             [
                 draw_cells(block, part, n_rows, [seed, number])
@@ -98,6 +102,17 @@ def _part(statistics: ColumnStatistics, start: int, stop: int) -> ColumnStatisti
     )
     counts = statistics.counts[start:stop]
     return ColumnStatistics(statistics.n_rows, counts, sums, squares)
+
+
+def _share(block: Block, part: ColumnStatistics, n_columns: int) -> ColumnStatistics:
+    """Return the statistics of one of several columns with the same categories.
+
+    It is not known which entries were whose: all columns have the same frequencies.
+    """
+    if isinstance(block, MultiValuedBlock):
+        return replace(part, n_rows=part.n_rows * n_columns)
+    # Each cell has an entry of one; the sums of two are no values of a cell.
+    return ColumnStatistics(int(part.counts.sum()), part.counts)
 
 
 def draw_cells(

@@ -49,6 +49,7 @@ GROUPS = {
     ),
     "Input": (
         "categorical_features",
+        "shared_categories",
         "crosses",
         "fields",
         "field_pooling",

@@ -188,6 +188,16 @@ class SharedParameters(Parametrized):
             vectors. With None, and for arrays and sparse matrices (also as a DataFrame
             of sparse columns), X must be numeric and is used as it is.""",
     )
+    shared_categories: Any = param(
+        default=None,
+        valid=["array-like", None],
+        doc="""list of lists or None
+            Groups of columns of a table that share their categories, by names or
+            indices: ``[["clicked", "shown"]]``. They are categorical in any case. A
+            category has one embedding, whichever column of its group it is in. The
+            columns of a group are one field, to which the entries of all their cells
+            are added.""",
+    )
     crosses: Any = param(
         default="auto",
         valid=[StrOptions({"auto"}), "array-like", None],

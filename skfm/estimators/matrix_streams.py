@@ -25,6 +25,7 @@ def learn_and_encode(
 ) -> StreamedData:
     """Learn the fields and the target, and write the rows to disk."""
     refuse_options(model)
+    model._check_unused()
     model._codec = None
     # The rows are read as they are.
     model._scaling = model._column_moments = None

@@ -144,6 +144,14 @@ class NegativeSampling(BaseModel):
                 "With negatives, X must be a table that is encoded, without crosses: "
                 "leave categorical_features at its default, and name no crosses."
             )
+        of_items = np.isin(codec.names, qid.item_columns)
+        divided = codec.shared.divided(of_items)
+        if divided is not None:
+            raise ValueError(
+                "With negatives, columns of items share no categories with others, but "
+                f"shared_categories names {codec.names[divided].tolist()}. Leave "
+                "these out of shared_categories."
+            )
         sampling = self.sampling
         if sampling != "exposures":
             sampling = {"uniform": 0.0, "popularity": 1.0}.get(str(sampling), sampling)
@@ -152,7 +160,7 @@ class NegativeSampling(BaseModel):
         return Interactions(
             data,
             qid,
-            np.isin(codec.names, qid.item_columns)[codec.sources],
+            of_items[codec.sources],
             int(self.negatives),
             sampling,
         )

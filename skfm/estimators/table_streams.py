@@ -59,12 +59,7 @@ def learn_and_encode(
     names = np.array(features, dtype=object)
 
     def begin(series: list[pd.Series]) -> TableCodec:
-        return new_codec(
-            series,
-            names,
-            categorical_features=model.categorical_features,
-            pooling=model.field_pooling,
-        )
+        return new_codec(series, names, model)
 
     origin = _origin(model, stream, features)
     blocks = Cache(model.cache).find(origin)
@@ -89,8 +84,8 @@ def _origin(model: Any, stream: Stream, features: list[str]) -> Any:
     files = stream.identity()
     if files is None:
         return None
-    how = (str(model.categorical_features), model.field_pooling, stored_dtype(model))
-    return files, features, how
+    asked = str((model.categorical_features, model.shared_categories))
+    return files, features, (asked, model.field_pooling, stored_dtype(model))
 
 
 def encode_again(

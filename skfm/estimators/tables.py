@@ -86,9 +86,7 @@ def _is_number(dtype: Any) -> bool:
 def new_codec(
     columns: list[pd.Series],
     names: NDArray[Any] | None,
-    *,
-    categorical_features: Any,
-    pooling: str,
+    model: Any,
 ) -> TableCodec:
     """Return a codec that has learnt nothing, with the defaults of FieldEncoder.
 
@@ -98,19 +96,18 @@ def new_codec(
         Columns of the table. Columns of lists are multi-valued, except lists of floats.
     names : ndarray of str or None
         Their names, where they have some.
-    categorical_features : {"from_dtype", "all"} or array-like
-        Selection of the categorical columns, as in `FieldEncoder`.
-    pooling : {"sum", "mean"}
-        Pooling of the values in a cell of a multi-valued column.
+    model : estimator
+        Has the parameters of the encoding.
     """
     encoder = FieldEncoder(
-        categorical_features=categorical_features,
+        categorical_features=model.categorical_features,
         multi_valued=[
             j
             for j, column in enumerate(columns)
             if _holds_lists(column) and not holds_vectors(column)
         ],
-        pooling=pooling,
+        pooling=model.field_pooling,
+        shared_categories=model.shared_categories,
     )
     called = [f"x{j}" for j in range(len(columns))] if names is None else list(names)
     return TableCodec.create(
@@ -142,6 +139,13 @@ def table_fields(codec: TableCodec, fields: Any) -> tuple[NDArray[np.int32], lis
     names = [str(name) for name in codec.names]
     columns = sp.csr_array((1, len(names)))
     by_column, named = resolve_fields(fields, columns, names=names)
+    for number, first in codec.shared.followers.items():
+        if by_column[number] != by_column[first]:
+            raise ValueError(
+                f"Columns {names[first]!r} and {names[number]!r} share their "
+                "categories, so that they are one field, but fields= puts them into "
+                "two. Give both the same label."
+            )
     crosses = codec.crosses.names(codec.blocks)
     own = np.arange(len(named), len(named) + len(crosses), dtype=by_column.dtype)
     return np.append(by_column, own)[codec.sources], [*named, *crosses]

@@ -247,7 +247,7 @@ class Inputs(Fitted, OptimizationParameters):
             )
             return csr if only_X else (csr, self._check_target(y, csr.shape[0]))
         if reset:
-            self._check_crosses()
+            self._check_unused()
         X, y = self._validate(X, y, reset=reset)
         csr = canonical_csr(X, resolve_n_jobs(self.n_jobs))
         check_finite(csr, name)
@@ -305,8 +305,7 @@ class Inputs(Fitted, OptimizationParameters):
             new = new_codec(
                 columns,
                 getattr(self, "feature_names_in_", None),
-                categorical_features=self.categorical_features,
-                pooling=self.field_pooling,
+                self,
             )
             codec, encoded = new.learn(columns)
             if self.crosses is not None:
@@ -334,19 +333,23 @@ class Inputs(Fitted, OptimizationParameters):
             named=hasattr(self, "feature_names_in_"),
         )
 
-    def _check_crosses(self) -> None:
-        """Refuse crosses by name where X is not encoded.
+    def _check_unused(self) -> None:
+        """Refuse crosses by name, and shared categories, where X is not encoded.
 
         Raises
         ------
         ValueError
             If this is the case; the message names the remedy.
         """
-        if self.crosses is not None and not isinstance(self.crosses, str):
-            raise ValueError(
-                f"crosses={self.crosses!r} needs a table that is encoded, but X is "
-                "taken as it is. Pass a DataFrame, or name its categorical_features."
-            )
+        unused = {"shared_categories": self.shared_categories}
+        if not isinstance(self.crosses, str):
+            unused["crosses"] = self.crosses
+        for name, value in unused.items():
+            if value is not None:
+                raise ValueError(
+                    f"{name}={value!r} needs a table that is encoded, but X is taken "
+                    "as it is. Pass a DataFrame, or name its categorical_features."
+                )
 
     def _learn_fields(self, X: Any, dense: bool) -> None:
         # Until `_learn_scaling` finds others. Rows on disk are read as they are.

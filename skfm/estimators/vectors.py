@@ -63,9 +63,29 @@ def read_vectors(model: Any, given: Mapping[Any, Any], n_columns: int) -> Vector
         parts.append((columns, _matrix("init_from", list(given.values()), model)))
     else:
         parts = [_of_field(model, name, some) for name, some in given.items()]
+        _refuse_twice(model._codec, given, parts)
     columns = np.concatenate([np.empty(0, np.intp), *(part[0] for part in parts)])
     vectors = [np.empty((0, model.n_factors)), *(part[1] for part in parts)]
     return Vectors(columns, np.concatenate(vectors))
+
+
+def _refuse_twice(
+    codec: TableCodec, given: Mapping[Any, Any], parts: list[Any]
+) -> None:
+    """Refuse several vectors of a category that columns share.
+
+    Raises
+    ------
+    ValueError
+    """
+    columns = np.concatenate([np.empty(0, np.intp), *(part[0] for part in parts)])
+    found, counts = np.unique(columns, return_counts=True)
+    if (counts > 1).any():
+        name = codec.column_names()[found[np.argmax(counts > 1)]]
+        raise ValueError(
+            f"init_from has several vectors of {name!r}, whose category the columns "
+            f"of {list(given)} share. Give them for one of these columns."
+        )
 
 
 def _of_field(model: Any, name: Any, given: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +125,7 @@ def _categories(
 ) -> tuple[CategoryBlock, int]:
     """Return what looks the categories of a column up, and its first column."""
     block: Any = codec.blocks[position]
-    start = sum(codec.widths[:position])
+    start = codec.starts[position]
     if isinstance(block, MultiValuedBlock):
         block = block.inner
     elif isinstance(block, NestedBlock) and block.with_ids:

@@ -110,10 +110,11 @@ def add_table(model: Any, codec: TableCodec, X: Any) -> None:
     del graph.node[:], graph.input[:]
     nodes = Nodes(graph)
     series = read_columns(as_table(X))
-    starts = np.cumsum([0, *codec.widths])
+    columns = zip(codec.blocks, series, codec.starts, strict=False)
+    each = [_shifted(nodes, _entries(nodes, *own), start) for *own, start in columns]
     parts = [
-        _shifted(nodes, _entries(nodes, block, cells), int(start))
-        for block, cells, start in zip(codec.blocks, series, starts, strict=False)
+        each[group[0]] if len(group) == 1 else _added(nodes, [each[j] for j in group])
+        for group in codec.shared.parts(len(each))
     ]
     for name, tensors in zip(
         ("columns", "values"), zip(*parts, strict=True), strict=True
@@ -135,6 +136,29 @@ def _shifted(nodes: Nodes, entries: Entries, start: int) -> Entries:
         return entries
     columns = nodes.apply("Add", entries.columns, np.array(start, np.int64))
     return entries._replace(columns=columns)
+
+
+def _added(nodes: Nodes, parts: Sequence[Entries]) -> Entries:
+    """Add the entries of one that each of several columns has, where they are equal.
+
+    The value of the first of equal ones is their number, and that of others is zero.
+    """
+    columns = nodes.apply("Concat", *(part.columns for part in parts), axis=1)
+    last, middle = np.array([2], np.int64), np.array([1], np.int64)
+    equal = nodes.apply(
+        "Equal",
+        nodes.apply("Unsqueeze", columns, last),
+        nodes.apply("Unsqueeze", columns, middle),
+    )
+    equal = nodes.cast(equal, np.float32)
+    earlier = np.tri(len(parts), k=-1, dtype=np.float32)[None]
+    before = nodes.apply("Mul", equal, earlier)
+    before = nodes.apply("ReduceSum", before, last, keepdims=0)
+    is_first = nodes.cast(
+        nodes.apply("Equal", before, np.array(0, np.float32)), np.float32
+    )
+    counts = nodes.apply("ReduceSum", equal, last, keepdims=0)
+    return Entries(columns, nodes.apply("Mul", counts, is_first))
 
 
 def _entries(nodes: Nodes, block: Any, cells: pd.Series) -> Entries:

@@ -42,6 +42,7 @@ class Packer:
         self.arrays: dict[str, np.ndarray] = {}
         # An array that is shared by two attributes is written once.
         self._names: dict[int, tuple[np.ndarray, str]] = {}
+        self._texts: dict[int, tuple[np.ndarray, dict[str, Any]]] = {}
 
     def store(self, array: np.ndarray) -> str:
         """Add an array to the file, and return its name there."""
@@ -125,16 +126,21 @@ class Packer:
         cells = array.ravel().tolist()
         form = {"shape": list(array.shape), "kind": "U" if kind == "U" else "O"}
         if kind in "OU" and all(type(cell) is str for cell in cells):
-            raw = [cell.encode("utf-8", "surrogatepass") for cell in cells]
-            ends = np.cumsum([len(cell) for cell in raw], dtype=np.int64)
-            text = np.frombuffer(b"".join(raw), np.uint8)
-            return {**form, "text": self.store(text), "ends": self.store(ends)}
+            if id(array) not in self._texts:
+                self._texts[id(array)] = array, {**form, **self._pack_text(cells)}
+            return self._texts[id(array)][1]
         if kind == "O":
             return {**form, "cells": self.pack(cells, where)}
         raise UnsupportedValueError(
             f"{where} is an array of {array.dtype}, which cannot be saved: convert it "
             "to an array of numbers, dates or objects."
         )
+
+    def _pack_text(self, cells: list[str]) -> dict[str, str]:
+        raw = [cell.encode("utf-8", "surrogatepass") for cell in cells]
+        ends = np.cumsum([len(cell) for cell in raw], dtype=np.int64)
+        text = np.frombuffer(b"".join(raw), np.uint8)
+        return {"text": self.store(text), "ends": self.store(ends)}
 
 
 class Budget:

@@ -167,7 +167,10 @@ def part_of(model: Model, table: Any, names: Sequence[str]) -> Part | None:
         return _sparse_part(model, table)
     codec = encoding_codec(model)
     if codec is not None:
-        return None if codec.crosses.items else _encoded_part(codec, table, names)
+        chosen = np.isin(codec.names, list(names))
+        # Columns that both tables have entries in are not known apart.
+        mixed = codec.crosses.items or codec.shared.divided(chosen)
+        return None if mixed else _encoded_part(codec, table, chosen)
     if model.encoder is not None:
         return None
     return _numeric_part(model, table, names)
@@ -180,17 +183,16 @@ def _sparse_part(model: Model, matrix: Any) -> Part:
     return Part(csr, mask)
 
 
-def _encoded_part(codec: TableCodec, table: Any, names: Sequence[str]) -> Part:
-    chosen = set(names)
+def _encoded_part(codec: TableCodec, table: Any, chosen: np.ndarray) -> Part:
     nothing = Encoded(np.zeros(0, np.int64), lengths=np.zeros(len(table), np.int64))
     encoded = [nothing] * len(codec.blocks)
     for number, name in enumerate(codec.names):
-        if name in chosen:
+        if chosen[number]:
             (series,) = read_columns(table[[name]])
             block = codec.blocks[number]
             encoded[number] = block.encode(block.read(series))
     csr = canonical_csr(codec.matrix(encoded, np.float64))
-    return Part(csr, np.isin(codec.names, list(names))[codec.sources])
+    return Part(csr, chosen[codec.sources])
 
 
 def _numeric_part(model: Model, table: Any, names: Sequence[str]) -> Part:

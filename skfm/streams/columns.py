@@ -93,7 +93,7 @@ def learn_table(codec: TableCodec, table: Any, start: int) -> Part:
             learnt.append((_learn_words(block, column), None))
         else:
             learnt.append(learn_cells(block, block.read(_series(column)), start))
-    return Part.of(learnt, table.num_rows)
+    return Part.of(learnt, table.num_rows, codec.shared)
 
 
 def _learn_words(block: CategoryBlock, column: Any) -> Words:

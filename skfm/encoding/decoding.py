@@ -1,0 +1,72 @@
+"""Tables from encoded matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from skfm.encoding.blocks import Block
+from skfm.encoding.dates import DateBlock
+from skfm.encoding.multi_valued import MultiValuedBlock
+from skfm.encoding.nested import NestedBlock
+from skfm.encoding.shared import SharedCategories
+from skfm.encoding.tables import object_array
+from skfm.encoding.vectors import VectorBlock
+
+__all__ = ["decode"]
+
+
+def decode(
+    blocks: Sequence[Block],
+    shared: SharedCategories,
+    sources: NDArray[Any],
+    starts: Sequence[int],
+    X: sp.csr_matrix,
+) -> NDArray[Any]:
+    """Return the table of an encoded matrix, one object per cell.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+    shared : SharedCategories
+        Their columns have the categories of all columns of a group.
+    sources : ndarray of int of shape (n_columns,)
+        The block of each column of the matrix.
+    starts : sequence of int
+        The first column of each block.
+    X : csr_matrix of shape (n_rows, n_columns)
+    """
+    n_rows = X.shape[0]
+    rows = np.repeat(np.arange(n_rows), np.diff(X.indptr))
+    of_entries = sources[X.indices]
+    table = np.full((n_rows, len(blocks)), None, dtype=object)
+    followers = shared.followers
+    firsts = set(followers.values())
+    for j, block in enumerate(blocks):
+        at = np.flatnonzero((of_entries == j) & (X.data != 0))
+        if isinstance(block, NestedBlock | DateBlock):
+            at = at[block.tells(X.indices[at] - starts[j])]
+        entries = X.indices[at] - starts[j], X.data[at]
+        if isinstance(block, VectorBlock):
+            table[:, j] = block.gather(rows[at], *entries, n_rows)
+            continue
+        cells = block.decode(*entries)
+        if isinstance(block, MultiValuedBlock) or j in firsts:
+            table[:, j] = _bags(rows[at], cells, n_rows)
+            continue
+        table[:, j] = block.absent
+        table[rows[at], j] = cells
+    for j, first in followers.items():
+        table[:, j] = table[:, first]
+    return table
+
+
+def _bags(rows: NDArray[Any], items: NDArray[Any], n_rows: int) -> NDArray[Any]:
+    """Cut items, ordered by row, into one array per row; None stands for no item."""
+    known = np.array([item is not None for item in items], dtype=bool)
+    sizes = np.bincount(rows[known], minlength=n_rows)
+    return object_array(np.split(items[known], np.cumsum(sizes)[:-1]))
