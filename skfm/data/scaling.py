@@ -204,13 +204,13 @@ class ColumnMoments:
         }
         return ColumnMoments(**parts)
 
-    def merged(self, other: ColumnMoments) -> ColumnMoments:
-        """Add later rows (Chan, Golub, LeVeque 1983), to columns not yet settled."""
+    def added(self, other: ColumnMoments) -> ColumnMoments:
+        """Add the moments of other rows (Chan, Golub, LeVeque 1983)."""
         weight, step = self.weight + other.weight, other.mean - self.mean
         share = np.divide(
             other.weight, weight, out=np.zeros_like(weight), where=weight > 0
         )
-        both = ColumnMoments(
+        return ColumnMoments(
             self.counts + other.counts,
             self.rows + other.rows,
             weight,
@@ -218,6 +218,10 @@ class ColumnMoments:
             self.squares + other.squares + step**2 * self.weight * share,
             np.maximum(self.largest, other.largest),
         )
+
+    def merged(self, other: ColumnMoments) -> ColumnMoments:
+        """Add the moments of later rows, to columns not yet settled."""
+        both = self.added(other)
         settled = self.counts >= SETTLED
         parts = {
             name: np.where(settled, old, getattr(both, name))

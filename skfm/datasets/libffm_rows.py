@@ -31,10 +31,15 @@ class LibffmRows:
         Numbers of rows and columns.
     fields : ndarray of int32 of shape (n_features,)
         Field of each column, which an estimator with ``fields="auto"`` uses.
+    unit : bool
+        Whether every value in the file is 1.
     """
 
-    def __init__(self, path: str, claims: Claims, n_rows: int, ignore: bool) -> None:
+    def __init__(
+        self, path: str, claims: Claims, n_rows: int, ignore: bool, unit: bool
+    ) -> None:
         self._path, self._claims, self._ignore = path, claims, ignore
+        self.unit = unit
         self.fields = claims.fields()
         self.shape = (n_rows, len(self.fields))
 
@@ -132,11 +137,14 @@ def open_libffm(
     """
     claims = new_claims(n_features, n_fields, handle_unknown, zero_based)
     name, ignore = os.path.abspath(fspath(path)), handle_unknown == "ignore"
-    labels = [lines.labels for lines in _read(name, claims, ignore=ignore)]
+    labels, unit = [], True
+    for lines in _read(name, claims, ignore=ignore):
+        labels.append(lines.labels)
+        unit = unit and bool((lines.values == 1).all())
     if not sum(map(len, labels)):
         raise ValueError("The file holds no line that is not blank.")
     y = np.concatenate(labels)
-    rows = LibffmRows(name, claims, len(y), ignore)
+    rows = LibffmRows(name, claims, len(y), ignore, unit)
     return rows, y, rows.fields
 
 

@@ -261,8 +261,9 @@ class SharedParameters(Parametrized):
         doc="""path or None
             Directory that keeps the encoded rows of a dataset that is larger than
             memory, for later fits of the same files. It needs 8 to 10 bytes for each
-            entry. None: they are in a temporary directory, which `fit` removes when it
-            ends. Data in memory are not written.""",
+            entry, and 12 for those of a libffm file that are not one. None: they are in
+            a temporary directory, which `fit` removes when it ends. Data in memory are
+            not written.""",
     )
     random_state: Any = param(
         default=None,

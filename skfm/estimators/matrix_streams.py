@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..runtime.threads import resolve_n_jobs
 from ..streams.block_writer import BlockWriter
 from ..streams.blocks import BlockRows
 from ..streams.cache import Cache
+from ..streams.scaled import as_read, block_moments
 from .checks import check_finite, check_weights
 from .streamed import StreamedData, refuse_options, stored_dtype
 
@@ -21,39 +23,59 @@ __all__ = ["encode_again", "learn_and_encode"]
 
 
 def learn_and_encode(
-    model: Any, X: LibffmRows, y: Any, sample_weight: Any, classes: Any
+    model: Any,
+    X: LibffmRows,
+    y: Any,
+    sample_weight: Any,
+    classes: Any,
+    *,
+    one_pass: bool = False,
 ) -> StreamedData:
-    """Learn the fields and the target, and write the rows to disk."""
+    """Learn the fields, the target and the units, and write the rows to disk.
+
+    ``one_pass`` says that they are a chunk of a stream of `partial_fit`.
+    """
     refuse_options(model)
     model._check_unused()
     model._codec = None
-    # The rows are read as they are.
-    model._scaling = model._column_moments = None
     validate_data(model, _stand_in(X), skip_check_array=True)
     target, weight = _labels(model, X, y, sample_weight, "sample_weight")
     model._learn_target(target, weight, classes)
+    if one_pass:
+        model._learn_streamed_target(target, weight, first=True)
     _learn_fields(model, X)
-    return _encoded(model, X, target, weight)
+    data = _stored(model, X, target, weight)
+    model._learn_scaling(
+        lambda: block_moments(data.blocks, data.weight), stream=one_pass, resume=False
+    )
+    return _as_read(model, data)
 
 
 def encode_again(
-    model: Any, X: LibffmRows, y: Any, sample_weight: Any, suffix: str = ""
+    model: Any,
+    X: LibffmRows,
+    y: Any,
+    sample_weight: Any,
+    suffix: str = "",
+    *,
+    one_pass: bool = False,
 ) -> StreamedData:
-    """Write rows to go on with, or to stop on, to disk."""
+    """Write rows to go on with, or to stop on, to disk; see `learn_and_encode`."""
     if model._codec is not None or X.shape[1] != model.n_features_in_:
         raise ValueError(
             f"X{suffix} has {X.shape[1]} columns, but {type(model).__name__} was "
             f"fitted on {model.n_features_in_} columns, or on a table. Pass n_features "
             'and handle_unknown="ignore" to open_libffm.'
         )
-    if model._scaling is not None:
-        raise ValueError(
-            f"X{suffix} is read from disk as it is, but {type(model).__name__} was "
-            "fitted on columns in units of their own (column_scales_). Load both by "
-            "load_libffm, or open both by open_libffm."
-        )
     given = _labels(model, X, y, sample_weight, f"sample_weight{suffix}")
-    return _encoded(model, X, *given)
+    if one_pass:
+        model._learn_streamed_target(*given, first=False)
+    data = _stored(model, X, *given)
+    if one_pass:
+        model._learn_scaling(
+            lambda: block_moments(data.blocks, data.weight), stream=True, resume=True
+        )
+    return _as_read(model, data)
 
 
 def _stand_in(X: LibffmRows) -> np.ndarray:
@@ -70,6 +92,7 @@ def _labels(
 
 def _learn_fields(model: Any, X: LibffmRows) -> None:
     """Learn the fields: by default those of the file."""
+    model._scaling = model._column_moments = None
     if not isinstance(model.fields, str):
         model._learn_fields(X, False)
         return
@@ -80,25 +103,31 @@ def _learn_fields(model: Any, X: LibffmRows) -> None:
     model._mean_fields = model.fields_ if model.field_pooling == "mean" else None
 
 
-def _encoded(
+def _stored(
     model: Any, X: LibffmRows, y: np.ndarray, weight: np.ndarray
 ) -> StreamedData:
-    """Write the rows into blocks, as the network reads them."""
-    dtype, n_threads = stored_dtype(model), resolve_n_jobs(model.n_jobs)
+    """Write the rows into blocks as they are, beside the encoded target."""
+    # A unit may need the digits of the values.
+    dtype = stored_dtype(model) if X.unit else "float64"
+    n_threads, cache = resolve_n_jobs(model.n_jobs), Cache(model.cache)
 
     def write(writer: BlockWriter) -> None:
         start = 0
         for part in X.parts():
             csr = canonical_csr(part, n_threads)
             check_finite(csr)
-            rows = Rows(csr, dtype, mean_fields=model._mean_fields)
+            rows = Rows(csr, dtype)
             numbers = np.arange(start, start + len(rows))
             writer.add(BlockRows(rows.span(0, len(rows)), numbers))
             start += len(rows)
 
-    origin, cache = None, Cache(model.cache)
-    if model._mean_fields is None:
-        origin = ("libffm", X.identity(), dtype)
+    origin = ("libffm", X.identity(), dtype)
     blocks = cache.find(origin) or cache.write(origin, X.shape, dtype, write)
     target = model._encode_target(y)
     return StreamedData(blocks, target, model._weigh(target, weight), cache)
+
+
+def _as_read(model: Any, data: StreamedData) -> StreamedData:
+    """Return the rows as the network reads them."""
+    how = model._scaling, model._mean_fields, stored_dtype(model)
+    return replace(data, blocks=as_read(data.blocks, *how, data.cache))

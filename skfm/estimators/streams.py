@@ -19,7 +19,14 @@ def is_streamed(X: Any) -> bool:
 
 
 def check_stream(
-    model: Any, X: Any, y: Any, sample_weight: Any, classes: Any, *, resume: bool
+    model: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    classes: Any,
+    *,
+    resume: bool,
+    one_pass: bool,
 ) -> StreamedData:
     """Check and encode what an estimator is to be fitted on.
 
@@ -33,6 +40,8 @@ def check_stream(
         All labels, where partial_fit was told.
     resume : bool
         Whether the encoding stays as it is.
+    one_pass : bool
+        Whether the rows are a chunk of a stream of `partial_fit`.
 
     Raises
     ------
@@ -41,8 +50,8 @@ def check_stream(
     """
     room = matrix_streams if isinstance(X, LibffmRows) else table_streams
     if resume:
-        return room.encode_again(model, X, y, sample_weight)
-    return room.learn_and_encode(model, X, y, sample_weight, classes)
+        return room.encode_again(model, X, y, sample_weight, one_pass=one_pass)
+    return room.learn_and_encode(model, X, y, sample_weight, classes, one_pass=one_pass)
 
 
 def check_held_out_stream(model: Any, X: Any, y: Any, sample_weight: Any) -> Any:

@@ -30,7 +30,13 @@ _ENCODER = "encoder.skfm"
 
 
 def learn_and_encode(
-    model: Any, X: Any, y: Any, sample_weight: Any, classes: Any
+    model: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    classes: Any,
+    *,
+    one_pass: bool = False,
 ) -> StreamedData:
     """Learn the encoding of a stream and of its target, and encode it.
 
@@ -45,6 +51,8 @@ def learn_and_encode(
         Column of the weights.
     classes : array-like or None
         All labels, where partial_fit was told.
+    one_pass : bool, default=False
+        Whether the rows are a chunk of a stream of `partial_fit`.
 
     Raises
     ------
@@ -72,6 +80,8 @@ def learn_and_encode(
     validate_data(model, pd.DataFrame(columns=names), skip_check_array=True)
     given = _read_labels(model, found, y, sample_weight, "sample_weight")
     model._learn_target(*given, classes)
+    if one_pass:
+        model._learn_streamed_target(*given, first=True)
     model._learn_fields(None, False)
     if blocks is None:
         rest, n_rows = Columns(features, []), len(given[1])
@@ -89,7 +99,13 @@ def _origin(model: Any, stream: Stream, features: list[str]) -> Any:
 
 
 def encode_again(
-    model: Any, X: Any, y: Any, sample_weight: Any, suffix: str = ""
+    model: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    suffix: str = "",
+    *,
+    one_pass: bool = False,
 ) -> StreamedData:
     """Encode a stream as ``model`` has learnt, as rows to go on with or to stop on.
 
@@ -102,6 +118,8 @@ def encode_again(
     sample_weight : str or None
     suffix : {"", "_val"}
         Suffix of the names of these parameters.
+    one_pass : bool, default=False
+        Whether the rows are a chunk of a stream of `partial_fit`.
 
     Raises
     ------
@@ -119,6 +137,8 @@ def encode_again(
     n_rows = sum(table.num_rows for table, _ in stream.parts(labels))
     blocks, found = _encode(model, stream, columns, n_rows, None)
     given = _read_labels(model, found, y, sample_weight, weight_name)
+    if one_pass:
+        model._learn_streamed_target(*given, first=False)
     return _encoded(model, blocks, *given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -113,7 +114,9 @@ class Inputs(Fitted, OptimizationParameters):
         offset = self._encode_offset(offset, "offset")
         weight = self._weigh(target, weight)
         if run.one_pass or not resume:
-            self._learn_scaling(X, weight, stream=run.one_pass, resume=resume)
+            self._learn_scaling(
+                lambda: learn_moments(X, weight), stream=run.one_pass, resume=resume
+            )
         known = self.network_.shape.dtype if resume else defaults.dtype(self.dtype, X)
         X = self._scaled(X, known)
         return Data(X, target, weight, query, dense, offset)
@@ -140,7 +143,9 @@ class Inputs(Fitted, OptimizationParameters):
                 f"{what} needs all rows in memory, but X is a dataset: pass a table, "
                 "for instance X.to_table()."
             )
-        return check_stream(self, X, y, weight, run.classes, resume=resume)
+        return check_stream(
+            self, X, y, weight, run.classes, resume=resume, one_pass=run.one_pass
+        )
 
     def _check_validation(
         self, X: Any, y: Any, sample_weight: Any, qid: Any = None, *, run: Run
@@ -183,9 +188,13 @@ class Inputs(Fitted, OptimizationParameters):
         return Data(X, target, weight, query, offset=offset)
 
     def _learn_scaling(
-        self, X: Any, weight: np.ndarray, *, stream: bool, resume: bool
+        self,
+        learn_moments: Callable[[], ColumnMoments | None],
+        *,
+        stream: bool,
+        resume: bool,
     ) -> None:
-        """Learn the units in which the network reads the columns.
+        """Learn the units in which the network reads the columns from their moments.
 
         Those of a stream are those of all rows so far, until each column has some
         entries: the first chunk may be a single row. The encoding of a table has no
@@ -197,7 +206,7 @@ class Inputs(Fitted, OptimizationParameters):
         known: ColumnMoments | None = self._column_moments if resume else None
         if resume and known is None and self._scaling is not None:
             return
-        moments = learn_moments(X, weight)
+        moments = learn_moments()
         if known is not None and moments is not None:
             moments = known.merged(moments)
         elif resume and moments is not None:
@@ -352,7 +361,7 @@ class Inputs(Fitted, OptimizationParameters):
                 )
 
     def _learn_fields(self, X: Any, dense: bool) -> None:
-        # Until `_learn_scaling` finds others. Rows on disk are read as they are.
+        # Until `_learn_scaling` finds others.
         self._scaling = self._column_moments = None
         # The codec has pooled the values of a table's cells.
         mean = self.field_pooling == "mean" and self._codec is None

@@ -48,7 +48,8 @@ class BlockWriter:
         self._n_waiting = 0
         self._sizes = np.empty((0, 2), np.int64)
         self._checksums: list[int] = []
-        self._totals = {"rows": 0, "entries": 0, "pairs": 0, "longest": 0}
+        counted = ("rows", "entries", "pairs", "values", "longest")
+        self._totals = dict.fromkeys(counted, 0)
 
     def add(self, rows: BlockRows) -> None:
         """Write rows, now or later."""
@@ -114,6 +115,7 @@ class BlockWriter:
         values = batch.values
         others = values != 1
         n_values = int(others.sum())
+        self._totals["values"] += n_values
         header = np.array([(len(batch), len(batch.columns), n_values)], HEADER)
         parts = [
             header,

@@ -32,7 +32,7 @@ HEADER = np.dtype([("rows", "<i8"), ("entries", "<i8"), ("values", "<i8")])
 #: File with the sizes of all blocks.
 INDEX = "index.json"
 #: Version of the encoding and of the files; a cache of another one is not read.
-FORMAT = 1
+FORMAT = 2
 
 
 class BlockRows(NamedTuple):
@@ -43,13 +43,17 @@ class BlockRows(NamedTuple):
 
     def rows(self, n_columns: int, dtype: np.dtype[Any]) -> Rows:
         """Return the rows as `Rows`, which batches are gathered from."""
+        return Rows(self.matrix(n_columns, dtype), dtype.name)
+
+    def matrix(self, n_columns: int, dtype: np.dtype[Any]) -> Any:
+        """Return the rows as a canonical CSR array."""
         batch = self.batch
         values = batch.values
         if not len(values):
             values = np.broadcast_to(np.ones(1, dtype), len(batch.columns))
         X = sp.csr_array((len(batch), n_columns))
         X.indptr, X.indices, X.data = batch.indptr, batch.columns, values
-        return Rows(X, dtype.name)
+        return X
 
     @classmethod
     def join(cls, parts: list[BlockRows], dtype: np.dtype[Any]) -> BlockRows:
@@ -84,9 +88,9 @@ class Blocks:
 
     Attributes
     ----------
-    n_rows, n_columns, n_entries, n_pairs, longest : int
-        Numbers of rows, columns, entries, pairs of entries of a row, and entries of
-        the longest row.
+    n_rows, n_columns, n_entries, n_pairs, n_values, longest : int
+        Numbers of rows, columns, entries, pairs of entries of a row, entries that are
+        not one, and entries of the longest row.
     dtype : numpy dtype
         Type of the values.
 
@@ -104,6 +108,7 @@ class Blocks:
             index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
             self.n_rows, self.n_columns = int(index["rows"]), int(index["columns"])
             self.n_entries, self.n_pairs = int(index["entries"]), int(index["pairs"])
+            self.n_values = int(index["values"])
             self.longest, self.dtype = int(index["longest"]), np.dtype(index["dtype"])
             self._sizes = [(int(a), int(b)) for a, b in index["blocks"]]
             self.checksums = [int(number) for number in index["checksums"]]

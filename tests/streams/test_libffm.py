@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from estimator_cases import CELLS, LABELS, SIZES, X, make, scores
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -72,12 +73,70 @@ def test_labels_of_another_length(path):
     assert len(CELLS) == rows.shape[0]
 
 
-def test_units_of_columns_that_were_learnt_in_memory(path, tmp_path):
-    """Files are scored in these units, but nothing is learnt from files in them."""
-    model = make(skfm.FMClassifier, solver="sgd", warm_start=True).fit(3 * X, LABELS)
-    dump_libffm(3 * X, LABELS, tmp_path / "three.ffm", fields=FIELDS)
-    rows, y, _ = open_libffm(tmp_path / "three.ffm")
-    assert_allclose(scores(model, rows), scores(model, 3 * X), rtol=1e-6)
-    with pytest.raises(ValueError, match="column_scales_"):
+YEARS = np.random.default_rng(0).integers(1950, 2020, X.shape[0])
+#: One-hot columns, years in most rows, and amounts in few.
+UNITS = np.column_stack([X.toarray(), YEARS, 1e4 * (CELLS[:, 1] + 1) * CELLS[:, 2]])
+UNIT_FIELDS = np.append(FIELDS, [3, 4])
+
+
+def opened(folder, matrix, name="units.ffm"):
+    """The rows of a file with the entries of a matrix, and their labels."""
+    dump_libffm(matrix, LABELS[: len(matrix)], folder / name, fields=UNIT_FIELDS)
+    return open_libffm(folder / name)[:2]
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (skfm.FFMClassifier, {"fields": UNIT_FIELDS}),
+        (skfm.FMRegressor, {"solver": "sgd"}),
+        (skfm.DeepFMClassifier, {"fields": [9, 3, 2], "field_pooling": "mean"}),
+    ],
+)
+def test_units_of_columns_are_those_in_memory(cls, options, path, tmp_path):
+    options = {"batch_size": 200, "dtype": "float64"} | options
+    weight = np.arange(120) % 3.0
+    held_out = {"X_val": UNITS[:30], "y_val": LABELS[:30]}
+    twin = make(cls, **options).fit(sp.csr_array(UNITS), LABELS, weight, **held_out)
+    rows, y = opened(tmp_path, UNITS)
+    model = make(cls, cache=tmp_path / "cache", **options)
+    for _ in range(2):  # the second time from the cache
+        model.fit(rows, y, weight, **held_out)
+        assert_allclose(model.column_scales_, twin.column_scales_, rtol=1e-6)
+        assert_allclose(model.column_centers_, twin.column_centers_, rtol=1e-6)
+        assert_allclose(scores(model, rows), scores(twin, UNITS), rtol=1e-5, atol=1e-7)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_units_of_a_file_do_not_matter(path, tmp_path):
+    """Powers of two, which round nothing."""
+    other = UNITS * np.append(np.ones(len(FIELDS)), [2.0**12, 2.0**-9])
+    found = []
+    for matrix in (UNITS, other):
+        rows, y = opened(tmp_path, matrix)
+        held_out, y_val = opened(tmp_path, matrix[:40], "val.ffm")
+        options = {"warm_start": True, "early_stopping": True}
+        model = make(skfm.FFMClassifier, **options)
+        model.fit(rows, y, X_val=held_out, y_val=y_val)
         model.fit(rows, y)
-    assert model.n_iter_ == 3
+        found.append(scores(model, rows))
+    assert_array_equal(*found)
+
+
+def test_units_of_chunks_of_a_stream(path, tmp_path):
+    """Chunks from files and from memory settle the units alike."""
+    model, twin = (make(skfm.FMRegressor, solver="sgd") for _ in range(2))
+    for lo, hi in [(0, 1), (1, 50), (50, 120)]:
+        rows, _ = opened(tmp_path, UNITS[lo:hi])
+        target = 1e6 + 1e3 * LABELS[lo:hi]
+        model.partial_fit(rows, target)
+        twin.partial_fit(sp.csr_array(UNITS[lo:hi]), target)
+        assert_allclose(model.column_scales_, twin.column_scales_, rtol=1e-6)
+        assert_allclose(model.y_mean_, twin.y_mean_)
+    assert_allclose(scores(model, UNITS), scores(twin, UNITS), rtol=1e-3)
+
+
+def test_numbers_too_large_for_units(path, tmp_path):
+    rows, y = opened(tmp_path, UNITS * 1e160)
+    with pytest.raises(ValueError, match="too large for their squares"):
+        make(skfm.FMClassifier).fit(rows, y)
