@@ -48,25 +48,28 @@ def on_snapshot(
     return reading
 
 
-def _split(estimator: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the attributes that fits set, and all others."""
-    lasting = BOOKKEEPING.union(estimator.get_params(deep=False))
-    parts: tuple[dict[str, Any], dict[str, Any]] = {}, {}
-    for name, value in dict(vars(estimator)).items():
-        parts[name in lasting][name] = value
-    return parts
+def _lasting(estimator: Any) -> dict[str, Any]:
+    """Return the attributes that no fit sets: parameters and bookkeeping."""
+    names = BOOKKEEPING.union(estimator.get_params(deep=False))
+    return {n: value for n, value in dict(vars(estimator)).items() if n in names}
 
 
 def fitted_attributes(estimator: Any) -> dict[str, Any]:
     """Return all attributes but the parameters and scikit-learn's bookkeeping."""
-    return _split(estimator)[0]
+    attributes, lasting = dict(vars(estimator)), _lasting(estimator)
+    return {n: value for n, value in attributes.items() if n not in lasting}
 
 
 def publish(estimator: Any, draft: Any) -> None:
     """Replace the fitted attributes of an estimator by those of its draft, at once.
 
-    The estimator keeps its parameters, also those that were set since the draft was
-    made.
+    The estimator keeps its parameters, also those that other threads have set since the
+    draft was made.
     """
     fitted = fitted_attributes(draft)
-    estimator.__dict__ = _split(estimator)[1] | fitted
+    replaced, lasting = vars(estimator), _lasting(estimator)
+    estimator.__dict__ = lasting | fitted
+    # An assignment by another thread since the copy has changed the replaced dict only.
+    for name, value in lasting.items():
+        if replaced.get(name, value) is not value and vars(estimator)[name] is value:
+            setattr(estimator, name, replaced[name])
