@@ -13,6 +13,8 @@ from ..runtime.jit import kernel
 
 #: Units of the weight of an item that one user has, where popularity counts.
 _UNITS = 1024
+#: Limit of the sum of all weights.
+_MOST = 2.0**62
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Unknown:
         """Make it from pairs of users and items, of which some may repeat.
 
         The weight of an item is the number of its users to the ``power``.
+
+        Raises
+        ------
+        ValueError
+            If sums of the weights are too large for 64-bit integers.
         """
         pairs = np.unique(users.astype(np.int64) * shape[1] + items)
         known = pairs % shape[1]
@@ -52,7 +59,15 @@ class Unknown:
         weight = np.ones(shape[1], np.int64)
         if power:
             counts = np.maximum(np.bincount(known, minlength=shape[1]), 1)
-            weight = np.maximum(np.rint(_UNITS * counts**power), 1).astype(np.int64)
+            with np.errstate(over="ignore"):
+                shares = np.maximum(np.rint(_UNITS * np.power(counts, float(power))), 1)
+                total = shares.sum() + shares[known].sum()
+            if not total < _MOST:
+                raise ValueError(
+                    f"sampling={power} makes the weights of popular items too large, "
+                    f"as one has {counts.max()} users: pass a lower power."
+                )
+            weight = shares.astype(np.int64)
         return cls(starts, known, _before(weight[known]), _before(weight))
 
     def totals(self) -> np.ndarray:

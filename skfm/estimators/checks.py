@@ -24,8 +24,8 @@ def refuse_overflow(check: Check) -> Check:
             return check(*args, **keywords)
         except OverflowError as error:
             raise ValueError(
-                "X, y or sample_weight holds an integer that is too large for a "
-                "float64. Scale the numbers, or pass them as strings."
+                "X, y, sample_weight or offset holds an integer that is too large for "
+                "a float64. Scale the numbers, or pass them as strings."
             ) from error
 
     return cast(Check, checked)
@@ -72,19 +72,21 @@ def naming_categories() -> Iterator[None]:
         ) from error
 
 
-def finite_scores(scores: np.ndarray) -> np.ndarray:
-    """Return scores (n_rows, n_outputs), and refuse those that have overflowed.
+def finite_scores(scores: np.ndarray, called: str = "score") -> np.ndarray:
+    """Return numbers (n_rows, ...) about rows, and refuse those that have overflowed.
 
     Raises
     ------
     ValueError
-        If there is such a score; the message names the first row.
+        If there is such a number; the message names the first row, and calls the
+        numbers ``called``.
     """
     if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        row = int(np.argwhere(~np.isfinite(scores))[0, 0])
         raise ValueError(
-            f"The score of row {row} is not a finite number: X contains NaN, infinity, "
-            "or numbers too large for the dtype of the model. Scale numeric columns."
+            f"The {called} of row {row} is not a finite number: X contains NaN, "
+            "infinity, or numbers too large for the dtype of the model. Scale numeric "
+            "columns."
         )
     return scores
 

@@ -20,6 +20,7 @@ from ..persistence.values import Packer, Unpacker
 from ..runtime.attributes import on_snapshot
 from ..training.optimizer_state import OptimizerState
 from . import units
+from .checks import finite_scores
 from .importances import feature_importances
 from .summary import summarize, weights_table
 
@@ -194,6 +195,12 @@ class Fitted(SavedEstimator):
         """Factor and shift, each (n_outputs,), from raw scores to y's units."""
         n_outputs = self.network_.shape.n_outputs
         return np.ones(n_outputs), np.zeros(n_outputs)
+
+    def _rescaled(self, scores: np.ndarray, called: str) -> np.ndarray:
+        """Return numbers (n_rows, ..., n_outputs) in y's units, refusing overflow."""
+        scale, shift = self._output_scale()
+        with np.errstate(over="ignore"):
+            return finite_scores(scores * scale + shift, called)
 
     @property
     @on_snapshot

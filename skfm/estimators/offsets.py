@@ -8,8 +8,13 @@ import numpy as np
 from sklearn.utils import check_array
 
 from ..nn.posterior import PosteriorNetwork
+from .checks import refuse_overflow
+
+#: Largest offset in units of the scores, which networks compute in float32.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
+@refuse_overflow
 def read_offset(offset: Any, n_rows: int, name: str = "offset") -> np.ndarray | None:
     """Return offsets as float64 of shape (n_rows, n_outputs), or None.
 
@@ -29,6 +34,16 @@ def read_offset(offset: Any, n_rows: int, name: str = "offset") -> np.ndarray | 
             f"each of their outputs; got an array of shape {checked.shape}."
         )
     return checked.reshape(n_rows, -1)
+
+
+def check_size(offset: np.ndarray | None, name: str) -> None:
+    """Raise a ValueError if offsets, in units of the scores, are too large."""
+    if offset is not None and np.abs(offset).max() > _LARGEST:
+        row = int(np.argwhere(np.abs(offset) > _LARGEST)[0, 0])
+        raise ValueError(
+            f"{name} is too large in row {row} for the scores of a model, which are "
+            "in float32: pass offsets in units of the raw scores or of y."
+        )
 
 
 def check_outputs(offset: np.ndarray | None, n_outputs: int, name: str) -> None:

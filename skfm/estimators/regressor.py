@@ -213,9 +213,14 @@ default=None
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        scores = shifted(self, self._raw_scores(X), offset)
-        y = self._loss_class().link.numpy(scores) * self.y_scale_ + self.y_mean_
+        y = self._in_units(shifted(self, self._raw_scores(X), offset))
         return y[:, 0] if y.shape[1] == 1 else y
+
+    def _in_units(self, scores: np.ndarray) -> np.ndarray:
+        """Return the predictions, in units of y, that raw scores stand for."""
+        with np.errstate(over="ignore"):
+            linked = self._loss_class().link.numpy(scores)
+        return self._rescaled(linked, "prediction")
 
     def score(
         self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None

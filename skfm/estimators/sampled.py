@@ -7,11 +7,13 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from .._sklearn import Interval, StrOptions
 from ..nn.network import Network
 from ..nn.posterior import PosteriorNetwork
+from ..persistence.records import require
 from .base import BaseModel
 from .bayesian import BayesianFit
 from .data import Data, FitData
@@ -143,6 +145,14 @@ class SampledModel(SampledParameters, BaseModel):
                 "fit, whose chains warm_start=True goes on from: set it back, or "
                 "warm_start=False."
             )
+
+    def _check_fits(self) -> None:
+        super()._check_fits()
+        network = self.network_
+        if isinstance(network, PosteriorNetwork):
+            noise = network.noise
+            fine = bool((torch.isfinite(noise) & (noise > 0)).all())
+            require(fine, "the noise of a sample is not a positive number")
 
     def _keep(self, fit: Fit, state: Any, resume: bool) -> None:
         super()._keep(fit, state, resume)

@@ -100,8 +100,8 @@ class NegativeSampling(BaseModel):
                     "not chosen."
                 )
             return np.ones(len(choices.table))
-        chosen = column_or_1d(y)
-        if self.sampling != "exposures" and not np.all(np.asarray(chosen) > 0):
+        chosen = column_or_1d(y, dtype=np.float64)
+        if self.sampling != "exposures" and not np.all(chosen > 0):
             raise ValueError(
                 "y must be above zero, as negatives are drawn: drop the rows with "
                 'y=0, or set sampling="exposures" to draw from them.'

@@ -71,8 +71,12 @@ def join_tables(
     ------
     ValueError
         If a table lacks a column or an id, has an id twice, or shares another column
-        with X.
+        with X, or if users and items are the same column.
     """
+    if user == item:
+        raise ValueError(
+            f"user and item are both {user!r}: name two columns of {name}."
+        )
     table = read_table(X, name)
     user_ids, item_ids = read_ids(table, user, name), read_ids(table, item, name)
     parts, item_columns = [table], [item]

@@ -13,6 +13,7 @@ from ..nn.posterior import PosteriorNetwork
 from ..runtime.attributes import on_snapshot
 from ..runtime.threads import resolve_n_jobs, torch_threads
 from ..sparse.lookup import SampleLookup
+from .checks import finite_scores
 from .offsets import shifted
 from .sampled import SampledModel
 
@@ -42,9 +43,7 @@ class SampledPredictions(SampledModel):
         AttributeError
             If the estimator was fitted by another solver than "bayes".
         """
-        scores = self._sample_scores(X)
-        scale, shift = self._output_scale()
-        scores = scores * scale + shift
+        scores = self._rescaled(self._sample_scores(X), "score")
         return scores[:, :, 0] if scores.shape[2] == 1 else scores
 
     def _sample_scores(self, X: Any) -> np.ndarray:
@@ -66,7 +65,7 @@ class SampledPredictions(SampledModel):
                 lookup = network.table.look_up(batch, n_threads=n_threads)
                 assert isinstance(lookup, SampleLookup)
                 out[start : start + len(batch)] = network.sample_scores(lookup).detach()
-        return out
+        return finite_scores(out)
 
 
 class SampledRegressor(SampledPredictions):
@@ -97,8 +96,10 @@ default=None
             return mean
         scores = self._sample_scores(X)
         noise = self._noise()
-        variance = scores.var(axis=1) + np.square(noise).mean(axis=0)
-        std = np.sqrt(variance) * self._output_scale()[0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = scores.var(axis=1) + np.square(noise).mean(axis=0)
+            std = np.sqrt(variance) * self._output_scale()[0]
+        std = finite_scores(std, "standard deviation")
         return mean, std[:, 0] if std.shape[1] == 1 else std
 
     @on_snapshot
@@ -144,8 +145,7 @@ default=None
         for start in range(0, len(scores), PREDICTION_BATCH):
             rows = slice(start, start + PREDICTION_BATCH)
             found[rows] = _mixture_quantiles(scores[rows], noise, levels)
-        scale, shift = self._output_scale()
-        found = found * scale + shift
+        found = self._rescaled(found, "quantile")
         return found[:, :, 0] if found.shape[2] == 1 else found
 
     def _noise(self) -> np.ndarray:

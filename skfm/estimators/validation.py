@@ -23,7 +23,7 @@ from . import defaults
 from .checks import check_finite, check_weights, naming_categories, refuse_overflow
 from .data import Data, FitData
 from .fitted import Fitted
-from .offsets import check_outputs, read_offset
+from .offsets import check_outputs, check_size, read_offset
 from .optimization import OptimizationParameters
 from .run import Run
 from .streams import check_held_out_stream, check_stream, is_streamed
@@ -128,7 +128,9 @@ class Inputs(Fitted, OptimizationParameters):
     def _encode_offset(self, offset: np.ndarray | None, name: str) -> Any:
         """Return checked offsets in units of the raw scores."""
         check_outputs(offset, self._n_outputs(), name)
-        return None if offset is None else offset / self._target_scale()
+        encoded = None if offset is None else offset / self._target_scale()
+        check_size(encoded, name)
+        return encoded
 
     def _target_scale(self) -> np.ndarray:
         """Return the units of y in a unit of each raw score, (n_outputs,)."""

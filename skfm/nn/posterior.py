@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..persistence.records import require
 from ..sparse import SampleLookup
 from .pairwise import Entries, PairwiseNetwork
 from .shape import Shape
@@ -40,9 +41,12 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
     lookup = "by_sample"
 
     def __init__(self, shape: Shape, *, link: str) -> None:
+        size = shape.n_samples, shape.n_outputs
+        require(link in ("identity", "logit", "softmax"), f"link is {link!r}")
+        whole = shape.n_factors % (shape.n_samples * shape.n_outputs) == 0
+        require(whole, "n_factors is not that of all samples and outputs together")
         self.link = link
         super().__init__(shape)
-        size = shape.n_samples, shape.n_outputs
         #: Products of the samples' own factors in those of the table.
         self.scale = shape.n_samples
         #: Intercepts of the samples less their mean, and the noise's deviations.

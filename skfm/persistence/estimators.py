@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from ..runtime.attributes import fitted_attributes, snapshot
+from ..runtime.attributes import BOOKKEEPING, fitted_attributes, snapshot
 from .cells import UnsupportedValueError
 from .container import Reader
 from .foreign import pack_foreign, unpack_foreign
@@ -178,9 +178,11 @@ class EstimatorReader:
         estimator = cls(**{key: unpack(value) for key, value in parameters.items()})
         estimator._validate_params()
         for attribute, value in parts.pop("fitted").items():
+            if attribute in BOOKKEEPING:
+                continue  # as files of before the first release hold some
             # The class has its parameters, methods and properties as attributes.
             private = attribute.startswith("__") or not attribute.isidentifier()
-            if private or hasattr(cls, attribute):
+            if private or attribute in cls._not_saved or hasattr(cls, attribute):
                 raise FileFormatError(
                     f"it sets {name}.{attribute}, which is not allowed"
                 )

@@ -211,9 +211,7 @@ class _Scored(NamedTuple):
         """Return scores as the estimator returns them."""
         if self.model is None or not is_regressor(self.estimator):
             return raw
-        scale, shift = self.estimator._output_scale()
-        link = self.estimator._make_loss().link
-        found: np.ndarray = link.numpy(raw[:, None])[:, 0] * scale[0] + shift[0]
+        found: np.ndarray = self.estimator._in_units(raw[:, None])[:, 0]
         return found
 
     def samples(self, estimator: Any) -> SampleScores:

@@ -108,6 +108,7 @@ def best_items(
         for start in range(first * size, min(last * size, n_users), size):
             stop = min(start + size, n_users)
             found, rows = scores.block(start, stop), slice(start, stop)
+            _check_finite(found)
             _take_best(found, *given, start, items[rows], best[rows], counts[rows])
 
     with torch_threads(1):
@@ -115,15 +116,19 @@ def best_items(
         parallel_for(work, n_blocks, n_threads if scores.threaded else 1)
     there = np.arange(n) < counts[:, None]
     users, ranks = np.nonzero(there)
-    _check_finite(best[there])
     return Best(users, items[there], best[there], ranks + 1)
 
 
-def _check_finite(best: np.ndarray) -> None:
-    if not np.isfinite(best).all():
+def _check_finite(scores: np.ndarray) -> None:
+    """Refuse scores that cannot be compared, which would be left out silently."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A sum that overflows is examined too.
+        finite = np.isfinite(scores.sum()) or np.isfinite(scores).all()
+    if not finite:
         raise ValueError(
-            "A score is not a finite number: the tables contain infinity, or numbers "
-            "too large for the dtype of the model. Scale numeric columns."
+            "A score is not a finite number: the tables contain infinity, missing "
+            "numbers, or numbers too large for the dtype of the model. Scale numeric "
+            "columns."
         )
 
 
@@ -140,7 +145,6 @@ def _take_best(scores, starts, listed, owner, only, first, items, best, counts) 
         for step in range(end - at if only else n_items):
             j = listed[at + step] if only else step
             score = scores[r, j]
-            # False for NaN, which is to be seen by the caller.
             if score <= floor:
                 continue
             place = min(count, n - 1)

@@ -28,6 +28,8 @@ Result = TypeVar("Result")
 #: Number of chunks per thread: enough to make up for a slow core, few enough to cost
 #: nothing.
 _CHUNKS_PER_THREAD = 8
+#: Most threads that are asked for: the parameters of a file may hold any number.
+_MOST_THREADS = 1024
 
 _pool: ThreadPoolExecutor | None = None
 _pool_lock = threading.Lock()
@@ -35,7 +37,9 @@ _own = threading.local()
 
 
 def resolve_n_jobs(n_jobs: int | None) -> int:
-    """Return the number of threads for ``n_jobs`` (None: all usable cores).
+    """Return the number of threads for ``n_jobs``, at most 1024.
+
+    None means all usable cores.
 
     Raises
     ------
@@ -48,7 +52,8 @@ def resolve_n_jobs(n_jobs: int | None) -> int:
         )
     if n_jobs is None:
         return max(1, min(_cpu_count(), torch_threads.unborrowed()))
-    return n_jobs if n_jobs > 0 else max(1, _cpu_count() + 1 + n_jobs)
+    n_threads = n_jobs if n_jobs > 0 else max(1, _cpu_count() + 1 + n_jobs)
+    return min(n_threads, _MOST_THREADS)
 
 
 @functools.cache
@@ -125,7 +130,8 @@ def parallel_for(
                 return
             kernel(*args, n * i // n_chunks, n * (i + 1) // n_chunks)
 
-    helpers = [run_in_background(work) for _ in range(n_threads - 1)]
+    n_helpers = min(n_threads, n_chunks) - 1
+    helpers = [run_in_background(work) for _ in range(n_helpers)]
     try:
         work()
     finally:

@@ -225,7 +225,8 @@ def test_n_jobs_none_is_what_torch_and_the_machine_allow(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("n_jobs", "expected"), [(1, 1), (20, 20), (-1, 6), (-2, 5), (-6, 1), (-50, 1)]
+    ("n_jobs", "expected"),
+    [(1, 1), (20, 20), (-1, 6), (-2, 5), (-6, 1), (-50, 1), (10**12, 1024)],
 )
 def test_n_jobs_as_in_joblib(monkeypatch, n_jobs, expected):
     monkeypatch.setattr("skfm.runtime.threads._cpu_count", lambda: 6)
