@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.base import clone
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cases"))
@@ -41,8 +42,19 @@ TABLE = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
 TABLE["number"] = np.sqrt(np.arange(len(TABLE)))
 TABLE["flag"] = CELLS[:, 0] > 1
 TABLE["tags"] = [["a", "b"][: 1 + cell % 2] for cell in CELLS[:, 1]]
+TABLE["date"] = pd.date_range("2020-01-30", periods=len(TABLE), freq="31h")
+TABLE["vector"] = [[float(a), 0.5 * b] for a, b, _ in CELLS]
+THREE = np.array(["a", "b", "c"])[CELLS[:, 2]]
 
 
+#: Pairs of many categories, each in two rows: a cross is added by its statistics.
+RNG = np.random.default_rng(0)
+PAIRS = pd.DataFrame(RNG.integers(40, size=(200, 2)), columns=["user", "item"])
+PAIRS = PAIRS.loc[PAIRS.index.repeat(2)].astype(str)
+CHOSEN = np.repeat(RNG.integers(2, size=200), 2)
+#: Numbers whose units are learnt, and go on to be.
+UNITS = RNG.normal(size=(60, 4)) * [1, 10, 100, 1000] + [0, 0, 0, 9000]
+UNITS = sp.csr_array(UNITS)
 #: Parameters of a fit by samples, which a warm start goes on from.
 CHAINS = {"max_iter": 3, "n_samples": 4, "random_state": 0, "warm_start": True}
 
@@ -57,10 +69,17 @@ def subjects():
     )
     go_on = {"warm_start": True}
     pipeline = skfm.make_field_pipeline(clone(encoder), make(skfm.AFMClassifier))
+    crossed = {"crosses": [("site", "ad"), ("ad", "hour")], "random_state": 0}
     mean = make(skfm.FMRegressor, field_pooling="mean", fields=(4, 5, 3), **go_on)
     return {
         "chains": (skfm.FMRegressor(**CHAINS).fit(X, NUMBERS), X),
-        "table": (make(skfm.DeepFMClassifier, **go_on).fit(TABLE, LABELS), TABLE),
+        "classes": (skfm.FMClassifier(**CHAINS).fit(TABLE, THREE), TABLE),
+        "table": (
+            make(skfm.DeepFMClassifier, **go_on | crossed).fit(TABLE, LABELS),
+            TABLE,
+        ),
+        "crosses": (skfm.FieldCrosses(random_state=0).fit(PAIRS, CHOSEN), PAIRS),
+        "units": (make(skfm.AFMRegressor).partial_fit(UNITS, NUMBERS[:60]), UNITS),
         "matrix": (make(skfm.FFMClassifier, **go_on).fit(X, LABELS), X),
         "mean": (mean.fit(X, NUMBERS), X),
         "nested": (make(skfm.FNNRegressor).fit(X, NUMBERS), X),
@@ -180,6 +199,13 @@ def mutate(document, arrays, rng):
     return document, arrays
 
 
+def target_of(model, n_rows):
+    """A target that a model can go on with; None for an encoder."""
+    if hasattr(model, "classes_"):
+        return (LABELS if len(model.classes_) == 2 else THREE)[:n_rows]
+    return NUMBERS[:n_rows] if hasattr(model, "loss_curve_") else None
+
+
 def use(model, rows):
     """Predict in all ways, learn, and predict again."""
     for _ in range(2):
@@ -195,8 +221,10 @@ def use(model, rows):
         sampled = getattr(model, "solver_", None) == "bayes"
         learn = model.fit if sampled else getattr(model, "partial_fit", None)
         if learn is not None:
-            target = NUMBERS if hasattr(model, "loss_curve_") else None
-            learn(rows, LABELS if hasattr(model, "classes_") else target)
+            if sampled:
+                # A file may ask for more than is foreseen here, as a user may.
+                model.set_params(max_iter=3, n_chains=2)
+            learn(rows, target_of(model, rows.shape[0]))
 
 
 def outcome_of(path, rows, mmap_mode=None):
