@@ -7,14 +7,14 @@ Neither the conversions of scipy nor the kernels of this package check them agai
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..runtime.jit import kernel
 from ..runtime.threads import parallel_for
 
-__all__ = ["check_arrays", "is_canonical", "kernel_arrays", "kernel_values"]
+__all__ = ["Entries", "check_arrays", "examine", "kernel_arrays", "kernel_values"]
 
 #: Fewest entries per thread that make a second thread pay.
 _ENTRIES_PER_THREAD = 1_000_000
@@ -67,10 +67,35 @@ def kernel_values(data: np.ndarray) -> np.ndarray:
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 
-def is_canonical(
-    indptr: np.ndarray, indices: np.ndarray, n_columns: int, n_threads: int = 1
-) -> bool:
-    """Return whether the columns of each row are sorted and distinct.
+class Entries(NamedTuple):
+    """Properties of the entries of a CSR matrix.
+
+    Attributes
+    ----------
+    canonical : bool
+        Whether the columns of each row are sorted and distinct.
+    full : bool
+        Whether no stored value is 0.
+    unit : bool
+        Whether all stored values are 1.
+    finite : bool
+        Whether none is NaN or infinite.
+    """
+
+    canonical: bool
+    full: bool
+    unit: bool
+    finite: bool
+
+
+def examine(
+    data: np.ndarray,
+    indices: np.ndarray,
+    indptr: np.ndarray,
+    n_columns: int,
+    n_threads: int = 1,
+) -> Entries:
+    """Examine arrays that `kernel_arrays` has returned, in one pass over them.
 
     Raises
     ------
@@ -79,13 +104,13 @@ def is_canonical(
         memory outside of the arrays.
     """
     if indptr[0] == 0 and indptr[-1] <= len(indices):
-        found = np.ones(2, np.bool_)
+        found = np.ones(5, np.bool_)
         n_threads = max(1, min(n_threads, len(indices) // _ENTRIES_PER_THREAD))
-        parallel_for(
-            _inspect, len(indptr) - 1, n_threads, indptr, indices, n_columns, found
-        )
-        if found[0]:
-            return bool(found[1])
+        arrays = indptr, indices, data
+        parallel_for(_examine, len(indptr) - 1, n_threads, *arrays, n_columns, found)
+        in_bounds, *rest = found.tolist()
+        if in_bounds:
+            return Entries(*rest)
     raise ValueError(
         f"X is not a valid CSR matrix: its indices must be in [0, {n_columns}), and "
         f"its indptr must ascend from 0 to at most {len(indices)}, the number of "
@@ -207,19 +232,42 @@ def _require(holds: Any, trouble: str) -> None:
 
 
 @kernel
-def _inspect(indptr, indices, n_columns, found, start, stop):  # type: ignore[no-untyped-def]
-    """Clear the flags ``found = [in bounds, canonical]`` that rows start..stop lack."""
+def _examine(indptr, indices, data, n_columns, found, start, stop):  # type: ignore[no-untyped-def]
+    """Clear the flags that rows start..stop lack: in bounds, and those of `Entries`."""
     for row in range(start, stop):
         first, end = indptr[row], indptr[row + 1]
         if first < 0 or end < first or end > len(indices):
             found[0] = False
             return
-        last = -1
-        for p in range(first, end):
-            column = indices[p]
-            if column < 0 or column >= n_columns:
-                found[0] = False
-                return
-            if column <= last:
-                found[1] = False
-            last = column
+        if first == end:
+            continue
+        n_unsorted = 0
+        for p in range(first + 1, end):
+            n_unsorted += indices[p] <= indices[p - 1]
+        low, high = indices[first], indices[end - 1]
+        if n_unsorted > 0:
+            found[1] = False
+            for p in range(first, end):
+                low, high = min(low, indices[p]), max(high, indices[p])
+        if low < 0 or high >= n_columns:
+            found[0] = False
+            return
+    _examine_values(data, found, indptr[start], indptr[stop])
+
+
+@kernel
+def _examine_values(data, found, first, end):  # type: ignore[no-untyped-def]
+    # Sums instead of flags, so that vectors of values are compared at once.
+    n_others = n_zeros = n_odd = 0
+    for p in range(first, end):
+        n_others += data[p] != 1
+    if n_others == 0:
+        return
+    for p in range(first, end):
+        n_zeros += data[p] == 0
+        n_odd += data[p] - data[p] != 0  # NaN and infinity
+    found[3] = False
+    if n_zeros > 0:
+        found[2] = False
+    if n_odd > 0:
+        found[4] = False

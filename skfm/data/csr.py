@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from .bounds import check_arrays, is_canonical, kernel_arrays, kernel_values
+from .bounds import check_arrays, examine, kernel_arrays, kernel_values
 
+#: Classes of scipy's CSR matrices, whose subclasses may do as they like.
+_CSR = (sp.csr_array, sp.csr_matrix)
 MAX_COLUMNS = np.iinfo(np.int32).max
 
 
@@ -71,13 +73,61 @@ def canonical_csr(X: Any, n_threads: int = 1) -> Any:
         )
     X = as_csr(X) if sp.issparse(X) else sp.csr_array(kernel_values(X))
     csr = sp.csr_array(kernel_arrays(X), shape=X.shape, copy=False)
-    canonical = is_canonical(csr.indptr, csr.indices, csr.shape[1], n_threads)
-    if not canonical or not (all_ones(csr.data) or np.all(csr.data)):
+    found = examine(csr.data, csr.indices, csr.indptr, csr.shape[1], n_threads)
+    if not (found.canonical and found.full):
         # The sum of duplicates may exceed a small integer type.
         csr = csr.copy() if csr.dtype.kind == "f" else csr.astype(np.float64)
         csr.sum_duplicates()
         csr.eliminate_zeros()
     return csr
+
+
+class ReadyCSR(NamedTuple):
+    """Arrays of a CSR matrix that needs no conversion, without scipy's object.
+
+    Making such an object takes longer than all else that a single row needs.
+
+    Attributes
+    ----------
+    data, indices, indptr : ndarray
+    shape : tuple of int
+    unit : bool
+        Whether all values are 1.
+    """
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    shape: tuple[int, int]
+    unit: bool
+
+
+def ready_csr(X: Any, n_columns: int, n_threads: int = 1) -> ReadyCSR | None:
+    """Return the arrays of X if `canonical_csr` would return them as they are.
+
+    Returns
+    -------
+    ReadyCSR or None
+        None if X is anything but a canonical CSR matrix of finite floats, with at least
+        one row and with ``n_columns`` columns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is a CSR matrix whose arrays do not fit each other.
+    """
+    if type(X) not in _CSR or len(X.shape) != 2 or X.shape[1] != n_columns:
+        return None
+    arrays = data, indices, indptr = X.data, X.indices, X.indptr
+    if data.dtype.kind != "f" or not X.shape[0]:
+        return None
+    if any(a is not b for a, b in zip(kernel_arrays(X), arrays, strict=True)):
+        return None
+    found = examine(data, indices, indptr, n_columns, n_threads)
+    ready = found.canonical and found.full and found.finite
+    if not ready or indptr[-1] != len(indices):
+        return None
+    return ReadyCSR(data, indices, indptr, X.shape, found.unit)
 
 
 def all_ones(data: np.ndarray, chunk: int = 1 << 16) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from ..runtime.jit import CACHE_LINE, kernel, prefetch
 from ..runtime.threads import parallel_for
 from .batch import Batch
-from .csr import all_ones
+from .csr import ReadyCSR, all_ones
 
 
 class Rows:
@@ -21,7 +21,7 @@ class Rows:
 
     Parameters
     ----------
-    X : CSR matrix or array of shape (n_rows, n_columns)
+    X : CSR matrix or array, or ReadyCSR, of shape (n_rows, n_columns)
         Canonical: sorted, no duplicates, no explicit zeros (see `canonical_csr`).
         Read-only arrays are fine; nothing is written.
     dtype : {"float32", "float64"}
@@ -36,7 +36,8 @@ class Rows:
     ) -> None:
         self.n_columns = X.shape[1]
         self.indptr, self.indices = X.indptr, X.indices
-        self.data = None if all_ones(X.data) else X.data
+        unit = X.unit if isinstance(X, ReadyCSR) else all_ones(X.data)
+        self.data = None if unit else X.data
         self.dtype = np.dtype(dtype)
         self.mean_fields = mean_fields
 
@@ -101,7 +102,7 @@ class Rows:
 
     def longest(self) -> int:
         """Return the number of entries of the longest row."""
-        return int(np.diff(self.indptr).max(initial=0))
+        return int((self.indptr[1:] - self.indptr[:-1]).max(initial=0))
 
     def mean_length(self) -> float:
         """Average entries of a row."""

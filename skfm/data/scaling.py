@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 
 from ..persistence.records import is_array, require, saved
 from ..runtime.jit import kernel
-from .csr import all_ones
+from .csr import ReadyCSR, all_ones
 
 __all__ = ["ALMOST_ZERO", "SETTLED", "ColumnMoments", "ColumnScaling", "learn_moments"]
 
@@ -68,7 +68,7 @@ class ColumnScaling:
 
         Parameters
         ----------
-        X : CSR matrix or array of shape (n_rows, n_columns)
+        X : CSR matrix or array, or ReadyCSR, of shape (n_rows, n_columns)
             Canonical.
         filled : ndarray of bool of shape (n_columns,), or None
             The columns that rows without an entry get one of if they are centered;
@@ -78,14 +78,15 @@ class ColumnScaling:
 
         Returns
         -------
-        csr_array
+        csr_array or ReadyCSR
+            The latter only if X is one.
         """
         if dtype is None:
-            dtype = np.float32 if X.dtype == np.float32 else np.float64
+            dtype = np.float32 if X.data.dtype == np.float32 else np.float64
         stored = np.empty(len(X.data), dtype)
         data = _as_floats(X.data)
         _rescale(X.indices, data, self.center, self.scale, stored)
-        scaled = sp.csr_array((stored, X.indices, X.indptr), shape=X.shape, copy=False)
+        scaled = _with_data(X, stored)
         absent = self._absent(X, filled)
         return scaled if absent is None else self._filled(scaled, absent)
 
@@ -118,7 +119,7 @@ class ColumnScaling:
         rows = np.concatenate([held, rows])
         columns = np.concatenate([X.indices, columns])
         order = np.lexsort((columns, rows))
-        data = np.concatenate([X.data, added.astype(X.dtype)])[order]
+        data = np.concatenate([X.data, added.astype(X.data.dtype)])[order]
         indptr = np.zeros(X.shape[0] + 1, np.int64)
         np.cumsum(np.bincount(rows, minlength=X.shape[0]), out=indptr[1:])
         return sp.csr_array((data, columns[order], indptr), shape=X.shape)
@@ -288,6 +289,12 @@ class ColumnMoments:
 def learn_moments(X: Any, weight: np.ndarray) -> ColumnMoments | None:
     """Return the moments of a canonical CSR matrix; None where all entries are one."""
     return None if all_ones(X.data) else ColumnMoments.of(X, weight)
+
+
+def _with_data(X: Any, data: np.ndarray) -> Any:
+    if isinstance(X, ReadyCSR):
+        return X._replace(data=data, unit=False)
+    return sp.csr_array((data, X.indices, X.indptr), shape=X.shape, copy=False)
 
 
 def _as_floats(data: np.ndarray) -> np.ndarray:

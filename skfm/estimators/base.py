@@ -11,22 +11,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import fit_context
-from ..data.batch import PREDICTION_BATCH
 from ..data.rows import Rows
 from ..losses import Loss
 from ..runtime.attributes import OF_RUNNING_FIT, fitted_attributes, publish, snapshot
 from ..runtime.memory import memory_errors
 from ..runtime.modes import default_modes
-from ..runtime.threads import resolve_n_jobs, torch_threads
+from ..runtime.threads import resolve_n_jobs
 from ..training.callbacks import CallbackMonitor
 from ..training.solver import History
-from . import checks
 from .data import FitData, check_held_out
 from .guard import warn_if_worse
 from .init_from import check_pretrained
 from .judging import Given
 from .predictor import Predictor
 from .run import Fit, Run
+from .scoring import raw_scores
 from .stochastic import StochasticFit
 from .streams import is_streamed, read_parts
 from .validation import Inputs
@@ -253,8 +252,9 @@ default=None
         """Check, encode and pool the rows of X for the fitted network."""
         check_is_fitted(self, "network_")
         dtype = self.network_.shape.dtype
-        csr = self._scaled(self._check_X(X, reset=False), dtype)
-        return Rows(csr, dtype, mean_fields=self._mean_fields)
+        csr = self._ready_rows(X)
+        csr = self._check_X(X, reset=False) if csr is None else csr
+        return Rows(self._scaled(csr, dtype), dtype, mean_fields=self._mean_fields)
 
     def _raw_scores(self, X: Any) -> np.ndarray:
         """Compute raw scores in float64, shape (n_rows, n_outputs)."""
@@ -263,17 +263,8 @@ default=None
         with memory_errors("Scoring", "pass fewer rows at a time."):
             return self._score(self._read_rows(X))
 
-    def _score(self, rows: Rows) -> Any:
-        network = self.network_
-        network.check_memory(rows.longest())
-        n_threads = resolve_n_jobs(self.n_jobs)
-        scores = np.empty((len(rows), network.shape.n_outputs))
-        with torch_threads(1):
-            for start in range(0, len(rows), PREDICTION_BATCH):
-                stop = min(start + PREDICTION_BATCH, len(rows))
-                part = network.score(rows.span(start, stop), n_threads)
-                scores[start:stop] = part.cpu().numpy()
-        return checks.finite_scores(scores)
+    def _score(self, rows: Rows) -> np.ndarray:
+        return raw_scores(self.network_, rows, resolve_n_jobs(self.n_jobs))
 
     def compile_predictor(self) -> Predictor:
         """Make a predictor that scores a few rows at low latency.

@@ -25,9 +25,9 @@ from .run import ONE_PASS
 
 
 def _gives_probabilities(model: Classifier) -> bool:
-    names = losses.loss_names("binary", lambda cls: cls.link.gives_probabilities)
-    if model.loss in names:
+    if losses.gives_probabilities(model.loss, "binary"):
         return True
+    names = losses.loss_names("binary", lambda cls: cls.link.gives_probabilities)
     raise AttributeError(
         f"probabilities are not available with loss={model.loss!r}, only with "
         f"loss={' or '.join(map(repr, names))}."

@@ -7,22 +7,18 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
-from ..data.batch import Batch
-from ..data.bounds import is_canonical, kernel_arrays
-from ..data.csr import canonical_csr
+from ..data.csr import canonical_csr, ready_csr
 from ..data.rows import Rows
 from ..encoding.codec import TableCodec
 from ..encoding.columns import to_floats
 from ..encoding.tables import as_table, read_columns
 from ..runtime.attributes import snapshot
 from ..runtime.memory import memory_errors
-from ..runtime.threads import torch_threads
-from .checks import check_finite, finite_scores
+from .checks import check_finite
 from .dicts import DictEncoder, NumberDicts, check_dicts
+from .scoring import raw_scores
 from .tables import is_frame
 
 
@@ -69,7 +65,7 @@ class Predictor:
         self._network, self._mean_fields = model.network_, model._mean_fields
         self._scaling = model._scaling
         self._n_columns = model.network_.shape.n_columns
-        self._dtype = np.dtype(model.network_.shape.dtype)
+        self._dtype = model.network_.shape.dtype
         names = getattr(model, "feature_names_in_", None)
         self._names = None if names is None else list(names)
         self._codec: TableCodec | None = model._codec
@@ -115,27 +111,12 @@ class Predictor:
 
     def _raw_scores(self, rows: Any) -> np.ndarray:
         with memory_errors("Scoring", "pass fewer rows at a time."):
-            batch = self._batch(self._matrix(rows))
-            with torch_threads(1), torch.no_grad():
-                scored = self._score(batch)
-        return finite_scores(scored.cpu().numpy().astype(np.float64))
+            return raw_scores(self._network, self._read(self._matrix(rows)), 1)
 
-    def _score(self, batch: Batch) -> Tensor:
-        network = self._network
-        if len(batch) != 1:
-            return network.score(batch)
-        # Nothing to share out: straight through.
-        scores: Tensor = network(network.table.look_up(network.prepare(batch)))
-        return scores
-
-    def _batch(self, matrix: Any) -> Batch:
+    def _read(self, matrix: Any) -> Rows:
         if self._scaling is not None:
             matrix = self._scaling.apply(matrix, dtype=self._dtype)
-        if self._mean_fields is not None or matrix.indices.dtype != np.int32:
-            rows = Rows(matrix, self._dtype.name, mean_fields=self._mean_fields)
-            return rows.span(0, len(rows))
-        values = matrix.data.astype(self._dtype, copy=False)
-        return Batch(matrix.indptr.astype(np.int64), matrix.indices, values)
+        return Rows(matrix, self._dtype, mean_fields=self._mean_fields)
 
     def _matrix(self, rows: Any) -> Any:
         """Canonical CSR of rows."""
@@ -163,16 +144,8 @@ class Predictor:
                 f"Pass a CSR matrix of {self._n_columns} columns; got a "
                 f"{matrix.format} matrix of shape {matrix.shape}."
             )
-        arrays = kernel_arrays(matrix)
-        data, indices, indptr = arrays
-        canonical = is_canonical(indptr, indices, self._n_columns)
-        own = (matrix.data, matrix.indices, matrix.indptr)
-        as_they_are = all(a is b for a, b in zip(arrays, own, strict=True))
-        return (
-            matrix
-            if as_they_are and canonical and data.all()
-            else canonical_csr(matrix)
-        )
+        ready = ready_csr(matrix, self._n_columns)
+        return canonical_csr(matrix) if ready is None else ready
 
     def _from_frame(self, frame: Any) -> Any:
         table = as_table(frame)

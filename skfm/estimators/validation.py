@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_X_y, validate_data
 
-from ..data.csr import as_csr, canonical_csr
+from ..data.csr import ReadyCSR, as_csr, canonical_csr, ready_csr
 from ..data.scaling import ColumnMoments, learn_moments
 from ..encoding.codec import TableCodec
 from ..encoding.crosses.learning import CrossOptions
@@ -221,6 +221,15 @@ class Inputs(Fitted, OptimizationParameters):
     def _scaled(self, X: Any, dtype: Any) -> Any:
         """Return the CSR matrix that `_check_X` has returned in the network's units."""
         return X if self._scaling is None else self._scaling.apply(X, dtype=dtype)
+
+    def _ready_rows(self, X: Any) -> ReadyCSR | None:
+        """Return X where no check of `_check_X` could fail or change it, else None.
+
+        All checks together take several times as long as the scores of a row.
+        """
+        if self._codec is not None or hasattr(self, "feature_names_in_"):
+            return None
+        return ready_csr(X, self.n_features_in_, resolve_n_jobs(self.n_jobs))
 
     @refuse_overflow
     def _check_X(

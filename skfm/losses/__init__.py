@@ -11,7 +11,7 @@ from .classification import (
 from .links import Link
 from .offset import OffsetLoss
 from .ranking import LambdaLoss, ListwiseLoss, PairwiseLoss, RankingLoss
-from .registry import loss_class, loss_names, make_loss
+from .registry import gives_probabilities, loss_class, loss_names, make_loss
 from .regression import (
     AbsoluteError,
     Gamma,
@@ -44,6 +44,7 @@ __all__ = [
     "SquaredError",
     "Tweedie",
     "as_target",
+    "gives_probabilities",
     "loss_class",
     "loss_names",
     "make_loss",

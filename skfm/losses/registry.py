@@ -44,6 +44,12 @@ def loss_names(
     ]
 
 
+def gives_probabilities(loss: Any, target: str) -> bool:
+    """Return whether an estimator's ``loss`` is one whose link gives probabilities."""
+    cls = _REGISTRY.get((loss, target)) if isinstance(loss, str) else None
+    return cls is not None and cls.link.gives_probabilities
+
+
 def loss_class(loss: str | Callable[..., Any], target: str) -> type[Loss]:
     """Return the class of an estimator's ``loss`` for a kind of targets."""
     return _REGISTRY[loss, target] if isinstance(loss, str) else CallableLoss

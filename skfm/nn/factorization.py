@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
+from ..data.batch import Batch
 from ..sparse import PooledLookup
 from .layers import InteractionHead, bi_interaction
 from .pairwise import Entries, PairwiseNetwork
@@ -24,6 +26,18 @@ class FMNetwork(PairwiseNetwork[PooledLookup]):
             pairs = lookup.sum.square().sum(dim=1, keepdim=True) - lookup.sum_squares
             return 0.5 * pairs
         scores: Tensor = self.head(bi_interaction(lookup.sum, lookup.sum_squares))
+        return scores
+
+    @property
+    def fuses_scores(self) -> bool:
+        one_output = self.lookup == "pooled_total"
+        return one_output and self.table.backend.fuses_scores
+
+    def fused_scores(self, batch: Batch, n_threads: int = 1) -> np.ndarray:
+        table = self.table
+        scores: np.ndarray = table.backend.score_pairs(
+            table, self.bias, batch, n_threads=n_threads
+        )
         return scores
 
     def cross_vectors(self, lookup: PooledLookup) -> tuple[Tensor, Tensor] | None:

@@ -283,6 +283,22 @@ class Network(nn.Module, Generic[LookupT]):
         bounds = range(0, len(batch), max(1, rows))
         return [(start, min(start + rows, len(batch))) for start in bounds]
 
+    @property
+    def fuses_scores(self) -> bool:
+        """Whether `fused_scores` is defined for the network where it is."""
+        return False
+
+    def fused_scores(self, batch: Batch, n_threads: int = 1) -> np.ndarray:
+        """Compute the raw scores of a batch that `prepare` has returned in one pass.
+
+        Nothing is stored between the weights of the columns and the scores.
+
+        Returns
+        -------
+        ndarray of float64 of shape (B, n_outputs)
+        """
+        raise AssertionError("defined where fuses_scores is true")
+
     def score(self, batch: Batch, n_threads: int = 1) -> Tensor:
         """Compute the raw scores of a batch, without gradients; call `eval` first."""
         return self.score_prepared(self.prepare(batch), n_threads)
@@ -290,6 +306,13 @@ class Network(nn.Module, Generic[LookupT]):
     def score_prepared(self, batch: Batch | DeviceBatch, n_threads: int = 1) -> Tensor:
         """Compute the raw scores of a batch that `prepare` has returned."""
         batch = self.table.place(batch)
+        if self.fuses_scores and isinstance(batch, Batch):
+            return torch.from_numpy(self.fused_scores(batch, n_threads)).to(self.bias)
+        if len(batch) == 1:
+            # Nothing to share out: straight through.
+            with torch.no_grad():
+                alone: Tensor = self(self.table.look_up(batch))
+                return alone
         # Matrix products of other numbers of rows round differently. With dense
         # weights, the parts are therefore the same for any number of threads.
         dense = len(list(self.parameters())) > 1

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..data.batch import Batch
 from ..persistence.records import require
 from ..sparse import SampleLookup
 from .pairwise import Entries, PairwiseNetwork
@@ -98,6 +99,22 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
             positive = torch.logsumexp(-F.softplus(-scores), dim=1)
             return positive - torch.logsumexp(-F.softplus(scores), dim=1)
         return torch.logsumexp(scores.log_softmax(dim=2), dim=1) - log_count
+
+    @property
+    def fuses_scores(self) -> bool:
+        return self.link != "softmax" and self.table.backend.fuses_scores
+
+    def fused_scores(self, batch: Batch, n_threads: int = 1) -> np.ndarray:
+        table = self.table
+        scores: np.ndarray = table.backend.score_samples(
+            table,
+            (self.offsets + self.bias).detach(),
+            batch,
+            scale=self.scale,
+            logit=self.link == "logit",
+            n_threads=n_threads,
+        )
+        return scores
 
     def pair_terms(self, entries: Entries) -> Tensor:
         """Compute the posterior mean of each pair's term in the scores, (B, P, C)."""

@@ -95,17 +95,21 @@ def prefetch(typingctx, array, row, offset):
         stride = cgutils.unpack_tuple(builder, struct.strides)[0]
         base = builder.ptrtoint(struct.data, stride.type)
         address = builder.add(base, builder.add(builder.mul(args[1], stride), args[2]))
-        pointer, i32 = ir.PointerType(), ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32]),
-            "llvm.prefetch.p0",
-        )
-        flags = [ir.Constant(i32, flag) for flag in (0, 3, 1)]
-        builder.call(function, [builder.inttoptr(address, pointer), *flags])
+        request_line(builder, builder.inttoptr(address, ir.PointerType()))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp), codegen
+
+
+def request_line(builder, pointer) -> None:
+    """Write code that requests the cache line of an address."""
+    i32 = ir.IntType(32)
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [ir.PointerType(), i32, i32, i32]),
+        "llvm.prefetch.p0",
+    )
+    builder.call(function, [pointer, *(ir.Constant(i32, flag) for flag in (0, 3, 1))])
 
 
 @kernel(forceinline=True)

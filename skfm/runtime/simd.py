@@ -105,7 +105,7 @@ def sum_of_squares(typingctx, array, row, n):
     def codegen(context, builder, signature, args):
         start = Rows(context, builder, signature.args[0], args[0]).place(args[1])
         number = start.kind
-        lanes = _lanes(number)
+        lanes = lanes_of(number)
         kinds = [number, *(ir.VectorType(number, n) for n in (lanes // 4, lanes))]
         sums = {
             str(kind): cgutils.alloca_once_value(builder, ir.Constant(kind, None))
@@ -119,14 +119,20 @@ def sum_of_squares(typingctx, array, row, n):
         by_vectors(builder, [start], args[2], body)
         total, *vectors = map(builder.load, sums.values())
         for vector in vectors:
-            name = f"llvm.vector.reduce.fadd.v{vector.type.count}f{8 * _bytes(number)}"
-            function = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(number, [number, vector.type]), name
-            )
-            total = builder.call(function, [total, vector], fastmath=("reassoc",))
+            total = sum_lanes(builder, vector, number, total)
         return total
 
     return array.dtype(array, types.intp, types.intp), codegen
+
+
+def sum_lanes(builder, vector, number, total=None):
+    """Add the lanes of a vector of numbers to a number, by default to zero."""
+    total = ir.Constant(number, 0) if total is None else total
+    name = f"llvm.vector.reduce.fadd.v{vector.type.count}f{8 * _bytes(number)}"
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(number, [number, vector.type]), name
+    )
+    return builder.call(function, [total, vector], fastmath=("reassoc",))
 
 
 def by_vectors(builder, starts, n, body):
@@ -145,7 +151,7 @@ def by_vectors(builder, starts, n, body):
         vectors, or numbers, of the rows; ``spread(x)`` copies a number to every lane.
     """
     number, done = starts[0].kind, ir.Constant(n.type, 0)
-    for lanes in (_lanes(number), _lanes(number) // 4, 1):
+    for lanes in (lanes_of(number), lanes_of(number) // 4, 1):
         kind = ir.VectorType(number, lanes) if lanes > 1 else number
         size = ir.Constant(n.type, lanes)
         end = builder.mul(builder.sdiv(n, size), size)
@@ -153,7 +159,7 @@ def by_vectors(builder, starts, n, body):
             places = [
                 Place(_further(builder, start, at).pointer, kind) for start in starts
             ]
-            body(places, functools.partial(_spread, builder, kind))
+            body(places, functools.partial(spread, builder, kind))
         done = end
 
 
@@ -169,11 +175,12 @@ def _bytes(number):
     return 8 if isinstance(number, ir.DoubleType) else 4
 
 
-def _lanes(number):
+def lanes_of(number):
+    """Return how many numbers a vector holds."""
     return CACHE_LINE // _bytes(number)
 
 
-def _spread(builder, kind, value):
+def spread(builder, kind, value):
     """Copy a number to every lane of a vector; return it if ``kind`` is a number."""
     if not isinstance(kind, ir.VectorType):
         return value
@@ -204,8 +211,8 @@ class Rows:
 
     Attributes
     ----------
-    n_rows
-        Number of rows.
+    n_rows, n_columns
+        Numbers of rows and of columns.
     """
 
     def __init__(self, context, builder, array_type, value) -> None:
@@ -213,9 +220,9 @@ class Rows:
         self._builder = builder
         self._stride = cgutils.unpack_tuple(builder, struct.strides)[0]
         self._base = builder.ptrtoint(struct.data, self._stride.type)
-        self.n_rows = cgutils.unpack_tuple(builder, struct.shape)[0]
+        self.n_rows, self.n_columns = cgutils.unpack_tuple(builder, struct.shape)
         self._number = context.get_data_type(array_type.dtype)
-        self._vector = ir.VectorType(self._number, _lanes(self._number))
+        self._vector = ir.VectorType(self._number, lanes_of(self._number))
 
     def place(self, row, column=None):
         """Return the place of a number, by default of the first in the row."""
@@ -230,7 +237,7 @@ class Rows:
     def number(self, row, column):
         """Load a number, and copy it to every lane."""
         value = load(self._builder, self.place(row, column))
-        return _spread(self._builder, self._vector, value)
+        return spread(self._builder, self._vector, value)
 
     def vector(self, row, column=None):
         """Load the vector at a column, by default at the start of the row."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,11 +40,14 @@ class Backend(ABC, Generic[BatchT]):
         Whether the kernels of the optimizers can update the tables.
     shares_rows : bool
         Whether the rows of a training batch are divided among threads.
+    fuses_scores : bool
+        Whether `score_pairs` and `score_samples` are defined.
     """
 
     chunk_bytes: ClassVar[int]
     fuses_steps: ClassVar[bool]
     shares_rows: ClassVar[bool]
+    fuses_scores: ClassVar[bool] = False
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -102,6 +106,58 @@ class Backend(ABC, Generic[BatchT]):
     ) -> PooledLookup | None:
         """Pool a batch column by column; None if that is not faster than by row."""
         return None
+
+    def score_pairs(
+        self, table: EmbeddingTable, bias: Tensor, batch: BatchT, *, n_threads: int
+    ) -> np.ndarray:
+        """Compute the scores of a factorization machine with one output.
+
+        Parameters
+        ----------
+        table : EmbeddingTable
+            Table of a "pooled_total" look-up.
+        bias : Tensor of shape (1,)
+        batch : Batch
+        n_threads : int
+            Largest number of threads.
+
+        Returns
+        -------
+        ndarray of float64 of shape (B, 1)
+        """
+        raise AssertionError("defined where fuses_scores is true")
+
+    def score_samples(
+        self,
+        table: EmbeddingTable,
+        constants: Tensor,
+        batch: BatchT,
+        *,
+        scale: float,
+        logit: bool,
+        n_threads: int,
+    ) -> np.ndarray:
+        """Compute the scores of the mean of factorization machines: see the kernel.
+
+        Parameters
+        ----------
+        table : EmbeddingTable
+            Table of a look-up by sample.
+        constants : Tensor of shape (S, C)
+            Bias of each sample and output.
+        batch : Batch
+        scale : float
+            Factor of the sums over pairs.
+        logit : bool
+            Whether the probabilities are averaged, and not the scores.
+        n_threads : int
+            Largest number of threads.
+
+        Returns
+        -------
+        ndarray of float64 of shape (B, C)
+        """
+        raise AssertionError("defined where fuses_scores is true")
 
     @abstractmethod
     def columns(self, gradient: RowGradient) -> Tensor:

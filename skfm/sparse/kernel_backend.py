@@ -25,7 +25,8 @@ from .lookup import (
     SampleLookup,
 )
 from .rows import ColumnRows
-from .sample_kernels import pool_samples
+from .sample_kernels import pool_samples, score_samples
+from .score_kernels import score_pairs
 
 if TYPE_CHECKING:
     from .gradients import RowGradient
@@ -45,6 +46,7 @@ class KernelBackend(Backend[Batch]):
     chunk_bytes: ClassVar[int] = 1 << 24
     fuses_steps: ClassVar[bool] = True
     shares_rows: ClassVar[bool] = True
+    fuses_scores: ClassVar[bool] = True
 
     def host(self, weight: ColumnRows) -> tuple[np.ndarray, np.ndarray]:
         return weight.host()
@@ -109,6 +111,51 @@ class KernelBackend(Backend[Batch]):
         flat = sums.reshape(-1, squared.shape[1])
         parallel_for(kernels.add_parts, n_rows, n_threads, flat, n_rows)
         return _split(table, sums[0], np.diff(batch.indptr))
+
+    def score_pairs(
+        self, table: EmbeddingTable, bias: Tensor, batch: Batch, *, n_threads: int
+    ) -> np.ndarray:
+        # Values of one are told by their type: no code is compiled for other values.
+        values = np.ascontiguousarray(batch.values) if len(batch.values) else None
+        scores = np.empty((len(batch), 1))
+        parallel_for(
+            score_pairs,
+            len(batch),
+            self.n_threads(batch, n_threads),
+            table.host,
+            bias.detach().numpy(),
+            batch.indptr,
+            np.ascontiguousarray(batch.columns),
+            values,
+            scores,
+        )
+        return scores
+
+    def score_samples(
+        self,
+        table: EmbeddingTable,
+        constants: Tensor,
+        batch: Batch,
+        *,
+        scale: float,
+        logit: bool,
+        n_threads: int,
+    ) -> np.ndarray:
+        scores = np.empty((len(batch), constants.shape[1]))
+        parallel_for(
+            score_samples,
+            len(batch),
+            self.n_threads(batch, n_threads),
+            table.host,
+            constants.numpy(),
+            table.numpy_dtype.type(scale),
+            logit,
+            batch.indptr,
+            batch.columns,
+            batch.values,
+            scores,
+        )
+        return scores
 
     def columns(self, gradient: RowGradient) -> Tensor:
         return torch.from_numpy(gradient.by_column().distinct.astype(np.int64))
