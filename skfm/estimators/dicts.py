@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from ..data.csr import canonical_csr
 from ..encoding.blocks import Encoded, ScaleBlock
@@ -16,15 +17,9 @@ from ..encoding.columns import LARGEST_EXACT, to_floats
 from ..encoding.nested import NestedBlock
 from ..encoding.tables import object_array, read_columns
 from .checks import check_finite
+from .row_readers import PYTHON_TYPES, CategoryColumns, RowReader
 
 __all__ = ["DictEncoder", "NumberDicts", "check_dicts"]
-
-#: Types of the cells of each kind of category that a dict of Python can look up.
-_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
-    "strings": (str,),
-    "numbers": (int, float),
-    "booleans": (bool,),
-}
 
 
 def check_dicts(rows: Sequence[Any]) -> None:
@@ -65,12 +60,12 @@ class NumberDicts:
         columns = np.fromiter(keys, np.int64, n_cells)
         numbers = np.repeat(np.arange(len(rows)), sizes)
         cells = [cell for row in rows for cell in row.values()]
-        dense = np.zeros((len(rows), self._n_columns))
         values = _as_floats(cells)
         if values is None:
             values = self._read(object_array(cells), numbers, columns)
-        dense[numbers, columns] = values
-        csr = canonical_csr(dense)
+        indptr = np.append(0, np.cumsum(sizes))
+        shape = len(rows), self._n_columns
+        csr = canonical_csr(sp.csr_array((values, columns, indptr), shape=shape))
         check_finite(csr, "rows")
         return csr
 
@@ -112,12 +107,17 @@ class DictEncoder:
         self._keys = range(len(codec.blocks)) if names is None else names
         self._known = set(self._keys)
         self._blocks = [_cell_reader(block) for block in codec.blocks]
+        self._one = RowReader(codec, self._keys)
 
     def matrix(self, rows: Sequence[Mapping[Any, Any]]) -> Any:
         """CSR of rows, in which cells of keys that are left out are missing."""
         for row in rows:
             if not row.keys() <= self._known:
                 raise _unknown(next(key for key in row if key not in self._known))
+        ready = self._one.read(rows[0]) if len(rows) == 1 else None
+        return self._encoded(rows) if ready is None else ready
+
+    def _encoded(self, rows: Sequence[Mapping[Any, Any]]) -> Any:
         encoded = [
             read([row.get(key) for row in rows])
             for key, read in zip(self._keys, self._blocks, strict=True)
@@ -127,7 +127,7 @@ class DictEncoder:
 
 def _cell_reader(block: Any) -> Callable[[list[Any]], Any]:
     """Return a function that encodes a list of cells as ``block`` does."""
-    if isinstance(block, CategoryBlock) and block.kind in _PYTHON_TYPES:
+    if isinstance(block, CategoryBlock) and block.kind in PYTHON_TYPES:
         return _CategoryReader(block)
     if isinstance(block, ScaleBlock):
         return _NumberReader(block)
@@ -153,23 +153,13 @@ class _CategoryReader(_SeriesReader):
 
     def __init__(self, block: CategoryBlock) -> None:
         super().__init__(block)
-        self._types = _PYTHON_TYPES[block.kind]
-        columns = block.encode(block.read(pd.Series(block.vocabulary))).columns
-        self._columns = dict(
-            zip(block.vocabulary.tolist(), columns.tolist(), strict=True)
-        )
-        self._unknown, self._missing = block.width - 2, block.width - 1
+        self._columns = CategoryColumns(block)
 
     def __call__(self, cells: list[Any]) -> Encoded:
-        columns = np.empty(len(cells), np.int32)
-        for i, cell in enumerate(cells):
-            if cell is None:
-                columns[i] = self._missing
-            elif type(cell) in self._types and _is_exact(cell):
-                columns[i] = self._columns.get(cell, self._unknown)
-            else:
-                return super().__call__(cells)
-        return Encoded(columns)
+        columns = [self._columns.find(cell) for cell in cells]
+        if None in columns:
+            return super().__call__(cells)
+        return Encoded(np.array(columns, np.int32))
 
 
 class _NumberReader(_SeriesReader):
@@ -216,14 +206,6 @@ def _as_floats(cells: list[Any]) -> np.ndarray | None:
     except OverflowError:
         return None
     return None if np.isinf(numbers).any() else numbers
-
-
-def _is_exact(cell: Any) -> bool:
-    """Return whether a cell equals the same categories as in a column of pandas.
-
-    Not so NaN, nor numbers of which float64 has no neighbours.
-    """
-    return isinstance(cell, str) or -LARGEST_EXACT <= cell <= LARGEST_EXACT
 
 
 def _unknown(key: Any) -> ValueError:

@@ -70,6 +70,23 @@ def statistic(codes):
     return cross, columns, y, folds
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_one_at_a_time(codes, weighted):
+    rng = np.random.default_rng(2)
+    y, folds = rng.normal(size=60), rng.integers(10, size=60)
+    weight = rng.random(60) * 2 if weighted else None
+    crosses = [
+        LevelCross.learn((0, 1), WIDTHS, codes, 2, weight=weight),
+        LevelCross.learn((0, 1), WIDTHS, codes, 61),
+        StatisticCross.learn((1, 0), WIDTHS, codes, y, folds, weight=weight)[0],
+        StatisticCross.learn((0, 1), WIDTHS, codes[:5], y[:5], folds[:5])[0],
+    ]
+    for cross in crosses:
+        levels = codes[:, list(cross.fields)].tolist()
+        found = [cross.encode_one(row) for row in levels]
+        assert found == cross.encode(codes).tolist()
+
+
 def columns_of(cross, statistics):
     """The column of each (count, sum), in terms of the labels."""
     columns = []

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from skfm.persistence.records import is_array, is_integer, require, saved
 
 from .levels import Codes, Weight, fits_in_key, joint_keys, split_keys
-from .statistics import MOST_TOLD, bin_means, find_columns, n_columns, out_of_fold
+from .statistics import (
+    MOST_TOLD,
+    bin_means,
+    find_column,
+    find_columns,
+    n_columns,
+    out_of_fold,
+)
 
 __all__ = ["Cross", "LevelCross", "StatisticCross"]
 
@@ -71,6 +78,15 @@ class Cross:
         found = np.searchsorted(self.keys, wanted)
         found[found == len(self.keys)] = 0
         return np.where(self.keys[found] == wanted, found, -1)
+
+    def _find_one(self, codes: Sequence[int]) -> int:
+        """Return the same of one row, given the levels of the crossed fields."""
+        key = 0
+        for code, width in zip(codes, self.widths, strict=True):
+            key = key * width + code
+        found = int(self.keys.searchsorted(key))
+        known = found < len(self.keys) and self.keys[found] == key
+        return found if known else -1
 
 
 @saved("record")
@@ -131,6 +147,11 @@ class LevelCross(Cross):
         found = self._find(codes)
         found[found < 0] = len(self.keys)
         return found.astype(np.int32)
+
+    def encode_one(self, codes: Sequence[int]) -> int:
+        """Return the column of one row, given the levels of the crossed fields."""
+        found = self._find_one(codes)
+        return len(self.keys) if found < 0 else found
 
     def labels(self, members: Sequence[Sequence[str]]) -> list[str]:
         """Return the name of each column, given those of the fields' levels."""
@@ -252,6 +273,14 @@ class StatisticCross(Cross):
         c = np.where(known, self.counts[found], 0.0)
         s = np.where(known, self.sums[found], 0.0)
         return find_columns(c, (s + self.prior) / (c + 1), self.edges)
+
+    def encode_one(self, codes: Sequence[int]) -> int:
+        """Return the column of one row, given the levels of the crossed fields."""
+        found = self._find_one(codes)
+        if found < 0:
+            return 0
+        c, s = float(self.counts[found]), float(self.sums[found])
+        return find_column(c, (s + self.prior) / (c + 1), self.edges)
 
     def labels(self, members: Sequence[Sequence[str]]) -> list[str]:
         """Return the name of each column."""

@@ -15,6 +15,7 @@ __all__ = [
     "MOST_TOLD",
     "Edges",
     "bin_means",
+    "find_column",
     "find_columns",
     "n_columns",
     "out_of_fold",
@@ -96,6 +97,15 @@ def find_columns(
         columns[rows] = start + np.searchsorted(own, means[rows])
         start += len(own) + 1
     return columns
+
+
+def find_column(c: float, mean: float, edges: Edges) -> int:
+    """Return the column of one row: see `find_columns`."""
+    told = min(int(c), MOST_TOLD)
+    if not told:
+        return 0
+    start = 1 + sum(len(own) + 1 for own in edges[: told - 1])
+    return start + int(edges[told - 1].searchsorted(mean))
 
 
 def n_columns(edges: Edges) -> int:

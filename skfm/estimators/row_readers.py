@@ -1,0 +1,261 @@
+"""Single rows of a table, encoded cell by cell without arrays.
+
+An array of one element takes longer to make than all else that a cell needs. Cells of
+unforeseen types, and blocks of kinds that are rarely served, are left to the codec.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from math import inf
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..data.bounds import examine
+from ..data.csr import ReadyCSR
+from ..encoding.blocks import ALMOST_ZERO, CLIP, ScaleBlock
+from ..encoding.categories import CategoryBlock
+from ..encoding.codec import TableCodec
+from ..encoding.columns import LARGEST_EXACT
+from ..encoding.crosses.fields import crossable_fields
+from ..encoding.cuts import coarsen
+from ..encoding.flags import FlagBlock
+from ..encoding.nested import NestedBlock
+
+__all__ = ["PYTHON_TYPES", "CategoryColumns", "RowReader"]
+
+#: Types of the cells of each kind of category that a dict of Python can look up.
+PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "strings": (str,),
+    "numbers": (int, float),
+    "booleans": (bool,),
+}
+
+Entries = list[tuple[int, float]]
+#: Adds the entries of a cell, (column within the block, value), to a list. Returns
+#: whether it can.
+CellReader = Callable[[Any, Entries], bool]
+
+
+class CategoryColumns:
+    """Columns of the categories that Python's equality tells apart.
+
+    Parameters
+    ----------
+    block : CategoryBlock
+        Block of a kind in `PYTHON_TYPES`.
+    """
+
+    def __init__(self, block: CategoryBlock) -> None:
+        self._types = PYTHON_TYPES[block.kind]
+        columns = block.encode(block.read(pd.Series(block.vocabulary))).columns
+        self._columns = dict(
+            zip(block.vocabulary.tolist(), columns.tolist(), strict=True)
+        )
+        self._unknown, self._missing = block.width - 2, block.width - 1
+
+    def find(self, cell: Any) -> int | None:
+        """Return the column of a cell, or None if pandas has to read the cell."""
+        if type(cell) in self._types and _is_exact(cell):
+            return self._columns.get(cell, self._unknown)
+        return self._missing if cell is None else None
+
+    def __call__(self, cell: Any, entries: Entries) -> bool:
+        """Read a cell: see `CellReader`."""
+        column = self.find(cell)
+        if column is None:
+            return False
+        entries.append((column, 1.0))
+        return True
+
+
+def _is_exact(cell: Any) -> bool:
+    """Return whether a cell equals the same categories as in a column of pandas.
+
+    Not so NaN, nor numbers of which float64 has no neighbours.
+    """
+    return isinstance(cell, str) or -LARGEST_EXACT <= cell <= LARGEST_EXACT
+
+
+def _read_number(cell: Any) -> float | None:
+    """Return a cell as a float, NaN if it is missing; None if it is no plain number."""
+    if cell is None:
+        return np.nan
+    if type(cell) not in (int, float):
+        return None
+    try:
+        number = float(cell)
+    except OverflowError:
+        return None
+    return None if number in (inf, -inf) else number
+
+
+class _Scale:
+    """A number, standardised or as it is: see `ScaleBlock.encode`."""
+
+    def __init__(self, block: ScaleBlock) -> None:
+        self._mean, self._scale = float(block.mean), float(block.scale)
+
+    def __call__(self, cell: Any, entries: Entries) -> bool:
+        number = _read_number(cell)
+        if number is None:
+            return False
+        if number != number:
+            entries.append((1, 1.0))
+        else:
+            entries.append((0, (number - self._mean) / self._scale or ALMOST_ZERO))
+        return True
+
+
+class _Nested:
+    """A number as value, bins and ids: see `NestedBlock.encode_floats`."""
+
+    def __init__(self, block: NestedBlock) -> None:
+        widths = block.field_widths
+        starts = np.cumsum([0, *widths.values()]).tolist()
+        self._starts = dict(zip(widths, starts, strict=False))
+        self._mean, self._scale = float(block.value.mean), float(block.value.scale)
+        self._edges = block.edges.tolist()
+        self._coarse = [*coarsen(block.edges, block.coarse), len(block.coarse) + 1]
+        self._ids = None
+        if block.with_ids:
+            assert block.ids is not None
+            self._ids = CategoryColumns(block.ids)
+
+    def __call__(self, cell: Any, entries: Entries) -> bool:
+        number = _read_number(cell)
+        if number is None or (self._ids and abs(number) > LARGEST_EXACT):
+            return False
+        missing = number != number
+        value = max(-CLIP, min(CLIP, (number - self._mean) / self._scale))
+        entries.append((0, ALMOST_ZERO if missing or value == 0 else value))
+        edges, starts = self._edges, self._starts
+        fine = len(edges) + 1 if missing else bisect_left(edges, number)
+        if "<coarse>" in starts:
+            entries.append((starts["<coarse>"] + int(self._coarse[fine]), 1.0))
+        entries.append((starts["<fine>"] + fine, 1.0))
+        if self._ids is not None:
+            found = self._ids.find(None if missing else cell)
+            if found is None:
+                return False
+            entries.append((starts["<values>"] + found, 1.0))
+        return True
+
+
+class _Flag:
+    """A truth value, or a number that was 0 or 1 in training: see `encode_flags`."""
+
+    def __init__(self, block: FlagBlock | NestedBlock) -> None:
+        self._booleans = isinstance(block, FlagBlock)
+        self._has_missing = block.has_missing
+
+    def __call__(self, cell: Any, entries: Entries) -> bool:
+        if self._booleans:
+            number = float(cell) if type(cell) is bool else None
+            number = np.nan if cell is None else number
+        else:
+            number = _read_number(cell)
+        if number is None:
+            return False
+        if number != number:
+            entries += [(1, 1.0)] if self._has_missing else []
+        elif number != 0:
+            entries.append((0, number))
+        return True
+
+
+def _cell_reader(block: Any) -> CellReader | None:
+    """Return the reader of a block's cells; None if there is none of its kind."""
+    if isinstance(block, CategoryBlock) and block.kind in PYTHON_TYPES:
+        return CategoryColumns(block)
+    if isinstance(block, ScaleBlock):
+        return _Scale(block)
+    if _is_flag(block) and isinstance(block, FlagBlock | NestedBlock):
+        return _Flag(block)
+    if isinstance(block, NestedBlock):
+        plain = not block.with_ids or (
+            block.ids is not None and block.ids.kind in PYTHON_TYPES
+        )
+        return _Nested(block) if plain else None
+    return None
+
+
+def _is_flag(block: Any) -> bool:
+    return bool(getattr(block, "is_flag", False))
+
+
+class _Place(NamedTuple):
+    """Place of a field's level among the entries of its block."""
+
+    block: int
+    position: int
+    start: int
+    is_flag: bool
+
+    def level(self, entries: Entries) -> int:
+        if self.is_flag:
+            return entries[0][0] + 1 if entries else 0
+        return entries[self.position][0] - self.start
+
+
+class RowReader:
+    """Reads dicts as the columns of a codec's matrix, one at a time.
+
+    Parameters
+    ----------
+    codec : TableCodec
+    keys : sequence of hashable
+        Keys of the cells of each block.
+    """
+
+    def __init__(self, codec: TableCodec, keys: Sequence[Hashable]) -> None:
+        blocks = codec.blocks
+        readers = [_cell_reader(block) for block in blocks]
+        self._readers = [r for r in readers if r is not None]
+        self._able = len(self._readers) == len(blocks)
+        self._keys = list(keys)
+        self._starts = np.cumsum([0, *codec.widths]).tolist()
+        self._crosses = codec.crosses.items
+        self._places = [
+            _Place(f.block, f.position, f.start, _is_flag(blocks[f.block]))
+            for f in crossable_fields(blocks)
+        ]
+
+    def read(self, row: Mapping[Any, Any]) -> ReadyCSR | None:
+        """Return the matrix of a row, whose keys are known; None if it can't."""
+        if not self._able:
+            return None
+        parts: list[Entries] = []
+        for key, reader in zip(self._keys, self._readers, strict=True):
+            part: Entries = []
+            if not reader(row.get(key), part):
+                return None
+            parts.append(part)
+        for cross in self._crosses:
+            codes = [
+                place.level(parts[place.block])
+                for place in map(self._places.__getitem__, cross.fields)
+            ]
+            parts.append([(cross.encode_one(codes), 1.0)])
+        return self._matrix(parts)
+
+    def _matrix(self, parts: list[Entries]) -> ReadyCSR | None:
+        indices = np.array(
+            [
+                start + column
+                for start, part in zip(self._starts, parts, strict=False)
+                for column, _ in part
+            ],
+            np.int32,
+        )
+        data = np.array([value for part in parts for _, value in part], np.float64)
+        indptr = np.array([0, len(indices)])
+        n_columns = self._starts[-1]
+        # A codec out of a file may contradict itself, and kernels do not check.
+        found = examine(data, indices, indptr, n_columns)
+        if not found.canonical:
+            return None
+        return ReadyCSR(data, indices, indptr, (1, n_columns), found.unit)
