@@ -10,7 +10,8 @@ DEV_STAMP := $(VENV)/.stamp-dev
 DOCS_STAMP := $(VENV)/.stamp-docs
 PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check
 
-.PHONY: help example test test-all hostile lint format types bench defaults docs clean
+.PHONY: help example test test-all hostile lint format types package bench defaults \
+	docs clean
 
 help:
 	@echo "make example   train the models on the flights data (examples/flights.py)"
@@ -20,6 +21,7 @@ help:
 	@echo "make lint      ruff: rules and formatting"
 	@echo "make format    ruff: fix what it can, format"
 	@echo "make types     mypy"
+	@echo "make package   build the package, and fit with it in a fresh environment"
 	@echo "make bench     run the benchmarks"
 	@echo "make defaults  measure the default parameters of all architectures"
 	@echo "make docs      build the documentation into docs/_build/html"
@@ -48,6 +50,11 @@ format: $(DEV_STAMP)
 
 types: $(DEV_STAMP)
 	$(PY) -m mypy
+
+# With the pinned versions; see the script for the lowest and the newest.
+package: $(DEV_STAMP)
+	$(PIP_INSTALL) build
+	$(PY) .ci/check_package.py --constraint constraints.txt
 
 # With what is installed of benchmarks/requirements-peers.txt; BENCH_ARGS=--profile
 # tells where the time of a step goes.
