@@ -7,6 +7,7 @@ file can only lead to a registered class.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -65,6 +66,9 @@ def class_named(kind: str, name: Any) -> Any:
     FileFormatError
         If no class of this kind is registered by this name.
     """
+    if isinstance(name, str) and name not in _REGISTRY[kind]:
+        # The package imports the module of a class, which registers it, on first use.
+        getattr(import_module(__name__.partition(".")[0]), name, None)
     if not isinstance(name, str) or name not in _REGISTRY[kind]:
         raise FileFormatError(f"it holds an unknown {kind}, {name!r}")
     return _REGISTRY[kind][name]

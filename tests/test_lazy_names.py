@@ -1,0 +1,55 @@
+"""Public names, which are imported on their first use."""
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import skfm
+
+
+def in_a_fresh_process(script):
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return ran.stdout.split()
+
+
+def test_the_import_loads_no_library():
+    heavy = ["torch", "numba", "pandas", "sklearn", "scipy", "numpy"]
+    script = f"import sys, skfm; print(*[n for n in {heavy} if n in sys.modules])"
+    assert in_a_fresh_process(script) == []
+
+
+def test_what_checkers_see_is_what_is_found():
+    tree = ast.parse(Path(skfm.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    stated = {
+        alias.name: node.module or alias.name
+        for node in block.body
+        for alias in node.names
+    }
+    assert stated.keys() == set(skfm.__all__)
+    for name, module in stated.items():
+        if name not in skfm._MODULES:
+            place = import_module(f"skfm.{module}")
+            assert getattr(skfm, name) is getattr(place, name)
+
+
+def test_all_names_are_listed_and_importable():
+    assert set(skfm.__all__) <= set(dir(skfm))
+    assert {"plotting", "metrics"} <= set(dir(skfm))
+    names = {}
+    exec("from skfm import *", names)
+    assert set(skfm.__all__) <= names.keys()
+    assert skfm.exceptions.__name__ == "skfm.exceptions"
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="no attribute 'GMClassifier'"):
+        skfm.GMClassifier  # noqa: B018
+    with pytest.raises(ImportError, match="GMClassifier"):
+        exec("from skfm import GMClassifier")
