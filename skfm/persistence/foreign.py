@@ -6,8 +6,6 @@ skops sees a `Member` in the place of each.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 import sklearn.metrics
 import sklearn.model_selection
 
+from .archives import Archive
 from .cells import UnsupportedValueError
 from .header import FileFormatError
 from .replacing import replaced
@@ -40,8 +39,6 @@ _HARMLESS = frozenset(
 )
 #: Modules whose public functions and classes may be loaded by name.
 _HARMLESS_MODULES = (sklearn.metrics, sklearn.model_selection)
-#: Deepest nesting of archives: skops stores a sparse matrix as an archive in its own.
-_MOST_NESTED = 2
 
 
 class Member:
@@ -124,9 +121,10 @@ def unpack_foreign(
     skops_io = _skops("Loading this file")
     budget.spend(data.nbytes)
     raw = data.tobytes()
-    _check_archive(raw, budget, _MOST_NESTED)
+    called = Archive(raw, budget).called
     found = skops_io.get_untrusted_types(data=raw)
-    unknown = [name for name in found if not (name in trusted or _is_harmless(name))]
+    harmless = {name for name in found if _is_harmless(name)} - called
+    unknown = [name for name in found if name not in {*trusted} | harmless]
     if unknown:
         raise FileFormatError(
             f"it holds {', '.join(unknown)}, which could run code: if you trust its "
@@ -152,42 +150,6 @@ def _is_harmless(name: str) -> bool:
         if value is not None and value.__module__ == module:
             return True
     return False
-
-
-def _check_archive(raw: bytes, budget: Budget, levels: int) -> None:
-    """Spend the budget on the unpacked sizes of the members of an archive.
-
-    zipfile never reads a member beyond the size that the archive states.
-    """
-    if not levels:
-        raise FileFormatError("it holds archives inside archives, nested too deeply")
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        for member in archive.infolist():
-            budget.spend(member.file_size)
-            if member.filename.endswith(".npz"):
-                _check_archive(archive.read(member), budget, levels - 1)
-            elif member.filename.endswith(".npy"):
-                with archive.open(member) as file:
-                    _check_array(file, member.file_size)
-
-
-def _check_array(file: Any, size: int) -> None:
-    """Raise an error for an array whose header states a larger size than its file."""
-    version = np.lib.format.read_magic(file)
-    if version not in _READ_HEADER:
-        raise FileFormatError("an array in it has an unknown version")
-    shape, _, dtype = _READ_HEADER[version](file)
-    n_items = 1
-    for length in shape:
-        n_items *= length
-    if n_items * max(dtype.itemsize, 1) > size:
-        raise FileFormatError("an array in it is larger than its file")
-
-
-_READ_HEADER: dict[tuple[int, int], Any] = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 def _skops(action: str) -> Any:

@@ -11,6 +11,7 @@ bounds is seen even where it does no harm.
 
 import collections
 import copy
+import io
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cases"))
 
@@ -85,6 +88,7 @@ def subjects():
         "nested": (make(skfm.FNNRegressor).fit(X, NUMBERS), X),
         "layers": (make(skfm.NFMRegressor, batch_norm=True).fit(X, NUMBERS), X),
         "pipeline": (pipeline.fit(TABLE, LABELS), TABLE),
+        "search": (GridSearchCV(make(skfm.NFMClassifier), {}, cv=2).fit(X, LABELS), X),
         "encoder": (encoder.set_params(min_frequency=None).fit(TABLE), TABLE),
     }
 
@@ -164,6 +168,23 @@ def other_values(array, rng):
     return array
 
 
+def of_archive(array, rng):
+    """Change the description of the objects in an archive of skops."""
+    changed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(array.tobytes())) as archive,
+        zipfile.ZipFile(changed, "w") as target,
+    ):
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == "schema.json":
+                schema = json.loads(content)
+                pick(OF_DOCUMENT, rng)(places_of(schema), rng)
+                content = json.dumps(schema)
+            target.writestr(name, content)
+    return np.frombuffer(changed.getvalue(), np.uint8)
+
+
 OF_DOCUMENT = (replace, move, shift, refer, remove, repeat)
 OF_ARRAYS = (other_shape, other_type, other_values)
 
@@ -195,7 +216,10 @@ def mutate(document, arrays, rng):
         else:
             name = pick(sorted(arrays), rng)
             array = arrays[name]
-            arrays[name] = pick(OF_ARRAYS, rng)(array, rng) if array.ndim else array
+            if array.tobytes()[:2] == b"PK" and rng.random() < 0.9:
+                arrays[name] = of_archive(array, rng)
+            elif array.ndim:
+                arrays[name] = pick(OF_ARRAYS, rng)(array, rng)
     return document, arrays
 
 

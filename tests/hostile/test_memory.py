@@ -1,11 +1,9 @@
 """Small files that would take much memory, and paths that are no files."""
 
 import copy
-import io
 import os
 import threading
 import tracemalloc
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -13,8 +11,6 @@ import pytest
 from estimator_cases import CELLS, LABELS, make
 from file_cases import parts_of, sign
 from numpy.testing import assert_array_equal
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler
 
 import skfm
 from skfm.persistence import FileFormatError, files
@@ -110,65 +106,6 @@ def test_long_strings_of_fixed_width(tmp_path):
     model = make(skfm.FMClassifier, fields=np.array(["x" * 1000] + ["y"] * 2000))
     skfm.save(model, path)
     refused(path)
-
-
-class TestArchives:
-    """skops writes zip archives, which can be bombs."""
-
-    @pytest.fixture
-    def saved(self, tmp_path):
-        pytest.importorskip("skops")
-        path = tmp_path / "pipeline.skfm"
-        X = pd.DataFrame(CELLS).to_numpy(float)
-        pipeline = make_pipeline(MaxAbsScaler(), make(skfm.FMClassifier))
-        skfm.save(pipeline.fit(X, LABELS), path)
-        document, arrays = parts_of(path)
-        steps = document["estimator"]["pipeline"]["steps"]
-        return path, document, arrays, steps[0][1]["foreign"]
-
-    def rewrite(self, saved, change):
-        path, document, arrays, name = saved
-        old, new = io.BytesIO(arrays[name].tobytes()), io.BytesIO()
-        with (
-            zipfile.ZipFile(old) as source,
-            zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as target,
-        ):
-            for member in source.namelist():
-                target.writestr(member, change(member, source.read(member)))
-        data = np.frombuffer(new.getvalue(), np.uint8)
-        sign(path, document, arrays | {name: data})
-        return path
-
-    def test_as_it_was(self, saved):
-        path = self.rewrite(saved, lambda name, content: content)
-        assert type(skfm.load(path)[0]) is MaxAbsScaler
-
-    def test_a_bomb(self, saved):
-        def grow(name, content):
-            return content + b" " * (1 << 26) if name.endswith("json") else content
-
-        refused(self.rewrite(saved, grow))
-
-    def test_an_array_that_says_to_be_larger(self, saved):
-        def grow(name, content):
-            # The header is padded with blanks to a length of its own.
-            return content.replace(b"(3,), }    ", b"(30000,), }")
-
-        refused(self.rewrite(saved, grow), match="larger than its file")
-
-    def test_archives_in_archives(self, saved):
-        def nest(name, content):
-            for _ in range(3):
-                inner = io.BytesIO()
-                with zipfile.ZipFile(inner, "w") as archive:
-                    archive.writestr("a.npz", content)
-                content = inner.getvalue()
-            return content
-
-        path, document, arrays, name = saved
-        data = np.frombuffer(nest(None, b""), np.uint8)
-        sign(path, document, arrays | {name: data})
-        refused(path, match="archives inside archives")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
