@@ -117,7 +117,7 @@ def check_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> An
         )
     check_normal(weight, name, np.float64)
     if not np.any(weight > 0):
-        raise ValueError(f"{name} is zero for every row: nothing to learn from.")
+        raise ValueError(f"{name} is zero for every row: none would count.")
     return weight
 
 

@@ -17,6 +17,7 @@ from ..encoding.crosses.target import Target as CrossTarget
 from ..persistence.records import require
 from ..runtime.attributes import on_snapshot
 from .base import BaseModel
+from .checks import check_weights, refuse_overflow
 from .fitted import FittedTarget
 from .labels import encode_indicator, encode_labels, read_labels, weigh_classes
 from .offsets import shifted
@@ -281,6 +282,7 @@ n_labels)
             return self.classes_[(scores[:, 0] > 0).astype(np.intp)]
         return self.classes_[scores.argmax(axis=1)]
 
+    @refuse_overflow
     def score(
         self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None
     ) -> float:
@@ -300,6 +302,8 @@ default=None
         float
         """
         predicted = self.predict(X, offset=offset)
+        if sample_weight is not None:
+            sample_weight = check_weights(sample_weight, predicted)
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def __sklearn_tags__(self) -> Any:

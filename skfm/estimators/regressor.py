@@ -17,6 +17,7 @@ from ..data.scaling import SETTLED
 from ..persistence.records import is_array, require
 from ..runtime.attributes import on_snapshot
 from .base import BaseModel
+from .checks import check_weights, refuse_overflow
 from .fitted import FittedTarget
 from .offsets import check_outputs, shifted
 from .params import param
@@ -222,6 +223,7 @@ default=None
             linked = self._loss_class().link.numpy(scores)
         return self._rescaled(linked, "prediction")
 
+    @refuse_overflow
     def score(
         self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None
     ) -> float:
@@ -239,9 +241,24 @@ default=None
         Returns
         -------
         float
+            NaN for a single row, of which R² is not defined.
+
+        Raises
+        ------
+        ValueError
+            If the squared errors overflow.
         """
         predicted = self.predict(X, offset=offset)
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
+        if sample_weight is not None:
+            sample_weight = check_weights(sample_weight, predicted)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            score = float(r2_score(y, predicted, sample_weight=sample_weight))
+        if not np.isfinite(score) and len(predicted) > 1:
+            raise ValueError(
+                "The squares of y or of the predictions are too large to be added up: "
+                "y or X holds numbers far beyond those of the fit."
+            )
+        return score
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

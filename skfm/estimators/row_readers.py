@@ -215,7 +215,8 @@ class RowReader:
         blocks = codec.blocks
         readers = [_cell_reader(block) for block in blocks]
         self._readers = [r for r in readers if r is not None]
-        self._able = len(self._readers) == len(blocks)
+        # Columns that share their categories have entries in common to add up.
+        self._able = len(self._readers) == len(blocks) and not codec.shared.groups
         self._keys = list(keys)
         self._starts = np.cumsum([0, *codec.widths]).tolist()
         self._crosses = codec.crosses.items

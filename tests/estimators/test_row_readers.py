@@ -101,6 +101,18 @@ def test_columns_of_other_kinds_are_left_to_the_codec():
     assert_array_equal(predictor.predict_proba(row), model.predict_proba(frame[3:4]))
 
 
+def test_columns_that_share_categories_are_left_to_the_codec():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.choice(list("abcd"), (40, 3)), columns=list("xyz"))
+    model = make(skfm.FMClassifier, shared_categories=[["x", "z"]])
+    model.fit(frame, frame["x"] == frame["y"])
+    predictor = model.compile_predictor()
+    for row, expected in zip(
+        frame.to_dict("records"), model.predict_proba(frame), strict=True
+    ):
+        assert_array_equal(predictor.predict_proba(row), expected[None])
+
+
 def test_a_codec_that_contradicts_itself(encoder):
     reader = encoder._one
     starts = reader._starts

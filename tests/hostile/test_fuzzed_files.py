@@ -73,10 +73,11 @@ def subjects():
     go_on = {"warm_start": True}
     pipeline = skfm.make_field_pipeline(clone(encoder), make(skfm.AFMClassifier))
     crossed = {"crosses": [("site", "ad"), ("ad", "hour")], "random_state": 0}
+    shared = {"shared_categories": [["site", "hour"]]}
     mean = make(skfm.FMRegressor, field_pooling="mean", fields=(4, 5, 3), **go_on)
     return {
         "chains": (skfm.FMRegressor(**CHAINS).fit(X, NUMBERS), X),
-        "classes": (skfm.FMClassifier(**CHAINS).fit(TABLE, THREE), TABLE),
+        "classes": (skfm.FMClassifier(**CHAINS, **shared).fit(TABLE, THREE), TABLE),
         "table": (
             make(skfm.DeepFMClassifier, **go_on | crossed).fit(TABLE, LABELS),
             TABLE,
@@ -235,7 +236,10 @@ def use(model, rows):
     for _ in range(2):
         methods = [getattr(model, "predict", None) or model.transform]
         if hasattr(model, "compile_predictor"):
-            methods.append(model.compile_predictor().predict)
+            predict = model.compile_predictor().predict
+            methods.append(predict)
+            if isinstance(rows, pd.DataFrame):
+                methods.append(lambda rows: predict(rows.iloc[0].to_dict()))  # noqa: B023
         for method in methods:
             found = method(rows)
             values = found.data if hasattr(found, "indptr") else np.asarray(found)

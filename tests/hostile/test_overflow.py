@@ -25,6 +25,13 @@ def test_predictions_beyond_the_floats(loss):
             predict(form(rows))
 
 
+def test_scores_of_a_target_beyond_the_floats(bayesian):
+    assert np.isfinite(bayesian.score(X, NUMBERS))
+    for factor in (1e160, 1e307):
+        with pytest.raises(ValueError, match="too large to be added up"):
+            bayesian.score(X, NUMBERS * factor)
+
+
 @pytest.fixture(scope="module")
 def bayesian():
     return skfm.FMRegressor(max_iter=4, random_state=0).fit(X, NUMBERS)

@@ -19,6 +19,7 @@ from skfm.encoding.flags import FlagBlock
 from skfm.encoding.layout import assemble
 from skfm.encoding.multi_valued import MultiValuedBlock
 from skfm.encoding.nested import NestedBlock
+from skfm.encoding.shared import SharedCategories
 from skfm.encoding.vectors import VectorBlock
 from skfm.nn.shape import Shape
 from skfm.persistence import FileFormatError, records
@@ -75,6 +76,8 @@ STATISTICS = {
 }
 STATISTICS["edges"] = [np.array([0.1, 0.2]), np.empty(0), np.empty(0)]
 CROSSED = {"blocks": [HashBlock("a", 1), HashBlock("b", 2)]}
+SHARED = {"blocks": [HashBlock("a", 5), HashBlock("b", 5), HashBlock("c", 4)]}
+SHARED["shared"] = SharedCategories([[0, 1]])
 PAIR, NO_NUMBER = np.array([0.0, 1.0]), np.array([1.0, np.nan])
 UNITS = {"center": PAIR, "scale": PAIR + 1}
 MOMENTS = {"counts": COUNTS} | dict.fromkeys(
@@ -114,6 +117,21 @@ OF_NETWORKS = [
 ]
 WRONG = [
     *OF_NETWORKS,
+    *(
+        (SharedCategories, {"groups": [[0, 2], [1, 3]]}, {"groups": groups})
+        for groups in (
+            [[0]],
+            [[0, 2], [2, 3]],
+            [[2, 0]],
+            [[-1, 0]],
+            [[0, True]],
+            [3],
+            None,
+        )
+    ),
+    (TableCodec, SHARED, {"shared": SharedCategories([[0, 2]])}),
+    (TableCodec, SHARED, {"shared": SharedCategories([[0, 4]])}),
+    (TableCodec, SHARED, {"shared": [[0, 1]]}),
     (DateBlock, DATE, {"name": 3}),
     (DateBlock, DATE, {"elapsed": HashBlock("a", 5)}),
     (DateBlock, DATE, {"elapsed": NestedBlock("a", value=ScaleBlock("a", n=1))}),
