@@ -58,11 +58,16 @@ READING = {
     "decision_function": lambda model, X, y, w: model.decision_function(X),
     "score": lambda model, X, y, w: model.score(X, y, sample_weight=w),
     "predictor": lambda model, X, y, w: model.compile_predictor().predict(X),
+    "predict_with_offset": lambda model, X, y, w: model.predict(X, offset=w),
+    "predict_with_std": lambda model, X, y, w: np.hstack(model.predict(X, True)),
+    "predict_quantiles": lambda model, X, y, w: model.predict_quantiles(X, offset=w),
+    "posterior_scores": lambda model, X, y, w: model.posterior_scores(X),
     "explain": lambda model, X, y, w: explain(model, X).contribution,
     "transform": lambda model, X, y, w: model.transform(X),
 }
 FITTING = {
     "fit": lambda model, X, y, w: read(fit(model.fit, X, y, w), X),
+    "fit_with_offset": lambda model, X, y, w: read(model.fit(X, y, offset=w), X),
     "partial_fit": lambda model, X, y, w: read(fit(model.partial_fit, X, y, w), X),
     "fit_transform": lambda model, X, y, w: model.fit_transform(X, y),
 }
@@ -243,7 +248,15 @@ def one(number, seed):
 
 def has_own(model, call):
     """Return whether a model has a method of its own, beside scikit-learn's."""
-    names = {"predictor": "compile_predictor", "explain": "_read_rows"}
+    names = {
+        "predictor": "compile_predictor",
+        "explain": "_read_rows",
+        "predict_with_offset": "predict",
+        # The model that has quantiles is the one that has samples.
+        "predict_with_std": "predict_quantiles",
+        "posterior_scores": "predict_quantiles",
+        "fit_with_offset": "fit",
+    }
     method = getattr(model, names.get(call, call), None)
     return method is not None and (call != "score" or "skfm" in method.__module__)
 
