@@ -86,6 +86,14 @@ class MemorySource:
         for start in range(0, len(chosen), PREDICTION_BATCH):
             yield self._train.rows.take(chosen[start : start + PREDICTION_BATCH])
 
+    def whole(self) -> MemorySource:
+        """Return the rows to learn from together with those held out of the matrix."""
+        train, other = self._train, self._held_out
+        if other is None or other.rows is not train.rows:
+            return self
+        chosen = np.sort(np.concatenate([train.chosen, other.chosen]))
+        return MemorySource(train._replace(chosen=chosen))
+
     def sample(self, n_rows: int) -> Labelled:
         part = self._held_out or self._train
         chosen = part.weighty()

@@ -18,12 +18,14 @@ from ..runtime.memory import memory_errors
 from ..runtime.modes import default_modes
 from ..runtime.threads import resolve_n_jobs
 from ..training.callbacks import CallbackMonitor
-from ..training.solver import History
 from .data import FitData, check_held_out
 from .guard import warn_if_worse
 from .init_from import check_pretrained
 from .judging import Given
+from .optimization import OptimizationParameters
+from .params import given_or_default
 from .predictor import Predictor
+from .records import history_attributes
 from .run import Fit, Run
 from .scoring import raw_scores
 from .stochastic import StochasticFit
@@ -159,7 +161,8 @@ default=None
                 context,
                 hook_data,
                 attributes=lambda history: (
-                    fitted_attributes(draft) | draft._history(history, resume)
+                    fitted_attributes(draft)
+                    | history_attributes(history, draft if resume else None)
                 ),
                 rescue=keep,
                 task_name=fit.iteration,
@@ -221,6 +224,9 @@ default=None
             fields, _ = self._find_fields(X, dense=False, needed=True)
             if self.fields_ is None or not np.array_equal(fields, self.fields_):
                 changed.append("fields")
+        n_members = given_or_default(self, OptimizationParameters, "n_members")
+        if n_members not in ("auto", shape.n_members):
+            changed.append("n_members")
         if changed:
             raise ValueError(
                 f"{', '.join(changed)} changed since the last fit, whose weights "
@@ -229,19 +235,10 @@ default=None
 
     def _keep(self, fit: Fit, state: Any, resume: bool) -> None:
         """Set the fitted attributes from what a solver has returned."""
-        found = {**self._history(state.history, resume), **fit.attributes(state)}
+        found = history_attributes(state.history, self if resume else None)
+        found |= fit.attributes(state)
         for name, value in found.items():
             setattr(self, name, value)
-
-    def _history(self, history: History, resume: bool) -> dict[str, Any]:
-        """Return the fitted attributes about iterations, with earlier fits first."""
-        earlier = (self.loss_curve_, self.validation_scores_) if resume else ([], [])
-        return {
-            "loss_curve_": earlier[0] + history.loss_curve,
-            "validation_scores_": earlier[1] + history.validation_scores,
-            "best_iter_": len(earlier[0]) + history.best_epoch,
-            "n_iter_": len(earlier[0]) + len(history.loss_curve),
-        }
 
     def _is_fitted(self) -> bool:
         return hasattr(self, "network_")

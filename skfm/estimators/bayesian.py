@@ -206,7 +206,7 @@ class BayesianFit:
             "diagnostics_": {**vars(diagnostics)},
             "_chains": chains.to_arrays() if self._run.keep_optimizer else None,
             "_column_statistics": self._statistics,
-            "_optimizer_state": None,
+            "_optimizers": [],
         }
         if self._model.fields_ is None and self._fields is not None:
             found |= {"fields_": self._fields, "field_names_": self._field_names}

@@ -77,6 +77,7 @@ class FitData(Protocol):
         held_out: FitData | None,
         fraction: float | None,
         rng: np.random.Generator,
+        taken: np.ndarray,
     ) -> Material:
         """Prepare the rows for the stochastic solver."""
 
@@ -144,6 +145,7 @@ class Data(NamedTuple):
         held_out: FitData | None,
         fraction: float | None,
         rng: np.random.Generator,
+        taken: np.ndarray,
     ) -> Material:
         """Prepare the rows for the stochastic solver.
 
@@ -159,6 +161,8 @@ class Data(NamedTuple):
             Share of these rows to stop on instead; None: none of them.
         rng : numpy Generator
             Draws them.
+        taken : ndarray of bool of shape (n_rows,)
+            The rows that other members hold out, where this one is added.
 
         Raises
         ------
@@ -168,7 +172,7 @@ class Data(NamedTuple):
         """
         train, rest = np.arange(self.n_rows), None
         if fraction is not None:
-            train, rest = self._hold_out(model, fraction, rng)
+            train, rest = self._hold_out(model, fraction, rng, taken)
         part, other = self._part(model, loss, dtype)._replace(chosen=train), None
         if held_out is not None:
             assert isinstance(held_out, Data)  # see `check_held_out`
@@ -184,23 +188,32 @@ class Data(NamedTuple):
         )
 
     def _hold_out(
-        self, model: Any, fraction: float, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self,
+        model: Any,
+        fraction: float,
+        rng: np.random.Generator,
+        taken: np.ndarray,
+    ) -> holding_out.Split:
         """Split the rows into those to learn from and those to stop on."""
         if self.query is None:
             labels = model._labels(self.target)
-            return holding_out.hold_out(self.weight, fraction, labels, rng)
-        by_query = model.hold_out == "queries"
-        if model.hold_out == "auto":
-            by_query = not holding_out.own_weights(self.X, self.query)
-        return holding_out.hold_out_ranked(
-            self.weight,
-            fraction,
-            rng,
-            query=self.query,
-            relevance=self.target,
-            by_query=by_query,
-        )
+            rows, share = holding_out.left_over(taken, fraction)
+            own = None if labels is None else labels[rows]
+            chosen = rows[holding_out.hold_out(len(rows), share, own, rng)]
+        else:
+            by_query = model.hold_out == "queries"
+            if model.hold_out == "auto":
+                by_query = not holding_out.own_weights(self.X, self.query)
+            chosen = holding_out.hold_out_ranked(
+                fraction,
+                rng,
+                query=self.query,
+                relevance=self.target,
+                taken=taken,
+                by_query=by_query,
+            )
+        taken[chosen] = True
+        return holding_out.split(self.weight, chosen)
 
     def _part(self, model: Any, loss: Loss, dtype: str) -> Part:
         """All rows."""

@@ -18,6 +18,11 @@ ROWS_OF_FULL_BATCH = 256
 MAX_AUTO_BATCH = 8192
 #: Rows up to which, and from which, penalty and learning rate are constant.
 FEW_ROWS, MANY_ROWS = 3_000, 30_000
+#: Networks to average between two numbers of rows. They lower the loss by 1 to 2 % at
+#: any number of rows, two by half as much, and eight by a fifth more; it is the time of
+#: the fit that asks for fewer of many rows, and of so few that there is nothing to win.
+MANY_MEMBERS = 4.0
+SOME_ROWS, ENOUGH_ROWS, ONE_MEMBER_ROWS = 1_000, 20_000, 200_000
 #: An epoch has about this many batches, until they reach the maximal size ...
 _BATCHES_PER_EPOCH = 256
 #: ... but of few rows batches are of this size, or of twice the root of their number if
@@ -110,6 +115,13 @@ def between(n_rows: int, few: tuple[int, float], many: tuple[int, float]) -> flo
     """
     rows, values = zip(few, many, strict=True)
     return float(np.exp(np.interp(np.log(n_rows), np.log(rows), np.log(values))))
+
+
+def n_members(n_rows: int) -> int:
+    """Return the number of networks to average, of which each holds rows out."""
+    few = between(n_rows, (FULL_BATCH, 1.0), (SOME_ROWS, MANY_MEMBERS))
+    many = between(n_rows, (ENOUGH_ROWS, MANY_MEMBERS), (ONE_MEMBER_ROWS, 1.0))
+    return round(min(few, many))
 
 
 def early_stopping(asked: bool | str, n_rows: int, *, given: bool) -> bool:

@@ -11,9 +11,10 @@ from ..data.scaling import ColumnMoments, ColumnScaling
 from ..data.statistics import ColumnStatistics
 from ..encoding import CrossInfo
 from ..encoding.codec import TableCodec
+from ..nn.members import MemberNetwork, members_of
 from ..nn.network import Network
 from ..nn.serialization import pack_network, unpack_network
-from ..nn.shape import check_fields
+from ..nn.shape import Shape, check_fields
 from ..persistence.estimators import SavedEstimator
 from ..persistence.records import is_array, require, saved
 from ..persistence.values import Packer, Unpacker
@@ -22,6 +23,7 @@ from ..training.optimizer_state import OptimizerState
 from . import units
 from .checks import finite_scores
 from .importances import feature_importances
+from .records import check_members
 from .summary import summarize, weights_table
 
 
@@ -41,6 +43,7 @@ class Fitted(SavedEstimator):
     validation_scores_: list[float]
     n_iter_: int
     best_iter_: int
+    members_: list[dict[str, Any]]
     n_features_in_: int
     feature_names_in_: np.ndarray
     #: Encoding of the columns of a table; None if X was used unchanged.
@@ -55,7 +58,8 @@ class Fitted(SavedEstimator):
     _column_moments: ColumnMoments | None
     #: Statistics of the rows of this fit, of earlier fits, and of ``init_from``.
     _column_statistics: ColumnStatistics
-    _optimizer_state: OptimizerState | None
+    #: States of the optimizers of the members, if a later fit may go on from them.
+    _optimizers: list[OptimizerState]
     solver_: str
     diagnostics_: dict[str, Any]
     #: Chains of the Bayesian solver, for a warm start to go on from.
@@ -85,17 +89,27 @@ class Fitted(SavedEstimator):
             their largest entry is, and are not centered.
         network_ : torch.nn.Module
             The trained network, on the device of the fit; pickled as NumPy arrays.
+        n_members_ : int
+            Number of networks whose raw scores are averaged. ``coef_`` and
+            ``intercept_`` are means over them. ``factors_`` has the factors of all side
+            by side, divided by the square root of their number, so that the inner
+            product of two rows is the mean of the members' inner products.
+        members_ : list of dict
+            "loss_curve", "validation_scores" and "best_iter" of each network, if there
+            are several.
         n_parameters_ : int
-            Number of weights of the network; of a Bayesian fit, of all samples
-            together.
+            Number of weights of the network; of all members, or of all samples of a
+            Bayesian fit, together.
         n_iter_ : int
             Epochs run, or iterations of each chain.
         best_iter_ : int
-            The epoch whose weights were kept.
+            The epoch whose weights were kept; of several networks, the last such epoch.
         loss_curve_ : list of float
-            Mean training loss during each epoch, without penalty.
+            Mean training loss during each epoch, without penalty. Of several networks,
+            the mean, in which one that has stopped counts as it was at its best epoch.
         validation_scores_ : list of float
-            ``scoring`` of the held-out rows after each epoch; empty without such rows.
+            ``scoring`` of the held-out rows after each epoch, or the mean of those of
+            several networks; empty without such rows.
         fields_ : ndarray of shape (n_columns,) or None
             Field of each column; None where the model needs none and none were given.
         field_names_ : list of str or None
@@ -127,14 +141,20 @@ class Fitted(SavedEstimator):
         if public and cls.__module__.startswith("skfm.models."):
             saved("estimator")(cls)
 
-    @property
-    def _fitted_network_class(self) -> type[Network]:
-        """Class of ``network_``."""
-        return self._network_class
+    def _class_of(self, shape: Shape) -> type[Network]:
+        """Return the class of a fitted network of a shape."""
+        several = shape.n_members > 1
+        return members_of(self._network_class) if several else self._network_class
 
-    def _single_network(self) -> Network:
-        """The network that a warm start, or ``init_from``, goes on from."""
-        return self.network_
+    def _single_network(self, number: int = 0) -> Network:
+        """The network that a member goes on from, after a warm start or ``init_from``.
+
+        Another model may have fewer members than ``number``.
+        """
+        network = self.network_
+        if not isinstance(network, MemberNetwork):
+            return network
+        return network.member(number % network.shape.n_members)
 
     def _n_outputs(self) -> int:
         """Return the number of raw scores per row; defined by each task."""
@@ -158,9 +178,7 @@ class Fitted(SavedEstimator):
             require(isinstance(codec, TableCodec), "the codec is none")
             codec.check_fits(self.n_features_in_)
         if "network" in parts:
-            self.network_ = unpack_network(
-                self._fitted_network_class, parts["network"], unpacker
-            )
+            self.network_ = unpack_network(self._class_of, parts["network"], unpacker)
             self._check_fits()
 
     def _check_fits(self) -> None:
@@ -186,10 +204,7 @@ class Fitted(SavedEstimator):
                 part.check_fits(shape.n_columns)
         for fields in (self.fields_, self._mean_fields):
             check_fields(fields, shape.n_columns)
-        state: Any = self._optimizer_state
-        if state is not None:
-            require(isinstance(state, OptimizerState), "the optimizer's state is none")
-            state.check_fits(self.network_)
+        check_members(self)
 
     def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Factor and shift, each (n_outputs,), from raw scores to y's units."""
@@ -276,8 +291,13 @@ class Fitted(SavedEstimator):
         return np.ones(n_columns) if known is None else known.scale.copy()
 
     @property
+    def n_members_(self) -> int:
+        """Number of networks whose raw scores are averaged."""
+        return self.network_.shape.n_members
+
+    @property
     def n_parameters_(self) -> int:
-        """Number of weights of the network, those of all samples together."""
+        """Number of weights of the network, of all members and samples together."""
         return int(weights_table(self.network_)["parameters"].sum())
 
     @on_snapshot

@@ -21,6 +21,7 @@ GROUPS = {
         "solver",
         "n_chains",
         "n_samples",
+        "n_members",
         "max_iter",
         "learning_rate",
         "network_learning_rate",

@@ -11,43 +11,56 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 Split = tuple[np.ndarray, np.ndarray]
 
 
+def left_over(taken: np.ndarray, fraction: float) -> tuple[np.ndarray, float]:
+    """Return the rows that no other member holds out, and their share to hold out.
+
+    Once they are too few for this, all rows are left over again.
+
+    Parameters
+    ----------
+    taken : ndarray of bool of shape (n,)
+        The rows that others hold out; changed where all are left over again.
+    fraction : float
+        Share of all rows that is to be held out.
+    """
+    rows = np.flatnonzero(~taken)
+    if len(rows) == len(taken) or len(rows) < 2 * fraction * len(taken):
+        taken[:] = False
+        return np.arange(len(taken)), fraction
+    return rows, fraction * len(taken) / len(rows)
+
+
 def hold_out(
-    weight: np.ndarray,
+    n_rows: int,
     fraction: float,
     labels: np.ndarray | None,
     rng: np.random.Generator,
-) -> Split:
-    """Split the rows into those to learn from and those to stop on, each sorted.
-
-    Raises
-    ------
-    ValueError
-        If either part would be empty or weigh nothing.
-    """
+) -> np.ndarray:
+    """Draw the rows to stop on, with the shares of the labels that all rows have."""
     if labels is not None:
         counts = np.bincount(labels)
         n_rest = math.ceil(fraction * len(labels))
         if counts.min() < 2 or min(n_rest, len(labels) - n_rest) < len(counts):
             labels = None  # too few rows for every class to be on both sides
-    train, rest = train_test_split(
-        np.arange(len(weight)),
+    _, rest = train_test_split(
+        np.arange(n_rows),
         test_size=fraction,
         stratify=labels,
         random_state=int(rng.integers(2**31)),
     )
-    return _checked(weight, train, rest)
+    return np.sort(rest)
 
 
 def hold_out_ranked(
-    weight: np.ndarray,
     fraction: float,
     rng: np.random.Generator,
     *,
     query: np.ndarray,
     relevance: np.ndarray,
+    taken: np.ndarray,
     by_query: bool,
-) -> Split:
-    """Split the rows of queries as `hold_out` does: whole queries, or rows of them.
+) -> np.ndarray:
+    """Draw the rows of queries to stop on: whole queries, or rows of them.
 
     Of a query whose rows are held out, at least two rows of different relevance are,
     and one of each relevance remains. Without such queries, whole queries are held out.
@@ -55,28 +68,28 @@ def hold_out_ranked(
 
     Parameters
     ----------
-    weight : ndarray of shape (n,)
     fraction : float
         Share of the rows, or of the queries.
     rng : numpy Generator
     query, relevance : ndarray of shape (n,)
+    taken : ndarray of bool of shape (n,)
+        The rows that others hold out, of which none is drawn if whole queries, or rows
+        of a single query, are.
     by_query : bool
         Whether to hold out whole queries.
-
-    Raises
-    ------
-    ValueError
-        If either part would be empty or weigh nothing.
     """
-    if np.all(query == query[0]):
-        return hold_out(weight, fraction, None, rng)
-    if not by_query:
+    single = np.all(query == query[0])
+    if not by_query and not single:
         held_out = _rows_of_queries(fraction, rng, query, relevance)
         if held_out.any():
-            return _checked(weight, np.flatnonzero(~held_out), np.flatnonzero(held_out))
+            return np.flatnonzero(held_out)
+    rows, share = left_over(taken, fraction)
+    if single:
+        return rows[hold_out(len(rows), share, None, rng)]
     seed = int(rng.integers(2**31))
-    splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
-    return _checked(weight, *next(splitter.split(weight, groups=query)))
+    splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+    _, rest = next(splitter.split(rows, groups=query[rows]))
+    return np.sort(rows[rest])
 
 
 def _rows_of_queries(
@@ -127,9 +140,19 @@ def own_weights(csr: Any, query: np.ndarray) -> bool:
     return bool(2 * sizes[np.unique(first[whole])].sum() > len(query))
 
 
-def _checked(weight: np.ndarray, train: np.ndarray, rest: np.ndarray) -> Split:
+def split(weight: np.ndarray, rest: np.ndarray) -> Split:
+    """Return the rows to learn from and ``rest``, the rows to stop on.
+
+    Raises
+    ------
+    ValueError
+        If either part would be empty or weigh nothing.
+    """
+    learnt = np.ones(len(weight), np.bool_)
+    learnt[rest] = False
+    train = np.flatnonzero(learnt)
     check_parts(weight, train, rest)
-    return np.sort(train), np.sort(rest)
+    return train, rest
 
 
 def check_parts(weight: np.ndarray, train: np.ndarray, rest: np.ndarray) -> None:

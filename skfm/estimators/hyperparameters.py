@@ -39,7 +39,8 @@ class SharedParameters(Parametrized):
             must have been fitted on the same columns with the same ``n_factors``. Its
             linear weights and intercept are used too if both models have them and the
             same target. A path names a file written by `skfm.save`, which is read in
-            each fit; if it holds a Pipeline, the last step is used. Clones share the
+            each fit; if it holds a Pipeline, the last step is used. If it has several
+            members, each member starts from another of them. Clones share the
             estimator. In the values of a parameter grid, wrap the estimator in
             `sklearn.frozen.FrozenEstimator`; otherwise scikit-learn clones it and drops
             what it has learned. A mapping gives vectors that were made elsewhere: from
@@ -102,6 +103,16 @@ class SharedParameters(Parametrized):
         valid=[Interval(Real, 0, None, closed="neither")],
         doc="""float
             Learning rate of Adam for the intercept and the dense weights.""",
+    )
+    n_members: int | str = param(
+        default="auto",
+        valid=[StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        doc="""int or "auto"
+            Number of networks that are trained, each with other held-out rows for early
+            stopping and another seed, and whose raw scores are averaged. "auto" is 4
+            from 1,000 to 20,000 rows, fewer of fewer rows and of more, and 1 below 100
+            and from 130,000 rows on, for datasets, and where `fit` holds no rows
+            out.""",
     )
     batch_size: int | str = param(
         default="auto",

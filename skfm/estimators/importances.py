@@ -15,9 +15,8 @@ import numpy as np
 
 from ..data.rows import Rows
 from ..data.statistics import ColumnStatistics
-from ..nn.factorization import FMNetwork
 from ..nn.network import Network
-from ..nn.posterior import PosteriorNetwork
+from ..nn.pairwise import PairwiseNetwork
 from .draws import Draws, MatrixDraws, TableDraws
 
 #: Rows that are scored for all features together, and the bounds of those for each.
@@ -45,9 +44,7 @@ def feature_importances(model: Any) -> np.ndarray:
         If there are too many features to draw each of them anew.
     """
     scale, _ = model._output_scale()
-    if model._codec is None and isinstance(
-        model.network_, FMNetwork | PosteriorNetwork
-    ):
+    if model._codec is None and model.network_.shares_pair_weights:
         effects = column_effects(model.network_, model._column_statistics)
     else:
         effects = _drawn_effects(model)
@@ -57,7 +54,7 @@ def feature_importances(model: Any) -> np.ndarray:
 
 
 def column_effects(
-    network: FMNetwork | PosteriorNetwork, statistics: ColumnStatistics
+    network: PairwiseNetwork, statistics: ColumnStatistics
 ) -> np.ndarray:
     """Compute the total effects of the columns of a factorization machine, exactly.
 
@@ -74,8 +71,10 @@ def column_effects(
     n_rows = max(1, statistics.n_rows)
     mean = sums / n_rows
     variance = np.maximum(squares / n_rows - mean**2, 0)
-    weights = network.pair_weights(0, 0).detach().cpu().numpy()
+    shared = network.pair_weights(0, 0)
+    assert shared is not None
     assert network.linear_weights is not None
+    weights = shared.detach().cpu().numpy()
     linear = network.linear_weights.detach().cpu().numpy()
     effects = np.empty((len(mean), weights.shape[1]))
     for output, pair_weights in enumerate(weights.T):
@@ -113,9 +112,10 @@ def _effects_of_output(
 def _factors(network: Network, used: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the used factors of some columns at a time, in float64."""
     step = max(1, _NUMBERS_AT_ONCE // max(1, len(used)))
+    table = network.factors
     for start in range(0, network.shape.n_columns, step):
         part = slice(start, start + step)
-        factors = network.factors[part].detach().cpu().numpy()
+        factors = table[part].detach().cpu().numpy()
         yield part, factors[:, used].astype(np.float64)
 
 

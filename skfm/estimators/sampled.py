@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from .._sklearn import Interval, StrOptions
 from ..nn.network import Network
 from ..nn.posterior import PosteriorNetwork
+from ..nn.shape import Shape
 from ..persistence.records import require
 from .base import BaseModel
 from .bayesian import BayesianFit
@@ -84,6 +85,7 @@ class SampledParameters(Parametrized):
     n_iter_no_change: Any = unset(_Shared, "n_iter_no_change")
     tol: Any = unset(_Shared, "tol")
     init_scale: Any = unset(_Shared, "init_scale")
+    n_members: Any = unset(_Shared, "n_members")
     momentum: Any = unset(_Shared, "momentum")
     l1_ratio_linear: Any = unset(_Shared, "l1_ratio_linear")
     l1_ratio_factors: Any = unset(_Shared, "l1_ratio_factors")
@@ -108,9 +110,8 @@ class SampledModel(SampledParameters, BaseModel):
             field's factors and, last, weights.
         """
 
-    @property
-    def _fitted_network_class(self) -> type[Network]:
-        return PosteriorNetwork if self.solver_ == "bayes" else self._network_class
+    def _class_of(self, shape: Shape) -> type[Network]:
+        return PosteriorNetwork if self.solver_ == "bayes" else super()._class_of(shape)
 
     def _make_fit(
         self,
@@ -158,7 +159,7 @@ class SampledModel(SampledParameters, BaseModel):
         super()._keep(fit, state, resume)
         self.solver_ = fit.name
 
-    def _single_network(self) -> Network:
+    def _single_network(self, number: int = 0) -> Network:
         """The network that the stochastic solver, or ``init_from``, goes on from.
 
         After a Bayesian fit it has the posterior means of the intercept and the linear
@@ -167,7 +168,7 @@ class SampledModel(SampledParameters, BaseModel):
         """
         posterior = self.network_
         if not isinstance(posterior, PosteriorNetwork):
-            return posterior
+            return super()._single_network(number)
         n_outputs = posterior.shape.n_outputs
         k = posterior.shape.n_factors // posterior.offsets.numel()
         shape = replace(posterior.shape, n_factors=k, n_samples=1)

@@ -200,6 +200,7 @@ class Interactions(NamedTuple):
         held_out: FitData | None,
         fraction: float | None,
         rng: np.random.Generator,
+        taken: np.ndarray,
     ) -> Material:
         """Prepare the positives, and the rows to stop on."""
         positives = self._positives(dtype)

@@ -32,6 +32,7 @@ _STOCHASTIC = (
     "n_iter_no_change",
     "tol",
     "init_scale",
+    "n_members",
     "momentum",
     "l1_ratio_linear",
     "l1_ratio_factors",

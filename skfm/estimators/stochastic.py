@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..data.statistics import ColumnStatistics, column_statistics
-from ..nn.footprint import Footprint, rows_in_memory
-from ..nn.network import Network
-from ..nn.shape import Shape
-from ..optim import n_tables
+from ..data.memory import MemorySource
+from ..data.statistics import ColumnStatistics
 from ..runtime.threads import resolve_n_jobs
 from ..training.checkpoints import open_checkpoint
-from ..training.learner import Settings
-from ..training.problem import Problem, State
+from ..training.problem import State
 from ..training.solver import Monitor
 from ..training.stochastic import StochasticSolver
 from . import defaults
 from .data import FitData
 from .guard import Examined
-from .init_from import same_target
+from .member import Member, count_rows, stops
 from .optimization import OptimizationParameters
 from .params import given_or_default
 from .run import Run
-from .vectors import Vectors
-
-#: Parameters that go to the training loop as they are.
-_SETTINGS = (
-    "optimizer",
-    "network_learning_rate",
-    "alpha_linear",
-    "alpha",
-    "n_iter_no_change",
-    "tol",
-    "momentum",
-    "l1_ratio_linear",
-    "l1_ratio_factors",
-    "clip_norm",
-    "init_scale",
-)
 
 
 class StochasticFit:
@@ -78,219 +57,81 @@ class StochasticFit:
         seed: int,
         source: Any = None,
     ) -> None:
-        self._model, self._run, self._source = model, run, source
         assert run.max_iter is not None
-        assert run.early_stopping is not None
         self.max_iter = run.max_iter
-        rng = np.random.default_rng(seed)
-        stop = defaults.early_stopping(
-            run.early_stopping, data.n_rows, given=held_out is not None
-        )
-        splits = stop and held_out is None
-        fraction = self._given("validation_fraction") if splits else None
-        dtype = model.network_.shape.dtype if resume else data.dtype(model.dtype)
-        loss = data.loss(model)
-        self._material = data.material(model, loss, dtype, held_out, fraction, rng)
-        source, judge = self._material.source, None
-        if source.has_held_out and run.given is not None:
-            held_out_offset = (held_out or data).offset
-            chosen = self._material.chosen
-            if held_out_offset is not None and chosen is not None:
-                held_out_offset = held_out_offset[chosen]
-            judge = run.given.judge(model, chosen, held_out_offset)
-        self._problem = Problem(loss, source, judge)
-        self._shape = self._make_shape(dtype)
-        self._given_vectors = self._find_given_vectors(data.n_columns, resume)
+        n_members = _n_members(model, data, held_out, run, resume=resume)
+        n_threads = resolve_n_jobs(model.n_jobs)
+        taken = np.zeros(data.n_rows, np.bool_)
+        self._members = [
+            Member(
+                model,
+                data,
+                held_out,
+                run,
+                resume=resume,
+                seed=seed,
+                source=source,
+                number=number,
+                taken=taken,
+                n_left=n_members - number,
+                n_threads=max(1, n_threads // n_members),
+            )
+            for number in range(n_members)
+        ]
         self._solver = StochasticSolver(
-            self._settings(data, self._problem.source.n_rows, stop),
-            rng,
+            n_threads,
             keep_optimizers=run.keep_optimizer,
             checkpoint=open_checkpoint(model, run.max_iter),
         )
-        self._statistics = ColumnStatistics(0, np.zeros(data.n_columns, np.int64))
-        self._state = self._go_on() if resume else self._start()
+        self._statistics = self._count()
 
-    def _given(self, name: str) -> Any:
-        return given_or_default(self._model, OptimizationParameters, name)
-
-    @cached_property
-    def _baseline(self) -> np.ndarray:
-        """Scores of the best constant on the training rows, (n_outputs,)."""
-        baseline = self._material.baseline()
-        if not self._run.one_pass:
-            return baseline
-        return self._problem.loss.cautious(baseline, self._problem.source.n_rows)
+    def _count(self) -> ColumnStatistics:
+        """Compute the statistics of all rows that a member has learnt from."""
+        first = self._members[0]
+        source, found = first.problem.source, first.found
+        if len(self._members) > 1 and isinstance(source, MemorySource):
+            found = count_rows(source.whole(), first.start.state.network)
+        return found if first.known is None else found + first.known
 
     def solve(self, monitor: Monitor) -> State:
         """Train the network, and return its state."""
-        return self._solver.solve(self._problem, self._state, monitor)
+        return self._solver.solve([member.start for member in self._members], monitor)
 
     def attributes(self, state: State) -> dict[str, Any]:
         """Return the fitted attributes of a state, without those of its history."""
         return {
             "network_": state.network,
-            "_optimizer_state": state.optimizers,
+            "_optimizers": state.optimizers,
             "_column_statistics": self._statistics,
-            "_given_vectors": self._given_vectors,
+            "_given_vectors": self._members[0].given_vectors,
         }
 
     def examined(self) -> Examined:
         """Return the held-out rows if there are any, and otherwise training rows."""
-        return Examined(self._problem.source, self._baseline, self._problem.loss)
-
-    def _settings(self, data: FitData, n_train: int, stop: bool) -> Settings:
-        model, scheduled = self._model, not self._run.one_pass
-        schedule = self._given("learning_rate_schedule") if scheduled else "constant"
-        ranked = data.ranked
-        # A chunk does not tell how long its stream is.
-        n_rows = data.n_rows if scheduled else defaults.MANY_ROWS
-        batch_size = defaults.batch_size(
-            self._given("batch_size"),
-            data.n_rows,
-            n_train,
-            rows_in_memory(
-                model._network_class,
-                self._shape,
-                self._options(full_batch=False),
-                self._problem.source.longest(),
-            ),
-        )
-        # Rows of a single batch are not counted, lest two rows of equal content be
-        # other than one of twice the weight.
-        single = scheduled and batch_size >= n_train
-        return Settings(
-            max_iter=self.max_iter,
-            batch_size=batch_size,
-            rows_per_step=defaults.ROWS_OF_FULL_BATCH if single else None,
-            early_stopping=stop,
-            learning_rate=defaults.learning_rate(
-                self._given("learning_rate"),
-                self._given("optimizer"),
-                n_rows,
-                entries=self._problem.source.mean_length(),
-                ranked=ranked,
-            ),
-            alpha_factors=defaults.alpha_factors(
-                self._given("alpha_factors"), n_rows, ranked=ranked
-            ),
-            n_threads=resolve_n_jobs(model.n_jobs),
-            freeze=self._freezes_all,
-            learning_rate_schedule=schedule,
-            warmup_epochs=self._given("warmup_epochs") if scheduled else 0.0,
-            **{name: self._given(name) for name in _SETTINGS},
-        )
-
-    def _n_tables(self) -> int:
-        return n_tables(self._given("optimizer"), self.max_iter)
-
-    def _go_on(self) -> State:
-        """Make the state of a copy of the network of the estimator."""
-        model, source = self._model, self._problem.source
-        device = defaults.device(model.device)
-        network = model._single_network().copy_on(device, self._n_tables())
-        network.check_memory(source.longest())
-        found = self._count(network)
-        new = found.seen & ~model._column_statistics.seen
-        if self._given_vectors is not None:
-            new &= ~self._given_vectors
-            network.fixed_factors = self._fixed_columns()
-        self._statistics = model._column_statistics + found
-        return State(network, new, model._optimizer_state)
-
-    def _count(self, network: Network) -> ColumnStatistics:
-        """Compute the statistics of the training rows as a network reads them."""
-        source = self._problem.source
-        return column_statistics(source.weighty(), source.n_columns, network.prepare)
-
-    def _make_shape(self, dtype: str) -> Shape:
-        model, source = self._model, self._problem.source
-        return Shape(
-            n_columns=source.n_columns,
-            n_factors=model.n_factors,
-            n_outputs=model._n_outputs(),
-            fields=model.fields_,
-            mean_pairs=source.mean_pairs(),
-            dtype=dtype,
-            device=defaults.device(model.device),
-        )
-
-    def _options(self, *, full_batch: bool) -> dict[str, Any]:
-        options: dict[str, Any] = self._model._network_options(full_batch=full_batch)
-        return options
-
-    def _start(self) -> State:
-        """Make the state of a new network, with zeros for columns without entries."""
-        model, source, shape = self._model, self._problem.source, self._shape
-        batch_size = self._solver.settings.batch_size
-        options = self._options(full_batch=batch_size >= source.n_rows)
-        Footprint(
-            model._network_class,
-            shape,
-            options,
-            self._n_tables(),
-            batch_size,
-            source.longest(),
-            keeps_best=self.max_iter > 1,
-        ).check()
-        network = model._network_class.build(shape, **options)
-        network.check_memory(source.longest())
-        self._statistics = self._count(network)
-        # Frozen at random, columns that a pretrained model does not know are noise.
-        unknown = self._freezes_all and model.init_from is not None
-        drawn = self._statistics.seen & (not unknown)
-        network.initialize(drawn, self._solver.rng, self._given("init_scale"))
-        network.set_bias(self._baseline)
-        self._inherit(network)
-        return State(network)
-
-    def _find_given_vectors(self, n_columns: int, resume: bool) -> np.ndarray | None:
-        """Return the mask of the columns that ``init_from`` has vectors of, or None."""
-        if resume:
-            known: np.ndarray | None = getattr(self._model, "_given_vectors", None)
-            return known
-        if not isinstance(self._source, Vectors):
-            return None
-        given = np.zeros(n_columns, np.bool_)
-        given[self._source.columns] = True
-        return given
-
-    @property
-    def _freezes_all(self) -> bool:
-        """Return whether no embedding is trained, not even of new columns."""
-        return bool(self._model.freeze and self._given_vectors is None)
-
-    def _fixed_columns(self) -> np.ndarray | None:
-        """Return the mask of the columns whose embeddings are not trained, or None."""
-        return self._given_vectors if self._model.freeze else None
-
-    def _inherit(self, network: Network) -> None:
-        """Start a new network from that of the pretrained model, if there is one."""
-        source = self._source
-        if source is None:
-            return
-        if isinstance(source, Vectors):
-            scaling = self._model._scaling
-            scale = 1.0 if scaling is None else scaling.scale[source.columns, None]
-            network.set_factors(source.columns, source.vectors * scale)
-            network.fixed_factors = self._fixed_columns()
-            return
-        known, same = source._column_statistics, same_target(self._model, source)
-        network.inherit(
-            source._single_network(),
-            known.seen,
-            same_target=same,
-            units=_relative_units(self._model, source),
-        )
-        self._statistics = self._statistics + known
+        first = self._members[0]
+        return Examined(first.problem.source, first.baseline, first.problem.loss)
 
 
-def _relative_units(model: Any, source: Any) -> np.ndarray | None:
-    """Return how many units of another model's column make one of this model's.
+def _n_members(
+    model: Any, data: FitData, held_out: FitData | None, run: Run, *, resume: bool
+) -> int:
+    """Return the number of networks to train.
 
-    Shape (n_columns,); None where they are the same.
+    Raises
+    ------
+    ValueError
+        If several were to learn from a dataset.
     """
-    own, given = model._scaling, source._scaling
-    if own is None and given is None:
-        return None
-    units: np.ndarray = (1.0 if own is None else own.scale) / source.column_scales_
-    return units
+    asked = given_or_default(model, OptimizationParameters, "n_members")
+    if resume:
+        asked = model.network_.shape.n_members
+    elif isinstance(asked, str):
+        _, splits = stops(run, data, held_out)
+        several = splits and not data.streamed
+        asked = defaults.n_members(data.n_rows) if several else 1
+    if data.streamed and asked > 1:
+        raise ValueError(
+            f"X is a dataset, from which a single network is trained, but there are to "
+            f"be n_members={asked}: set n_members=1."
+        )
+    return int(asked)

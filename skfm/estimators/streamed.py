@@ -61,6 +61,7 @@ class StreamedData:
         held_out: FitData | None,
         fraction: float | None,
         rng: np.random.Generator,
+        taken: np.ndarray,
     ) -> Material:
         """Prepare the rows for the stochastic solver; see `Data.material`."""
         train, other = self._labelled(loss, dtype), None

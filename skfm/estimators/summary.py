@@ -58,6 +58,9 @@ def _iterations(model: Any) -> str:
     n_samples = model.network_.shape.n_samples
     if n_samples > 1:
         return f"{model.n_iter_} of each chain, {n_samples} samples kept"
+    if model.n_members_ > 1:
+        best = ", ".join(str(member["best_iter"]) for member in model.members_)
+        return f"{model.n_iter_}, the weights of the members are those of {best}"
     return f"{model.n_iter_}, the weights are those of iteration {model.best_iter_}"
 
 

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..data.scaling import ColumnScaling
-from ..nn.factorization import FMNetwork
 from ..nn.network import Network
-from ..nn.posterior import PosteriorNetwork
 
 __all__ = ["factors", "intercept", "linear_weights"]
 
@@ -67,8 +65,7 @@ def _pair_weights(network: Network, scaling: ColumnScaling) -> np.ndarray | None
 
     None where a pair has its own, or nothing is centered.
     """
-    shared = isinstance(network, FMNetwork | PosteriorNetwork)
-    if not shared or not scaling.center.any():
+    if not network.shares_pair_weights or not scaling.center.any():
         return None
     weights = network.pair_weights(0, 0)  # type: ignore[operator]
     assert weights is not None

@@ -13,6 +13,8 @@ from .._sklearn import StrOptions, validate_params
 from ..data.rows import Rows
 from ..models.afm import AFMNetwork
 from ..models.autoint import AutoIntNetwork
+from ..nn.network import Network
+from ..nn.pairwise import PairwiseNetwork
 from ..runtime.threads import torch_threads
 from ..sparse import FieldLookup
 from .reading import Model, batches, to_float64
@@ -28,6 +30,8 @@ from .reading import Model, batches, to_float64
 )
 def attention_weights(estimator: Any, X: Any, *, by: str = "feature") -> pd.DataFrame:
     """Compute the attention weights of an AFM or an AutoInt in each row.
+
+    Of a model with several members, they are the mean of the members' weights.
 
     Parameters
     ----------
@@ -75,15 +79,17 @@ def attention_weights(estimator: Any, X: Any, *, by: str = "feature") -> pd.Data
     """
     model = Model.of(estimator)
     network = model.network
-    if not isinstance(network, AFMNetwork | AutoIntNetwork):
+    kind = network.members[0]
+    if not isinstance(kind, AFMNetwork | AutoIntNetwork):
         raise TypeError(
             f"{type(model.estimator).__name__} has no attention: fit an AFM or AutoInt "
             "estimator, or use skfm.inspection.explain, which accepts all models."
         )
     rows = model.rows(X)
     with torch_threads(1), torch.no_grad():
-        if isinstance(network, AutoIntNetwork):
+        if isinstance(kind, AutoIntNetwork):
             return pd.concat(_between_fields(network, rows, model), ignore_index=True)
+        assert isinstance(network, PairwiseNetwork)
         frame = pd.concat(_of_pairs(network, rows, model, by), ignore_index=True)
     if by == "feature":
         return frame
@@ -92,17 +98,20 @@ def attention_weights(estimator: Any, X: Any, *, by: str = "feature") -> pd.Data
 
 
 def _of_pairs(
-    network: AFMNetwork, rows: Rows, model: Model, by: str
+    network: PairwiseNetwork, rows: Rows, model: Model, by: str
 ) -> Iterator[pd.DataFrame]:
     names = model.column_names()
     if by == "field":
         fields, field_names = model.variables(rows)
         names = np.array(field_names, dtype=object)[fields]
     longest = rows.longest()
+    members: list[Any] = network.members
     held = longest * (longest - 1) // 2 * network.table.width
     for start, batch in batches(network, rows, held):
         entries = network.entries(batch)
-        weights = to_float64(network.attention_weights(entries))  # (B, P)
+        parts = [entries.share(i, len(members)) for i in range(len(members))]
+        each = [m.attention_weights(p) for m, p in zip(members, parts, strict=True)]
+        weights = to_float64(torch.stack(each).mean(dim=0))  # (B, P)
         first, second = entries.pairs()
         of_row, pair = np.nonzero(second < np.diff(batch.indptr)[:, None])
         yield pd.DataFrame(
@@ -116,17 +125,21 @@ def _of_pairs(
 
 
 def _between_fields(
-    network: AutoIntNetwork, rows: Rows, model: Model
+    network: Network, rows: Rows, model: Model
 ) -> Iterator[pd.DataFrame]:
     _, field_names = model.fields(rows)
     names = np.array(field_names, dtype=object)
-    n_layers, n_heads = len(network.attention), network.n_heads
+    members: list[Any] = network.members
+    n_layers, n_heads = len(members[0].attention), members[0].n_heads
     held = n_layers * n_heads * len(names) ** 2
     for start, batch in batches(network, rows, held):
         lookup = network.table.look_up(batch)
         assert isinstance(lookup, FieldLookup)
-        by_layer = network.attention_weights(lookup)
-        weights = to_float64(torch.stack(by_layer, dim=1))  # (B, L, H, F, F)
+        each = [
+            torch.stack(member.attention_weights(lookup.share(i, len(members))), dim=1)
+            for i, member in enumerate(members)
+        ]
+        weights = to_float64(torch.stack(each).mean(dim=0))  # (B, L, H, F, F)
         row, layer, head, field, other = np.indices(weights.shape).reshape(5, -1)
         yield pd.DataFrame(
             {

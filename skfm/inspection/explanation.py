@@ -200,8 +200,9 @@ def _linear(network: Network, batch: Batch, units: np.ndarray) -> _Terms:
     if not network.has_linear:
         return _Terms(_LINEAR, rows[:0], np.empty((0, n_outputs)), rows[:0])
     linear = network.table.entries(batch)[:, : network.table.n_linear]
-    samples = linear.view(len(rows), network.shape.n_samples, n_outputs)
-    return _sums(_LINEAR, rows, to_float64(samples.mean(dim=1)), units[batch.columns])
+    # The weights of samples, or of members, lie side by side.
+    each = linear.view(len(rows), linear.shape[1] // n_outputs, n_outputs)
+    return _sums(_LINEAR, rows, to_float64(each.mean(dim=1)), units[batch.columns])
 
 
 def _shares(

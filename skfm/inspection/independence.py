@@ -86,6 +86,7 @@ class IndependentFields:
         fields: np.ndarray | None,
     ) -> None:
         self._network, self._statistics = network, statistics
+        self._factors = network.factors
         self._known = fields is not None
         if fields is None:
             fields = np.zeros(len(statistics.counts), np.int64)
@@ -134,10 +135,8 @@ class IndependentFields:
         values, squares = self._values(columns)
         n_entries = self._statistics.counts[columns].sum()
         exclusive = self._known and bool(n_entries <= self._statistics.n_rows)
-        n_views = (
-            1 if self._network.factors.dim() == 2 else self._network.shape.n_fields
-        )
-        n_factors = self._network.shape.n_factors
+        n_views = 1 if self._factors.dim() == 2 else self._network.shape.n_fields
+        n_factors = self._factors.shape[-1]
         mean = np.zeros((n_views, n_factors))
         second = np.zeros((n_views, n_factors, n_factors))
         for part, vectors in self._vectors(columns):
@@ -158,13 +157,13 @@ class IndependentFields:
 
     def _vectors(self, columns: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield parts of the columns, and their embeddings (n, V, k)."""
-        factors = self._network.factors
+        factors = self._factors
         step = max(1, _NUMBERS_PER_READ // max(1, factors[:1].numel()))
         for start in range(0, len(columns), step):
             part = slice(start, start + step)
             index = torch.from_numpy(columns[part]).to(factors.device)
             found = to_float64(factors[index])
-            yield part, found.reshape(len(index), -1, self._network.shape.n_factors)
+            yield part, found.reshape(len(index), -1, factors.shape[-1])
 
     def _weights(self, first: int, second: int) -> np.ndarray:
         weights = self._network.pair_weights(first, second)
@@ -172,7 +171,7 @@ class IndependentFields:
         return to_float64(weights)
 
     def _view(self, towards: int) -> int:
-        return 0 if self._network.factors.dim() == 2 else towards
+        return 0 if self._factors.dim() == 2 else towards
 
     def _between(self, first: int, second: int, weights: np.ndarray) -> np.ndarray:
         """Return the variance of the pair term of two fields, (C,)."""

@@ -19,7 +19,8 @@ def measure(network: Network, kind: str = "auto") -> str:
         return kind
     if isinstance(network, PairwiseNetwork):
         return "variance"
-    return "weights" if _matrix_cross(network) is not None else "total"
+    has_matrix = _matrix_cross(network.members[0]) is not None
+    return "weights" if has_matrix else "total"
 
 
 def strength_of_weights(model: Model) -> pd.DataFrame:
@@ -30,21 +31,29 @@ def strength_of_weights(model: Model) -> pd.DataFrame:
     TypeError
         If the weights of the architecture do not show it.
     """
-    network, layer = model.network, _matrix_cross(model.network)
-    if isinstance(network, FwFMNetwork):
-        matrix = np.abs(to_float64(network.pairs.matrix())).mean(axis=2)
-    elif layer is not None:
-        k = network.shape.n_factors
-        blocks = to_float64(layer.matrix()).reshape(-1, k, network.shape.n_fields, k)
-        matrix = np.sqrt(np.square(blocks).sum(axis=(1, 3)))
-    else:
+    found = [_of_network(network) for network in model.network.members]
+    known = [matrix for matrix in found if matrix is not None]
+    if not known:
         raise TypeError(
             f"The weights of this {type(model.estimator).__name__} alone do not show "
             'the strength of interactions: leave kind="auto", or fit an FwFM, or a DCN '
             'with cross="matrix" and without experts.'
         )
     _, names = model.fields()
-    return pd.DataFrame(matrix, names, names)
+    return pd.DataFrame(np.mean(known, axis=0), names, names)
+
+
+def _of_network(network: Network) -> np.ndarray | None:
+    """Return the strengths (F, F) that the weights of one network show, if they do."""
+    layer = _matrix_cross(network)
+    if isinstance(network, FwFMNetwork):
+        strength: np.ndarray = np.abs(to_float64(network.pairs.matrix())).mean(axis=2)
+        return strength
+    if layer is None:
+        return None
+    k = network.shape.n_factors
+    blocks = to_float64(layer.matrix()).reshape(-1, k, network.shape.n_fields, k)
+    return np.sqrt(np.square(blocks).sum(axis=(1, 3)))
 
 
 def _matrix_cross(network: Network) -> MatrixCross | None:

@@ -15,6 +15,8 @@ from .shape import Shape
 class FMNetwork(PairwiseNetwork[PooledLookup]):
     """Network of FM: w0 + sum w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j."""
 
+    shares_pair_weights = True
+
     def __init__(self, shape: Shape) -> None:
         # One output needs only the total of the squares: the gradient costs half.
         self.lookup = "pooled_total" if shape.n_outputs == 1 else "pooled"

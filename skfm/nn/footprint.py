@@ -49,6 +49,9 @@ class Footprint:
         Entries of the longest row.
     keeps_best : bool
         Whether the weights of the best epoch are kept beside the live ones.
+    n_networks : int
+        Networks of these sizes that are trained at the same time. If there are several,
+        a copy of the weights of each is made in the end.
     """
 
     network: type[Network]
@@ -58,6 +61,7 @@ class Footprint:
     batch_size: int
     longest: int
     keeps_best: bool
+    n_networks: int = 1
 
     def check(self) -> None:
         """Raise an error if a run needs more memory than is available.
@@ -67,7 +71,8 @@ class Footprint:
         MemoryError
             If there is too little memory; the message names what to lower.
         """
-        self.network.check_table(self.shape, self.n_tables)
+        n_tables = self.n_networks * (self.n_tables + (self.n_networks > 1))
+        self.network.check_table(self.shape, n_tables)
         self._check_dense()
         self._check_batch()
 
@@ -76,7 +81,7 @@ class Footprint:
         n_arrays = _DENSE_ARRAYS + self.keeps_best
         fields = f" of {shape.n_fields} fields" if shape.n_fields else ""
         self._check(
-            n_arrays * n_weights,
+            self.n_networks * n_arrays * n_weights,
             f"The layers above the embeddings{fields} have {n_weights} weights, which "
             f"with gradients and the state of the optimizer need",
             "lower n_factors or the sizes of the layers, or give fewer fields.",
@@ -85,7 +90,7 @@ class Footprint:
     def _check_batch(self) -> None:
         held = self.network.held_per_row(self.shape, self.options, self.longest)
         self._check(
-            self.batch_size * held,
+            self.n_networks * self.batch_size * held,
             f"The embeddings of a batch of {self.batch_size} rows need",
             "lower batch_size or n_factors, or give fewer fields.",
         )

@@ -41,11 +41,17 @@ class Network(nn.Module, Generic[LookupT]):
     needs_fields: ClassVar[bool] = False
     #: Whether columns have linear weights that are added to the scores.
     has_linear: ClassVar[bool] = True
+    #: Whether all pairs of columns have the same `PairwiseNetwork.pair_weights`.
+    shares_pair_weights: ClassVar[bool] = False
 
     config: dict[str, Any]
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
+        self._make_table(shape)
+        self.bias = nn.Parameter(torch.zeros(shape.n_outputs))
+
+    def _make_table(self, shape: Shape) -> None:
         self.shape = shape
         #: Mask of the columns whose linear weights, or whose factors, stay zero.
         self.without_linear: np.ndarray | None = None
@@ -61,7 +67,11 @@ class Network(nn.Module, Generic[LookupT]):
             dtype=DTYPES[shape.dtype],
             device=shape.device,
         )
-        self.bias = nn.Parameter(torch.zeros(shape.n_outputs))
+
+    @property
+    def members(self) -> list[Network]:
+        """Networks whose mean score is that of this one: itself, or several."""
+        return [self]
 
     @classmethod
     def linear_width(cls, shape: Shape) -> int:
@@ -374,7 +384,7 @@ class Network(nn.Module, Generic[LookupT]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle may be loaded on a machine without the device: load it on the CPU.
-        return _rebuild, (type(self), self._config_on("cpu"), self.arrays())
+        return rebuild, (type(self), self._config_on("cpu"), self.arrays())
 
     def _config_on(self, device: str) -> dict[str, Any]:
         return {**self.config, "shape": replace(self.shape, device=device)}
@@ -388,9 +398,10 @@ def _times(weights: Tensor, units: np.ndarray | None, mask: Tensor) -> Tensor:
     return weights * factor.view(-1, *[1] * (weights.dim() - 1))
 
 
-def _rebuild(
+def rebuild(
     cls: type[Network], config: dict[str, Any], arrays: dict[str, np.ndarray]
 ) -> Network:
+    """Build a network from its configuration and the result of `Network.arrays`."""
     network = cls.build(**config)
     network.load_arrays(arrays)
     network.eval()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..data.batch import Batch
+from ..sparse.lookup import equal_part
 from .network import LookupT, Network
 
 
@@ -31,6 +32,10 @@ class Entries:
     embeddings: Tensor
     columns: np.ndarray
     lengths: Tensor
+
+    def share(self, number: int, n: int) -> Entries:
+        """Return one of n equal parts of the embeddings: see `Lookup.share`."""
+        return replace(self, embeddings=equal_part(self.embeddings, number, n))
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the first and second entry of each of the P = m (m - 1) / 2 pairs."""

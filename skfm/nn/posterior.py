@@ -40,6 +40,7 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
     """
 
     lookup = "by_sample"
+    shares_pair_weights = True
 
     def __init__(self, shape: Shape, *, link: str) -> None:
         size = shape.n_samples, shape.n_outputs

@@ -30,18 +30,26 @@ def pack_network(network: Network, packer: Packer) -> dict[str, Any]:
 
 
 def unpack_network(
-    network_class: type[Network], content: Any, unpacker: Unpacker
+    class_of: Callable[[Shape], type[Network]], content: Any, unpacker: Unpacker
 ) -> Network:
     """Build the network that ``content`` of a file describes.
 
     Nothing is allocated before the sizes in the configuration have been compared with
     those of the arrays, which are not larger than the file.
+
+    Parameters
+    ----------
+    class_of : callable
+        Returns the class of a network of a shape.
+    content : dict
+    unpacker : Unpacker
     """
     config = unpacker.unpack(content["config"])
     names = {part: unpacker.claim(name) for part, name in content["arrays"].items()}
     shape, reader = config.pop("shape"), unpacker.reader
     if not isinstance(shape, Shape):
         raise FileFormatError("its network is not described")
+    network_class = class_of(shape)
     sizes = {name: reader.shape(stored) for name, stored in names.items()}
     expected = _table_sizes(network_class, shape)
     if any(sizes[name] != size for name, size in expected.items()):

@@ -37,7 +37,10 @@ class Shape:
     device : str
         Device that holds the weights.
     n_samples : int
-        Number of models that the network holds: see `skfm.nn.posterior`.
+        Number of samples that the network holds: see `skfm.nn.posterior`.
+    n_members : int
+        Number of networks whose mean score is the network's: see `skfm.nn.members`.
+        The other sizes are those of each.
     """
 
     n_columns: int
@@ -48,10 +51,12 @@ class Shape:
     dtype: str = "float32"
     device: str = "cpu"
     n_samples: int = 1
+    n_members: int = 1
 
     def check(self) -> None:
         """Raise a ValueError unless a network can be built from these sizes."""
-        sizes = (self.n_columns, self.n_factors, self.n_outputs, self.n_samples)
+        sizes = [self.n_columns, self.n_factors, self.n_outputs]
+        sizes += [self.n_samples, self.n_members]
         require(all(is_integer(n, 1) for n in sizes), "a size is not a positive number")
         require(self.dtype in DTYPES, f"dtype is {self.dtype!r}")
         number = isinstance(self.mean_pairs, int | float)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -27,6 +27,15 @@ class Lookup:
     def leaves(self) -> list[Tensor]:
         """Return the tensors that collect gradients."""
         return [self.linear]
+
+    def share(self, number: int, n: int) -> Self:
+        """Return the look-up of one of n equal parts of the numbers of each column.
+
+        It is that of one table, where the columns of n tables lie side by side.
+        """
+        wide = [f.name for f in fields(self) if f.name not in ("lengths", "columns")]
+        parts = {name: equal_part(getattr(self, name), number, n) for name in wide}
+        return replace(self, **parts)
 
     def collect_gradients(self, *, frozen: bool = False) -> Self:
         """Make the leaves collect gradients; with ``frozen``, only the linear part."""
@@ -136,3 +145,9 @@ class Groups:
     def arrays(self) -> tuple[np.ndarray, ...]:
         """Return the arrays as the kernels take them."""
         return self.distinct, self.bounds, self.order, self.rows
+
+
+def equal_part(tensor: Tensor, number: int, n: int) -> Tensor:
+    """Return one of n equal parts of the last axis of a tensor."""
+    width = tensor.shape[-1] // n
+    return tensor[..., number * width : (number + 1) * width]

@@ -17,7 +17,7 @@ from ..data.transfer import DeviceBatch, ResidentRows
 from . import kernels
 from .backend import Backend
 from .kernel_backend import KernelBackend
-from .lookup import Groups, Lookup, PooledLookup
+from .lookup import Groups, Lookup, PooledLookup, equal_part
 from .rows import ColumnRows
 from .torch_backend import TorchBackend
 
@@ -127,6 +127,11 @@ class EmbeddingTable:
         parts = {"factors": self.weight.factors, "linear": self.weight.linear}
         parts |= {name: torch.from_numpy(array) for name, array in arrays.items()}
         self._use(ColumnRows(**parts))
+
+    def share(self, table: EmbeddingTable, number: int, n: int) -> None:
+        """Use, as views, one of n equal parts of the columns' numbers in a table."""
+        parts = [equal_part(part, number, n) for part in table.weight.tensors()]
+        self._use(ColumnRows(*parts))
 
     def linear_part(self) -> EmbeddingTable:
         """Return a table without factors that shares the linear weights."""

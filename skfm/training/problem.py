@@ -43,12 +43,12 @@ class State:
         Trained in place.
     new_columns : ndarray of bool of shape (n_columns,), or None
         Columns of a trained network whose factors are still to be drawn.
-    optimizers : OptimizerState or None
-        State of the optimizers of the earlier run, to go on from.
+    optimizers : list of OptimizerState
+        States of the optimizers of the members' earlier runs, to go on from.
     history : History
     """
 
     network: Network
     new_columns: np.ndarray | None = None
-    optimizers: OptimizerState | None = None
+    optimizers: list[OptimizerState] = field(default_factory=list)
     history: History = field(default_factory=History)

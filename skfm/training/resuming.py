@@ -1,4 +1,4 @@
-"""State of a run that is under way: what it starts from, and what its epochs change."""
+"""State of runs that are under way: what they start from, and what epochs change."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class RunState:
         steps, progress = document["n_steps"], document["progress"]
         counts = [*steps, *progress, document["n_kept"]]
         require(all(is_integer(n, 0, 2**53) for n in counts), "a count is none")
-        require((len(steps), len(progress)) == (2, 4), "counts are missing")
+        require((len(steps), len(progress)) == (2, 5), "counts are missing")
         for i, tensor in enumerate(self._tensors()):
             found = _like(tensor.detach().cpu().numpy(), array(f"live.{i}"))
             tensor.detach().copy_(torch.from_numpy(found))
@@ -132,6 +132,40 @@ class RunState:
         modules = [m for r in replicas for m in r.network.modules()]
         streams = [m.generator for m in modules if isinstance(m, Dropout)]
         return list({id(s): s for s in streams if s is not None}.values())
+
+
+class JointState:
+    """Reads and writes the state of runs that go on side by side.
+
+    Parameters
+    ----------
+    trainers : list of Trainer
+    """
+
+    def __init__(self, trainers: list[Trainer]) -> None:
+        self._runs = list(map(RunState, trainers))
+
+    def origins(self) -> Iterator[Any]:
+        """Yield all that determines the results of the runs."""
+        for run in self._runs:
+            yield from run.origins()
+
+    def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return the state after the epochs so far, as JSON and arrays."""
+        found = [run.dump() for run in self._runs]
+        arrays = {
+            f"{i}.{name}": array
+            for i, (_, own) in enumerate(found)
+            for name, array in own.items()
+        }
+        return {"runs": [document for document, _ in found]}, arrays
+
+    def restore(
+        self, document: dict[str, Any], array: Callable[[str], np.ndarray]
+    ) -> None:
+        """Put runs that have not begun where `dump` found others: see `RunState`."""
+        for i, (run, own) in enumerate(zip(self._runs, document["runs"], strict=True)):
+            run.restore(own, lambda name, i=i: array(f"{i}.{name}"))  # type: ignore[misc]
 
 
 def _like(expected: np.ndarray, found: np.ndarray) -> np.ndarray:

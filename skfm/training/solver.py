@@ -28,11 +28,36 @@ class History:
         mean NDCG.
     best_epoch : int
         Iterations of this run behind the weights that are kept; 0 if there are none.
+    members : list of History
+        Records of the runs side by side, if there were several. The others are their
+        means and, of the best epochs, the last one.
     """
 
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
     best_epoch: int = 0
+    members: list[History] = field(default_factory=list)
+
+    @classmethod
+    def of_members(cls, histories: list[History]) -> History:
+        """Return the record of runs side by side.
+
+        A run that has ended counts further on with what it had at its best epoch.
+        """
+        if len(histories) == 1:
+            return histories[0]
+        length = max(len(history.loss_curve) for history in histories)
+        return cls(
+            _mean([h.held(h.loss_curve, length) for h in histories]),
+            _mean([h.held(h.validation_scores, length) for h in histories]),
+            max(history.best_epoch for history in histories),
+            histories,
+        )
+
+    def held(self, values: list[float], length: int) -> list[float]:
+        """Repeat the value of the best epoch until there are ``length`` values."""
+        best = values[max(0, self.best_epoch - 1) :][:1]
+        return values + best * (length - len(values))
 
 
 @dataclass(frozen=True)
@@ -93,3 +118,8 @@ class Solver(Protocol, Generic[Problem, State]):
         An exception, of a monitor or a KeyboardInterrupt, ends the run: the state after
         the last full iteration, if there was any, goes to ``monitor.rescue``.
         """
+
+
+def _mean(curves: list[list[float]]) -> list[float]:
+    # zip(): no values where the runs hold no rows out.
+    return [sum(values) / len(values) for values in zip(*curves, strict=True)]

@@ -2,60 +2,158 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..nn.members import join_members
+from ..runtime.threads import team, torch_threads
 from .checkpoints import Checkpoint
 from .learner import Settings
 from .problem import Problem, State
-from .resuming import RunState
-from .solver import Monitor
+from .resuming import JointState
+from .solver import History, Monitor, Progress
 from .trainer import Trainer
 
 
 @dataclass(frozen=True)
-class StochasticSolver:
-    """Train a network by stochastic gradients, and keep its best epoch.
+class Start:
+    """A run about to begin.
 
-    Parameters
+    Attributes
     ----------
+    problem : Problem
+    state : State
     settings : Settings
     rng : numpy Generator
         Shuffles the rows and seeds dropout.
+    """
+
+    problem: Problem
+    state: State
+    settings: Settings
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class StochasticSolver:
+    """Train networks by stochastic gradients, and keep the best epoch of each.
+
+    Parameters
+    ----------
+    n_threads : int
+        Number of networks that are trained at a time.
     keep_optimizers : bool, default=False
         Whether the state holds what a later run needs to go on from the optimizers'.
     checkpoint : Checkpoint or None
-        Keeps the run's state on disk.
+        Keeps the state of the runs on disk.
     """
 
-    settings: Settings
-    rng: np.random.Generator
+    n_threads: int = 1
     keep_optimizers: bool = False
     checkpoint: Checkpoint | None = None
 
-    def solve(self, problem: Problem, state: State, monitor: Monitor) -> State:
-        """Train; see `skfm.training.solver.Solver`."""
-        trainer = Trainer(
-            problem,
-            state,
-            self.settings,
-            self.rng,
-            keep_optimizers=self.keep_optimizers,
-        )
-        try:
-            self._run(trainer, monitor)
-        except BaseException:
-            if trainer.history.best_epoch:
-                monitor.rescue(trainer.state())
-            raise
-        return trainer.state()
+    def solve(self, starts: Sequence[Start], monitor: Monitor) -> State:
+        """Train, and return the state of the network whose score is the mean of all.
 
-    def _run(self, trainer: Trainer, monitor: Monitor) -> None:
+        The runs are independent of each other. After each epoch of all that go on, the
+        monitor sees the means of their losses and scores.
+
+        Raises
+        ------
+        FloatingPointError
+            If a loss became NaN or infinite. Before this error or any other is raised,
+            the state after the last full (or best) epoch goes to ``monitor.rescue``.
+        """
+        trainers = [
+            Trainer(
+                start.problem,
+                start.state,
+                start.settings,
+                start.rng,
+                keep_optimizers=self.keep_optimizers,
+            )
+            for start in starts
+        ]
+        try:
+            self._run(trainers, monitor)
+        except BaseException:
+            if all(trainer.history.best_epoch for trainer in trainers):
+                monitor.rescue(_joined(trainers))
+            raise
+        return _joined(trainers)
+
+    def _run(self, trainers: list[Trainer], monitor: Monitor) -> None:
         if self.checkpoint is None:
-            trainer.run(monitor)
+            self._run_epochs(trainers, monitor, lambda: None)
             return
-        run, checkpoint = RunState(trainer), self.checkpoint
-        checkpoint.resume(run)
-        trainer.run(monitor, lambda: checkpoint.save(run))
+        runs, checkpoint = JointState(trainers), self.checkpoint
+        checkpoint.resume(runs)
+        self._run_epochs(trainers, monitor, lambda: checkpoint.save(runs))
         checkpoint.remove()
+
+    def _run_epochs(
+        self, trainers: list[Trainer], monitor: Monitor, save: Callable[[], None]
+    ) -> None:
+        left = [trainer for trainer in trainers if not trainer.ended]
+        try:
+            with torch_threads(1), self._threads(trainers) as advance:
+                while left:
+                    monitor.begin_iteration()
+                    advance(left)
+                    if monitor.end_iteration(_progress(trainers, left)):
+                        return
+                    left = [trainer for trainer in left if not trainer.ended]
+                    if left:
+                        save()
+        finally:
+            for trainer in trainers:
+                trainer.finish()
+
+    @contextmanager
+    def _threads(
+        self, trainers: list[Trainer]
+    ) -> Iterator[Callable[[list[Trainer]], None]]:
+        """Yield what makes trainers advance by an epoch, at the same time."""
+        own_threads = trainers[0].settings.n_threads
+        n_threads = min(self.n_threads, len(trainers))
+        if n_threads == 1:
+            with team(own_threads):
+                yield _one_by_one
+            return
+
+        def one(trainer: Trainer) -> None:
+            with torch_threads(1), team(own_threads):
+                trainer.advance()
+
+        # At the end it waits for the epochs that go on.
+        with ThreadPoolExecutor(n_threads, thread_name_prefix="skfm-member") as pool:
+            yield lambda left: list(pool.map(one, left)).clear()
+
+
+def _one_by_one(trainers: list[Trainer]) -> None:
+    for trainer in trainers:
+        trainer.advance()
+
+
+def _progress(trainers: list[Trainer], active: list[Trainer]) -> Progress:
+    networks = [trainer.network for trainer in trainers]
+    return Progress(
+        History.of_members([trainer.history for trainer in trainers]),
+        trainers[0].settings.max_iter,
+        sum(trainer.source.n_rows for trainer in active),
+        lambda: {"network_": join_members(copy.deepcopy(networks))},
+    )
+
+
+def _joined(trainers: list[Trainer]) -> State:
+    states = [trainer.state() for trainer in trainers]
+    return State(
+        join_members([state.network for state in states]),
+        optimizers=[known for state in states for known in state.optimizers],
+        history=History.of_members([state.history for state in states]),
+    )

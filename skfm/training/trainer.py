@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,11 +13,10 @@ from ..data.labels import Labels
 from ..data.source import Reading
 from ..losses import RankingLoss
 from ..optim.schedules import Schedule
-from ..runtime.threads import team, torch_threads
 from .learner import Learner, Settings
 from .problem import Problem, State
 from .snapshot import Snapshot
-from .solver import History, Monitor, Progress
+from .solver import History
 
 
 class Trainer:
@@ -39,6 +37,8 @@ class Trainer:
     history : History
     judged_by : str or None
         Description of what scores the held-out rows.
+    ended : bool
+        Whether no epoch follows.
     """
 
     def __init__(
@@ -56,13 +56,14 @@ class Trainer:
         self.source, self.settings, self.rng = problem.source, settings, rng
         self.history = History()
         self._keep_optimizers = keep_optimizers
+        self.ended = False
         # Whether the network has the weights to keep, rather than the snapshot.
         self._best_is_live = False
         self.learner = Learner(
             self.network, self.loss, settings, self.source.mean_length(), rng
         )
-        if state.optimizers is not None:
-            self.learner.load_optimizers(state.optimizers)
+        for known in state.optimizers:
+            self.learner.load_optimizers(known)
         self._snapshot = Snapshot(self.learner, with_optimizers=keep_optimizers)
         if state.new_columns is not None:
             self.network.draw_factors(state.new_columns, rng, settings.init_scale)
@@ -88,65 +89,46 @@ class Trainer:
         )
 
     def state(self) -> State:
-        """Return the state after the best epoch; call after `run`."""
+        """Return the state after the best epoch; call after `finish`."""
         keep = self._keep_optimizers
         return State(
             self.network,
-            optimizers=self.learner.optimizer_state() if keep else None,
+            optimizers=[self.learner.optimizer_state()] if keep else [],
             history=self.history,
         )
 
-    def _progress(self) -> Progress:
-        return Progress(
-            self.history,
-            self.settings.max_iter,
-            self.source.n_rows,
-            lambda: {"network_": copy.deepcopy(self.network)},
-        )
-
-    def run(self, monitor: Monitor, save: Callable[[], None] = lambda: None) -> None:
-        """Train, then go back to the best epoch's weights.
-
-        Parameters
-        ----------
-        monitor : Monitor
-        save : callable
-            Called after an epoch that is followed by another.
+    def advance(self) -> None:
+        """Train for an epoch; after the last one, go back to the best epoch's weights.
 
         Raises
         ------
         FloatingPointError
-            If the loss became NaN or infinite. After this, as after an interruption,
-            the network is as it was at the end of the last full (or best) epoch.
+            If the loss became NaN or infinite.
         """
-        try:
-            with torch_threads(1), team(self.settings.n_threads):
-                self._run_epochs(monitor, save)
-        finally:
-            if not self._best_is_live:
-                self._snapshot.restore()
-            self.network.eval()
-
-    def _run_epochs(self, monitor: Monitor, save: Callable[[], None]) -> None:
-        for epoch in range(len(self.history.loss_curve), self.settings.max_iter):
-            monitor.begin_iteration()
-            self._best_is_live = False
-            last = epoch + 1 == self.settings.max_iter
-            self._record(self._epoch(epoch), last)
-            if self._is_best():
-                self.history.best_epoch = epoch + 1
-                if not last:
-                    self._snapshot.take()
-                self._best_is_live = True
-            if monitor.end_iteration(self._progress()) or self._should_stop():
-                return
+        epoch = len(self.history.loss_curve)
+        self._best_is_live = False
+        last = epoch + 1 == self.settings.max_iter
+        self._record(self._epoch(epoch), last)
+        if self._is_best():
+            self.history.best_epoch = epoch + 1
             if not last:
-                save()
+                self._snapshot.take()
+            self._best_is_live = True
+        self.ended = last or self._should_stop()
+        if self.ended:
+            self.finish()
+
+    def finish(self) -> None:
+        """Go back to the best epoch's weights, also after an error or interruption."""
+        if not self._best_is_live:
+            self._snapshot.restore()
+            self._best_is_live = self.history.best_epoch > 0
+        self.network.eval()
 
     def progress(self) -> list[int]:
         """Return the position of the run beside its history, as `go_on` takes it."""
-        steps = self._snapshot.n_steps
-        return [self._plateau_from, self._schedule.n_divisions, *steps]
+        position = self._plateau_from, self._schedule.n_divisions, int(self.ended)
+        return [*position, *self._snapshot.n_steps]
 
     def kept(self) -> list[Tensor]:
         """Return the best epoch's tensors, if kept apart from the live ones."""
@@ -155,7 +137,8 @@ class Trainer:
     def go_on(self, history: History, progress: list[int], kept: list[Tensor]) -> None:
         """Take the position of another run whose tensors are loaded already."""
         self.history = history
-        self._plateau_from, self._schedule.n_divisions, *steps = progress
+        self._plateau_from, self._schedule.n_divisions, ended, *steps = progress
+        self.ended = bool(ended)
         self._best_is_live = bool(history.best_epoch) and not kept
         if self._best_is_live or kept:
             self._snapshot.take()

@@ -186,9 +186,10 @@ def test_early_stopping_by_default(asked, n_rows, given, stops):
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_validation_fraction_is_stratified(fraction):
     labels = np.arange(200) % 4 == 0
-    train, rest = holding_out.hold_out(
-        np.ones(200), fraction, labels.astype(int), np.random.default_rng(0)
+    rest = holding_out.hold_out(
+        200, fraction, labels.astype(int), np.random.default_rng(0)
     )
+    train, rest = holding_out.split(np.ones(200), rest)
     assert_array_equal(np.sort(np.concatenate([train, rest])), np.arange(200))
     assert len(rest) == 200 * fraction
     assert np.mean(labels[rest]) == pytest.approx(0.25)

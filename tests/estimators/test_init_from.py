@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
 X, CELLS = one_hot(200, (3, 4, 3))
 Y = (CELLS[:, 0] % 2 == CELLS[:, 1] % 2).astype(int)
 QUICK = {"max_iter": 3, "n_factors": 4, "batch_size": 64, "random_state": 0}
+QUICK |= {"n_members": 1}
 #: Steps so small that all weights are those of the start.
 STILL = {"learning_rate": 1e-300, "network_learning_rate": 1e-300}
 FIELDS = {"fields": [3, 4, 3]}
@@ -98,7 +99,7 @@ def test_a_frozen_step_is_that_of_a_linear_model(fm, penalties):
 def test_thawed_embeddings_move_as_if_their_optimizer_were_new(fm, optimizer):
     model = make("DeepFM", init_from=fm, freeze=True, optimizer=optimizer)
     model.partial_fit(X, Y, classes=[0, 1])
-    states = model._optimizer_state.table_arrays
+    states = model._optimizers[0].table_arrays
     assert not any(state[:, 1:].any() for state in states)
     model.set_params(freeze=False).partial_fit(X, Y)
     assert np.all(model.factors_ != fm.factors_)

@@ -14,16 +14,25 @@ TABLE = pd.DataFrame(
 
 
 def test_summary_of_a_network():
-    model = DeepFMRegressor(random_state=0, max_iter=3, n_factors=4, crosses=None)
+    options = {"random_state": 0, "max_iter": 3, "n_factors": 4, "crosses": None}
+    model = DeepFMRegressor(n_members=1, **options)
     model.fit(TABLE, TABLE["size"] * (TABLE["kind"] == "a"))
     arrays = model.network_.arrays()
     assert model.n_parameters_ == sum(array.size for array in arrays.values())
     lines = model.summary().splitlines()
     width = model.network_.shape.n_columns
-    assert f"2 of X, encoded as {width}, in 4 fields" in lines[3]
+    assert f"2 of X, encoded as {width}, in 4 fields" in lines[4]
     assert [line.split() for line in lines if line.startswith("factors")] == [
         ["factors", str(width), "x", "4", str(4 * width)]
     ]
+
+
+def test_summary_of_members():
+    options = {"random_state": 0, "max_iter": 3, "n_factors": 4, "crosses": None}
+    model = DeepFMRegressor(n_members=3, **options)
+    model.fit(TABLE, TABLE["size"] * (TABLE["kind"] == "a"))
+    best = [str(member["best_iter"]) for member in model.members_]
+    assert f"members are those of {', '.join(best)}\n" in model.summary()
 
 
 def test_summary_of_samples():

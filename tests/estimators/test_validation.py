@@ -131,11 +131,11 @@ REGRESSOR_DATA = {
 
 @pytest.fixture
 def no_training(monkeypatch):
-    def run(self, monitor):
+    def run(self):
         raise AssertionError("training began")
 
     def forbid():
-        monkeypatch.setattr(Trainer, "run", run)
+        monkeypatch.setattr(Trainer, "advance", run)
 
     return forbid
 

@@ -32,9 +32,19 @@ MORE = {
     ],
     skfm.PNNClassifier: [{"product": "outer"}, {"product": "both"}],
     skfm.NFMClassifier: [{"batch_norm": True, "activation": "gelu"}],
-    skfm.DeepFMRegressor: [{"activation": "silu"}, {"activation": "tanh"}],
-    skfm.FMClassifier: [{"field_pooling": "mean", "fields": (4, 8)}],
-    skfm.AFMClassifier: [{"field_pooling": "mean", "fields": (4, 8)}],
+    skfm.DeepFMRegressor: [
+        {"activation": "silu"},
+        {"activation": "tanh"},
+        {"n_members": 2},
+    ],
+    skfm.FMClassifier: [
+        {"field_pooling": "mean", "fields": (4, 8)},
+        {"n_members": 3},
+    ],
+    skfm.AFMClassifier: [
+        {"field_pooling": "mean", "fields": (4, 8)},
+        {"n_members": 2},
+    ],
 }
 
 

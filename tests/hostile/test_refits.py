@@ -202,11 +202,11 @@ def test_a_fit_that_is_refused(warm):
 
 def test_a_warm_start_that_diverges_in_its_first_epoch():
     model = make(skfm.FMRegressor, warm_start=True, optimizer="sgd").fit(X, NUMBERS)
-    before, statistics = model.predict(X), model._optimizer_state
+    before, statistics = model.predict(X), model._optimizers
     with pytest.raises(FloatingPointError, match="diverged"):
         model.set_params(learning_rate=1e30).fit(X, NUMBERS)
     assert_array_equal(model.predict(X), before)
-    assert model._optimizer_state is statistics
+    assert model._optimizers is statistics
 
 
 def test_parameters_that_are_set_during_a_fit_count_from_the_next_on():

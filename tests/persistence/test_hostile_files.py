@@ -274,8 +274,8 @@ def test_arrays_of_other_sizes(whole, scratch):
     """Each array in turn; what kernels and layers read must be of the right size."""
     document, arrays = unpacked(whole, scratch)
     sensitive = set(document["estimator"]["estimator"]["network"]["arrays"].values())
-    state = document["estimator"]["estimator"]["fitted"]["_optimizer_state"]
-    state = state["record"][1]
+    state = document["estimator"]["estimator"]["fitted"]["_optimizers"]
+    state = state[0]["record"][1]
     sensitive |= {state[key]["array"]["numbers"] for key in ("mean", "variance")}
     found = document["estimator"]["estimator"]["fitted"]["_column_statistics"]
     sensitive |= {
