@@ -47,8 +47,8 @@ for architecture in ("FM", "NFM", "DeepFM", "AFM"):
 print("skfm", skfm.__version__, "fits in a fresh environment")
 """
 
-#: A dependency of pyproject.toml: "name>=version".
-BOUND = re.compile(r"^([\w.-]+)>=([\w.]+)$")
+#: A dependency of pyproject.toml: "name>=version", perhaps with an upper bound.
+BOUND = re.compile(r"^([\w.-]+)>=([\w.]+)(?:,<[\w.]+)?$")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,15 @@ _FOREIGN = {
     "group": "qid, the query of each row,",
     "init_score": "offset",
     "base_margin": "offset",
+    "callbacks": "them to set_callbacks",
+}
+#: Arguments of other libraries' fit methods that are parameters here.
+_FOREIGN_PARAMETERS = {
+    "epochs": "max_iter",
+    "eval_metric": "scoring",
+    "early_stopping_rounds": "n_iter_no_change",
+    "categorical_feature": "categorical_features",
+    "cat_features": "categorical_features",
 }
 
 
@@ -50,20 +60,30 @@ def fit_context(method: Callable[..., Any]) -> Any:
     """
     in_context = _validated(method)
 
+    known = inspect.signature(method).parameters.keys()
     again = method.__name__ == "partial_fit"
 
     @functools.wraps(method)
     def fit(estimator: Any, *args: Any, **keywords: Any) -> Any:
-        for name in _FOREIGN.keys() & keywords.keys():
-            raise TypeError(
-                f"{type(estimator).__name__}.{method.__name__}() has no argument "
-                f"{name}. Pass {_FOREIGN[name]} instead."
-            )
+        for name in keywords.keys() - known:
+            raise TypeError(_unknown(estimator, method.__name__, name))
         if again and not get_config()["skip_parameter_validation"]:
             estimator._validate_params()
         return in_context(estimator, *args, **keywords)
 
     return fit
+
+
+def _unknown(estimator: Any, method: str, name: str) -> str:
+    """Return what is wrong with an argument, and where it belongs."""
+    cls = type(estimator).__name__
+    refusal = f"{cls}.{method}() has no argument {name}."
+    if name in _FOREIGN:
+        return f"{refusal} Pass {_FOREIGN[name]} instead."
+    known = _FOREIGN_PARAMETERS.get(name, name)
+    if known in estimator.get_params(deep=False):
+        return f"{refusal} Set the parameter {known} instead: {cls}({known}=...)."
+    return f"{cls}.{method}() got an unexpected keyword argument {name!r}"
 
 
 def check_sample_weight(sample_weight: Any, X: Any, **options: Any) -> Any:

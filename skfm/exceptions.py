@@ -6,7 +6,9 @@ from sklearn.exceptions import ConvergenceWarning as _ConvergenceWarning
 
 __all__ = [
     "ConvergenceWarning",
+    "IdsAsNumbersWarning",
     "IgnoredParameterWarning",
+    "SingleQueryWarning",
     "WorseThanConstantWarning",
 ]
 
@@ -15,8 +17,16 @@ class ConvergenceWarning(_ConvergenceWarning):
     """Chains of the Bayesian solver still disagree at the end of a fit."""
 
 
+class IdsAsNumbersWarning(UserWarning):
+    """Integers of an array are read as numbers, but look like ids."""
+
+
 class IgnoredParameterWarning(UserWarning):
     """A parameter was given that the chosen solver does not read."""
+
+
+class SingleQueryWarning(UserWarning):
+    """A ranker was not told the queries, so that all rows are one."""
 
 
 class WorseThanConstantWarning(UserWarning):

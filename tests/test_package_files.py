@@ -43,8 +43,15 @@ def test_the_ci_installs_the_extras_of_users():
 
 def test_the_lowest_versions_are_those_of_pyproject():
     check = runpy.run_path(str(ROOT / ".ci" / "check_package.py"))
-    expected = [d.replace(">=", "==") for d in PROJECT["dependencies"]]
+    expected = [
+        d.partition(",")[0].replace(">=", "==") for d in PROJECT["dependencies"]
+    ]
     assert check["lowest_versions"]() == expected
+
+
+def test_libraries_whose_private_parts_are_used_are_bounded_above():
+    bounded = {d.partition(">")[0] for d in PROJECT["dependencies"] if "<" in d}
+    assert bounded == {"scikit-learn", "torch", "numba", "llvmlite"}
 
 
 def test_the_hashes_are_of_the_pinned_versions():

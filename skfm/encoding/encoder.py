@@ -112,9 +112,10 @@ default="from_dtype"
         Columns (names, indices or a mask) with several values in a cell: lists,
         tuples, sets, arrays, dicts or lists of pairs from values to weights (floats in
         pairs), or strings that are cut at ``delimiter``. A cell without values is
-        missing. A value that is repeated in a cell counts each time. Columns of lists
-        or arrays of floats that are not named here hold vectors: a field with a column
-        per coordinate, standardised and clipped to [-5, 5], and one for missing cells.
+        missing. A value that is repeated in a cell counts each time. Of these, only
+        strings must be named. Columns of lists or arrays of floats that are not named
+        here hold vectors: a field with a column per coordinate, standardised and
+        clipped to [-5, 5], and one for missing cells.
     delimiter : str or dict, default=None
         String that separates the values of a multi-valued column of strings. A dict
         gives it by column; the cells of other columns must be lists. Empty values are

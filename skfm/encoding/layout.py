@@ -15,7 +15,7 @@ from skfm.encoding.categories import CategoryBlock, HashBlock
 from skfm.encoding.columns import holds_categories, holds_dates, holds_flags
 from skfm.encoding.dates import PARTS, DateBlock
 from skfm.encoding.flags import FlagBlock
-from skfm.encoding.multi_valued import MultiValuedBlock
+from skfm.encoding.multi_valued import MultiValuedBlock, holds_lists
 from skfm.encoding.nested import NestedBlock
 from skfm.encoding.selection import column_mask, column_position
 from skfm.encoding.shared import SharedCategories
@@ -46,6 +46,7 @@ def make_blocks(
         Columns that share their categories: they are categorical in any case.
     """
     multi_valued = column_mask(params["multi_valued"], names, named, "multi_valued")
+    multi_valued |= np.array([holds_lists(c) and not holds_vectors(c) for c in columns])
     in_group = np.isin(np.arange(len(names)), shared.members)
     surely = multi_valued | in_group
     categorical = _categorical(

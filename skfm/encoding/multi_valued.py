@@ -18,7 +18,20 @@ from skfm.encoding.columns import Factorized, factorize
 from skfm.encoding.tables import object_array
 from skfm.persistence.records import require, saved
 
-__all__ = ["Bags", "MultiValuedBlock", "sum_entries"]
+__all__ = ["Bags", "MultiValuedBlock", "holds_lists", "sum_entries"]
+
+
+def holds_lists(series: pd.Series) -> bool:
+    """Tell from its first cell whether a column holds lists, dicts or the like."""
+    if series.dtype != object:
+        return False
+    held = series.notna().to_numpy()
+    if not held.any():
+        return False
+    cell = series.array[int(np.argmax(held))]
+    return isinstance(cell, Collection | np.ndarray) and not isinstance(
+        cell, str | bytes
+    )
 
 
 @dataclass(frozen=True)

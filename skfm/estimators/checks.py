@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import scipy.sparse as sp
 
 from .._sklearn import check_sample_weight
 
@@ -67,9 +68,8 @@ def naming_categories() -> Iterator[None]:
         strings = ("dtype='numeric'", "could not convert string")
         if not any(sign in str(error) for sign in strings):
             raise
-        raise ValueError(
-            f'{error} Set categorical_features="all" to take the cells as categories.'
-        ) from error
+        remedy = 'Set categorical_features="all" to take the cells as categories.'
+        raise ValueError(f"{str(error).removesuffix('.')}. {remedy}") from error
 
 
 def finite_scores(scores: np.ndarray, called: str = "score") -> np.ndarray:
@@ -159,3 +159,21 @@ def _naming(name: str, message: str) -> str:
     if "sample_weight" in message:
         return message.replace("sample_weight", name)
     return f"{name}: {message}"
+
+
+def is_plain_csr(X: Any) -> bool:
+    """Return whether X is a CSR matrix of numbers that has rows and columns."""
+    return (
+        sp.issparse(X)
+        and X.format == "csr"
+        and X.ndim == 2
+        and min(X.shape) > 0
+        and X.dtype.kind in "fiub"
+    )
+
+
+def about(message: str, name: str) -> str:
+    """Reword an error message about X or y for another input."""
+    if message.startswith(("X ", "y ")):
+        return name + message[1:]
+    return message if name in message else f"{name}: {message}"

@@ -35,6 +35,10 @@ def _gives_probabilities(model: Classifier) -> bool:
     )
 
 
+#: Classes by which columns of integers are judged.
+_INDICATORS = 10
+
+
 class Classifier(ClassifierMixin, FittedTarget, BaseModel):
     """Binary, multiclass and multilabel classification."""
 
@@ -165,6 +169,11 @@ default=None
                 "a row."
             )
         return encode_labels(y, self.classes_)
+
+    def _indicators(self, target: np.ndarray) -> np.ndarray:
+        if self._multilabel:
+            return target[:, :_INDICATORS]
+        return np.equal.outer(target, np.arange(len(self.classes_))[:_INDICATORS])
 
     def _weigh(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         if self._class_weights is None:

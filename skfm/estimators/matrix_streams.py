@@ -18,6 +18,7 @@ from ..streams.cache import Cache
 from ..streams.scaled import as_read, block_moments
 from .checks import check_finite, check_weights
 from .streamed import StreamedData, refuse_options, stored_dtype
+from .tables import refuse_unused
 
 __all__ = ["encode_again", "learn_and_encode"]
 
@@ -36,7 +37,7 @@ def learn_and_encode(
     ``one_pass`` says that they are a chunk of a stream of `partial_fit`.
     """
     refuse_options(model)
-    model._check_unused()
+    refuse_unused(model)
     model._codec = None
     validate_data(model, _stand_in(X), skip_check_array=True)
     target, weight = _labels(model, X, y, sample_weight, "sample_weight")

@@ -11,7 +11,9 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from .. import losses
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.rank_metrics import RANK_METRICS, mean_metric
+from ..exceptions import SingleQueryWarning
 from ..runtime.attributes import on_snapshot
+from ..runtime.warnings import warn
 from .checks import check_weights, refuse_overflow
 from .data import Data, FitData
 from .fitted import FittedTarget
@@ -234,7 +236,19 @@ class Ranker(NegativeSampling, FittedTarget):
     ) -> Fit:
         if not run.one_pass and isinstance(data, Data):
             _check_pairs(data)
+            if run.qid is None:
+                self._warn_of_one_query(data.n_rows)
         return super()._make_fit(data, held_out, run, **rest)
+
+    def _warn_of_one_query(self, n_rows: int) -> None:
+        warn(
+            f"{type(self).__name__} was fitted without qid, so that all {n_rows} rows "
+            "are compared as those of one query. Pass the query of each row as qid. In "
+            "cross_val_score and searches, enable metadata routing and request groups "
+            'by set_fit_request(qid="groups") and set_score_request(qid="groups"). If '
+            "the rows are one query, pass qid=np.zeros(len(X)).",
+            SingleQueryWarning,
+        )
 
     def _judges_itself(self, scoring: Any) -> bool:
         return isinstance(scoring, str)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -15,10 +14,15 @@ from ..encoding import FieldEncoder
 from ..encoding.codec import TableCodec
 from ..encoding.columns import to_floats
 from ..encoding.tables import is_frame, read_columns
-from ..encoding.vectors import holds_vectors
 from ..fields import resolve_fields
 
-__all__ = ["check_numbers", "new_codec", "table_fields", "wants_encoding"]
+__all__ = [
+    "check_numbers",
+    "new_codec",
+    "refuse_unused",
+    "table_fields",
+    "wants_encoding",
+]
 
 
 def wants_encoding(X: Any, categorical_features: Any) -> bool:
@@ -83,6 +87,25 @@ def _is_number(dtype: Any) -> bool:
     return number and not pd.api.types.is_bool_dtype(dtype)
 
 
+def refuse_unused(model: Any) -> None:
+    """Refuse crosses by name, and shared categories, where X is not encoded.
+
+    Raises
+    ------
+    ValueError
+        If this is the case; the message names the remedy.
+    """
+    unused = {"shared_categories": model.shared_categories}
+    if not isinstance(model.crosses, str):
+        unused["crosses"] = model.crosses
+    for name, value in unused.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} needs a table that is encoded, but X is taken as it "
+                "is. Pass a DataFrame, or name its categorical_features."
+            )
+
+
 def new_codec(
     columns: list[pd.Series],
     names: NDArray[Any] | None,
@@ -93,7 +116,7 @@ def new_codec(
     Parameters
     ----------
     columns : list of Series
-        Columns of the table. Columns of lists are multi-valued, except lists of floats.
+        Columns of the table.
     names : ndarray of str or None
         Their names, where they have some.
     model : estimator
@@ -101,11 +124,6 @@ def new_codec(
     """
     encoder = FieldEncoder(
         categorical_features=model.categorical_features,
-        multi_valued=[
-            j
-            for j, column in enumerate(columns)
-            if _holds_lists(column) and not holds_vectors(column)
-        ],
         pooling=model.field_pooling,
         shared_categories=model.shared_categories,
     )
@@ -113,19 +131,6 @@ def new_codec(
     return TableCodec.create(
         columns, called, named=names is not None, params=encoder.get_params()
     )
-
-
-def _holds_lists(column: pd.Series) -> bool:
-    """Return whether the first cell that is not missing is a list, dict or the like."""
-    if column.dtype != object:
-        return False
-    first = column.first_valid_index()
-    if first is None:
-        return False
-    cell = column.array[int(np.argmax(column.notna().to_numpy()))]
-    if isinstance(cell, str | bytes):
-        return False
-    return isinstance(cell, Collection | np.ndarray)
 
 
 def table_fields(codec: TableCodec, fields: Any) -> tuple[NDArray[np.int32], list[str]]:

@@ -20,14 +20,28 @@ from ..fields import resolve_fields
 from ..nn.network import Network
 from ..runtime.threads import resolve_n_jobs
 from . import defaults
-from .checks import check_finite, check_weights, naming_categories, refuse_overflow
+from .checks import (
+    about,
+    check_finite,
+    check_weights,
+    is_plain_csr,
+    naming_categories,
+    refuse_overflow,
+)
 from .data import Data, FitData
 from .fitted import Fitted
+from .ids_as_numbers import warn_of_ids
 from .offsets import check_outputs, check_size, read_offset
 from .optimization import OptimizationParameters
 from .run import Run
 from .streams import check_held_out_stream, check_stream, is_streamed
-from .tables import check_numbers, new_codec, table_fields, wants_encoding
+from .tables import (
+    check_numbers,
+    new_codec,
+    refuse_unused,
+    table_fields,
+    wants_encoding,
+)
 
 #: Attributes that `_check_data` sets: what was learnt of X, and of the target.
 _INPUT_ATTRIBUTES = (
@@ -70,6 +84,10 @@ class Inputs(Fitted, OptimizationParameters):
         """Encode y as those attributes say."""
         raise AssertionError("defined by each task")
 
+    def _indicators(self, target: np.ndarray) -> np.ndarray:
+        """Return an encoded target as numbers whose means tell of it."""
+        return target
+
     def _cross_target(self, y: np.ndarray) -> CrossTarget:
         """Return the target that crosses are to explain."""
         return CrossTarget.of_numbers(y)
@@ -111,6 +129,9 @@ class Inputs(Fitted, OptimizationParameters):
             without = self._without(offset, y)
             self._learn_streamed_target(without, weight, first=not resume)
         target = self._encode_target(y)
+        if dense and self._codec is None and not (resume or run.one_pass):
+            names = getattr(self, "feature_names_in_", None)
+            warn_of_ids(X, self._indicators(target), weight, names)
         offset = self._encode_offset(offset, "offset")
         weight = self._weigh(target, weight)
         if run.one_pass or not resume:
@@ -171,13 +192,13 @@ class Inputs(Fitted, OptimizationParameters):
         try:
             X, y = self._check_X(X, y, reset=False, name="X_val")
         except ValueError as error:
-            raise ValueError(_about(str(error), "X_val")) from error
+            raise ValueError(about(str(error), "X_val")) from error
         weight = check_weights(sample_weight, X, "sample_weight_val")
         query = self._check_queries(qid, X.shape[0], "qid_val")
         try:
             target = self._encode_target(y)
         except ValueError as error:
-            raise ValueError(_about(str(error), "y_val")) from error
+            raise ValueError(about(str(error), "y_val")) from error
         offset = read_offset(run.offset_val, X.shape[0], "offset_val")
         if (offset is None) != (run.offset is None):
             raise ValueError(
@@ -267,7 +288,7 @@ class Inputs(Fitted, OptimizationParameters):
             )
             return csr if only_X else (csr, self._check_target(y, csr.shape[0]))
         if reset:
-            self._check_unused()
+            refuse_unused(self)
         X, y = self._validate(X, y, reset=reset)
         csr = canonical_csr(X, resolve_n_jobs(self.n_jobs))
         check_finite(csr, name)
@@ -281,7 +302,7 @@ class Inputs(Fitted, OptimizationParameters):
             # Names are complained of first, as scikit-learn does, then cells.
             validate_data(self, X, reset=reset, skip_check_array=True)
             check_numbers(X, getattr(self, "feature_names_in_", None))
-        if only_X and not reset and _is_plain_csr(X):
+        if only_X and not reset and is_plain_csr(X):
             # The rest of what scikit-learn checks cannot fail, and takes its time.
             validate_data(self, X, reset=False, skip_check_array=True)
             return X, None
@@ -353,24 +374,6 @@ class Inputs(Fitted, OptimizationParameters):
             named=hasattr(self, "feature_names_in_"),
         )
 
-    def _check_unused(self) -> None:
-        """Refuse crosses by name, and shared categories, where X is not encoded.
-
-        Raises
-        ------
-        ValueError
-            If this is the case; the message names the remedy.
-        """
-        unused = {"shared_categories": self.shared_categories}
-        if not isinstance(self.crosses, str):
-            unused["crosses"] = self.crosses
-        for name, value in unused.items():
-            if value is not None:
-                raise ValueError(
-                    f"{name}={value!r} needs a table that is encoded, but X is taken "
-                    "as it is. Pass a DataFrame, or name its categorical_features."
-                )
-
     def _learn_fields(self, X: Any, dense: bool) -> None:
         # Until `_learn_scaling` finds others.
         self._scaling = self._column_moments = None
@@ -387,20 +390,3 @@ class Inputs(Fitted, OptimizationParameters):
             return None, None
         names = getattr(self, "feature_names_in_", None)
         return resolve_fields(self.fields, X, names=names, is_dense=dense)
-
-
-def _is_plain_csr(X: Any) -> bool:
-    return (
-        sp.issparse(X)
-        and X.format == "csr"
-        and X.ndim == 2
-        and min(X.shape) > 0
-        and X.dtype.kind in "fiub"
-    )
-
-
-def _about(message: str, name: str) -> str:
-    """Reword an error message about X or y for another input."""
-    if message.startswith(("X ", "y ")):
-        return name + message[1:]
-    return message if name in message else f"{name}: {message}"

@@ -136,12 +136,16 @@ class Blocks:
             raise self._damaged(f"block {number} has changed")
         pieces = list(_pieces(content, self.dtype))
         block = BlockRows.join(pieces, self.dtype)
-        columns = block.batch.columns
-        if len(block.numbers) != n_rows or (
-            len(columns) and not 0 <= columns.min() <= columns.max() < self.n_columns
-        ):
+        if len(block.numbers) != n_rows or not self._holds(block):
             raise self._damaged(f"block {number} has other rows")
         return block
+
+    def _holds(self, block: BlockRows) -> bool:
+        """Return whether rows can be of these data: kernels do not check indices."""
+        indptr, columns = block.batch.indptr, block.batch.columns
+        inside = 0 <= columns.min(initial=0) <= columns.max(initial=0) < self.n_columns
+        ascends = indptr[-1] == len(columns) and (indptr[1:] >= indptr[:-1]).all()
+        return bool(inside and ascends)
 
     def count(self, chosen: np.ndarray) -> np.ndarray:
         """Return how many of the chosen rows are in each block.

@@ -70,9 +70,9 @@ def test_errors_of_transform(new, error, message):
         ),
         (
             {"n_buckets": 4, "categorical_features": "all"},
-            pd.DataFrame({"t": [(1, 2), (3, 4)]}),
+            pd.DataFrame({"t": [pd.Interval(1, 2), pd.Interval(3, 4)]}, dtype=object),
             ValueError,
-            "'t' holds values of type tuple.*no stable hash",
+            "'t' holds values of type Interval.*no stable hash",
         ),
         (
             {"dates": None},

@@ -54,6 +54,17 @@ def test_three_ways_to_say_the_same(cls, pooling):
         assert_allclose(scores(divided, plain.transform(table)), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [[["a", "b"], []], [{"a"}, {"b"}], [{"a": 0.5}, {"b": 2.0}], [("a",), None]],
+)
+def test_cells_that_hold_several_values_tell_so(cells):
+    table = pd.DataFrame({"tags": cells})
+    own = FieldEncoder().fit_transform(table)
+    named = FieldEncoder(multi_valued=["tags"]).fit_transform(table)
+    assert_array_equal(own.toarray(), named.toarray())
+
+
 def test_sum_and_mean_differ():
     total, mean = (
         make(FMClassifier, field_pooling=pooling).fit(tagged(), Y)

@@ -9,14 +9,22 @@ import skfm
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("eval_set", "X_val and y_val"), ("init_score", "offset"), ("group", "qid")],
+    [
+        ("eval_set", "Pass X_val and y_val"),
+        ("init_score", "Pass offset"),
+        ("group", "Pass qid"),
+        ("callbacks", "Pass them to set_callbacks"),
+        ("epochs", "Set the parameter max_iter"),
+        ("n_factors", "Set the parameter n_factors"),
+    ],
 )
 @pytest.mark.parametrize("cls", [skfm.FMClassifier, skfm.DeepFMRegressor])
 def test_arguments_of_other_libraries(cls, name, remedy):
-    message = rf"{cls.__name__}\.fit\(\) has no argument {name}. Pass {remedy}"
+    message = rf"{cls.__name__}\.fit\(\) has no argument {name}. {remedy}"
     with pytest.raises(TypeError, match=message):
         make(cls).fit(X, LABELS, **{name: [(X, LABELS)]})
-    with pytest.raises(TypeError, match="unexpected keyword argument 'evil_set'"):
+    message = rf"{cls.__name__}\.fit\(\) got an unexpected keyword argument 'evil_set'"
+    with pytest.raises(TypeError, match=message):
         make(cls).fit(X, LABELS, evil_set=0)
 
 

@@ -7,11 +7,17 @@ from common_cases import one_hot
 from estimator_cases import make
 from sklearn.base import clone
 from sklearn.metrics import ndcg_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    cross_val_score,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import skfm
+from skfm.exceptions import SingleQueryWarning
 
 RANKERS = [getattr(skfm, name) for name in skfm.__all__ if name.endswith("Ranker")]
 SOME = [skfm.FMRanker, skfm.NFMRanker, skfm.DeepFMRanker, skfm.AFMRanker]
@@ -78,11 +84,22 @@ def test_names_of_queries_do_not_matter(names):
 
 
 def test_no_queries_are_one_query():
-    alone = fitted(qid=None, loss="listwise", batch_size=len(USER))
-    same = fitted(qid=np.full(len(USER), "all"), loss="listwise", batch_size=len(USER))
+    with pytest.warns(SingleQueryWarning, match="Pass the query of each row as qid"):
+        alone = fitted(qid=None, loss="listwise", batch_size=len(USER))
+    one = np.full(len(USER), "all")
+    same = fitted(qid=one, loss="listwise", batch_size=len(USER))
     np.testing.assert_array_equal(alone.predict(X), same.predict(X))
     # In several batches, one query is cut into pieces.
-    assert fitted(qid=None).loss_curve_[-1] < fitted(qid=None).loss_curve_[0]
+    cut = fitted(qid=one)
+    assert cut.loss_curve_[-1] < cut.loss_curve_[0]
+
+
+def test_groups_of_a_cross_validation_are_no_queries():
+    """With metadata routing off, they only decide the folds."""
+    with pytest.warns(SingleQueryWarning, match="enable metadata routing"):
+        cross_val_score(
+            make(skfm.FMRanker), X, RELEVANCE, groups=USER, cv=GroupKFold(2)
+        )
 
 
 @pytest.mark.parametrize("n_jobs", [1, 4])

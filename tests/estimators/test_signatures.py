@@ -119,6 +119,7 @@ def test_public_methods_have_docstrings(cls):
             assert inspect.getdoc(getattr(cls, name)), name
 
 
+@pytest.mark.filterwarnings("ignore::skfm.exceptions.SingleQueryWarning")
 @every_class
 def test_fitted_attributes_are_documented(cls, click_data):
     X, y = click_data

@@ -15,10 +15,11 @@ from sklearn.utils.estimator_checks import (
 import skfm
 
 #: Some checks pass numbers about 300 as they are, without a scaler: deep networks that
-#: multiply them are then rightly said to be worse than a constant.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::skfm.exceptions.WorseThanConstantWarning"
-)
+#: multiply them are then rightly said to be worse than a constant. No check knows qid.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::skfm.exceptions.{name}")
+    for name in ("WorseThanConstantWarning", "SingleQueryWarning")
+]
 
 #: The factorization machines, and an estimator of each other kind of look-up.
 REPRESENTATIVES = [cls() for cls in [*ESTIMATORS, skfm.FMRanker]]

@@ -1,5 +1,8 @@
 """Fits of datasets that are larger than memory."""
 
+import json
+import zlib
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -150,6 +153,25 @@ def test_the_cache_is_written_once(tmp_path, monkeypatch):
     assert_array_equal(scores(again, data), scores(model, data))
     (kept / "block-000000").write_bytes(b"short")
     with pytest.raises(ValueError, match="is damaged: block 0 has changed"):
+        make(skfm.FMClassifier, **options).fit(data, "click")
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_cache_that_contradicts_itself(tmp_path, place):
+    """Lengths of rows, and columns, that would lead kernels out of bounds."""
+    options = {"cache": tmp_path / "cache"}
+    _, data = fitted(skfm.FMClassifier, tmp_path / "data", (100,), **options)
+    (kept,) = (tmp_path / "cache").iterdir()
+    block, index = kept / "block-000000", json.loads((kept / "index.json").read_text())
+    content = bytearray(block.read_bytes())
+    n_rows = int(np.frombuffer(content, "<i8", 1)[0])
+    lengths = 24 + 8 * n_rows
+    where = [lengths, lengths + 4, lengths + 4 * n_rows][place]
+    content[where : where + 4] = np.array([[-9, 2**30, -1][place]], "<i4").tobytes()
+    block.write_bytes(content)
+    index["checksums"][0] = zlib.crc32(content)
+    (kept / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="is damaged: block 0 has other rows"):
         make(skfm.FMClassifier, **options).fit(data, "click")
 
 
