@@ -255,7 +255,7 @@ def _examine(indptr, indices, data, n_columns, found, start, stop):  # type: ign
     _examine_values(data, found, indptr[start], indptr[stop])
 
 
-@kernel
+@kernel(inner=True)
 def _examine_values(data, found, first, end):  # type: ignore[no-untyped-def]
     # Sums instead of flags, so that vectors of values are compared at once.
     n_others = n_zeros = n_odd = 0

@@ -13,6 +13,10 @@ from .sampler import Draw
 from .source import Reading
 from .transfer import place_labels
 
+#: Entries of a batch from which on it is gathered while another is trained on: fewer
+#: take less time than to wake a thread.
+_LARGE = 10_000
+
 
 class Loader:
     """The rows of a matrix that a run reads over and over.
@@ -45,13 +49,14 @@ class Loader:
     def batches(self, draws: list[Draw], n_threads: int) -> Iterator[Labelled]:
         """Yield the batches, with their entries grouped as the reader wants them.
 
-        With several threads, the next is gathered early.
+        With several threads, the next is gathered early if it is large.
         """
         if self._resident is not None:
             for draw in draws:
                 yield self._resident.take(draw.rows, draw.queries)
             return
-        early = n_threads > 1 and len(draws) > 1
+        size = len(draws[0].rows) * self._rows.mean_length()
+        early = n_threads > 1 and len(draws) > 1 and size >= _LARGE
         gathered = (ahead_of_time if early else map)(self._gather, draws)
         # This thread alone speaks to the device: it may have a stream of its own there.
         yield from map(self._placed, gathered)

@@ -83,24 +83,24 @@ def scan(text, numbers, starts, pairs, lengths, rare, spelled):
     return n_lines, n, n_rare, n_spelled, -1
 
 
-@kernel
+@kernel(inner=True)
 def _is_blank(byte):
     return byte in (_SPACE, _TAB, _RETURN)
 
 
-@kernel
+@kernel(inner=True)
 def _ends_word(byte):
     return byte in (_SPACE, _TAB, _RETURN, _NEWLINE, _COLON)
 
 
-@kernel
+@kernel(inner=True)
 def _skip_blanks(text, at):
     while _is_blank(text[at]):
         at += 1
     return at
 
 
-@kernel
+@kernel(inner=True)
 def _integer(text, at):
     """Read an integer without a sign; -1 stands for none or too many digits."""
     start, value = at, np.int64(0)
@@ -112,7 +112,7 @@ def _integer(text, at):
     return value, at
 
 
-@kernel
+@kernel(inner=True)
 def _decimal(text, at):
     """Read a decimal number up to the end of its word.
 
@@ -160,7 +160,7 @@ def _decimal(text, at):
     return -value if negative else value, at, True
 
 
-@kernel
+@kernel(inner=True)
 def _exponent(text, at):
     """Read an exponent; the result is very large if it is malformed."""
     negative = text[at] == _MINUS

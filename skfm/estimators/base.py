@@ -14,6 +14,7 @@ from .._sklearn import fit_context
 from ..data.rows import Rows
 from ..losses import Loss
 from ..runtime.attributes import OF_RUNNING_FIT, fitted_attributes, publish, snapshot
+from ..runtime.jit import noting_compilation
 from ..runtime.memory import memory_errors
 from ..runtime.modes import default_modes
 from ..runtime.threads import resolve_n_jobs
@@ -149,6 +150,7 @@ default=None
         with (
             default_modes(),
             memory_errors("Fitting", "lower n_factors, batch_size or the columns."),
+            noting_compilation(self._say_compiling if self.verbose else None),
         ):
             fit = draft._prepare(X, y, sample_weight, run, validation, resume)
 
@@ -174,6 +176,12 @@ default=None
         if not run.one_pass:
             warn_if_worse(draft, fit.examined())
         return self
+
+    def _say_compiling(self) -> None:
+        print(
+            f"{type(self).__name__} compiles its kernels, which takes some seconds "
+            "once on this machine."
+        )
 
     def _prepare(
         self,

@@ -5,23 +5,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 from .warnings import warn
 
 CACHE_LINE = 64
+#: Name of numba's event that a function is compiled.
+_COMPILE = "numba:compile"
 #: Options of every kernel. It releases the GIL.
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
+    # Nothing calls kernels from C.
+    "no_cfunc_wrapper": True,
     "error_model": "numpy",
     # Contraction (fused multiply-add) is deterministic, reassociation would not be.
     "fastmath": {"contract", "nsz"},
@@ -47,7 +51,9 @@ class _Cache(FunctionCache):
             _warn_once(f"cannot be written to {self.cache_path} ({error!r})")
 
 
-def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+def kernel(
+    function: Callable[..., Any] | None = None, *, inner: bool = False, **options: Any
+) -> Any:
     """Compile a function to machine code when it is first called.
 
     It is compiled once per machine, or once per process if neither site-packages nor
@@ -57,17 +63,52 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     ----------
     function : callable, default=None
         None returns a decorator with the options.
+    inner : bool, default=False
+        Whether only other kernels call the function. No code is then compiled for calls
+        from Python, which takes a tenth of the time.
     **options : dict
         Further options of `numba.njit`.
     """
     if function is None:
-        return functools.partial(kernel, **options)
-    compiled = njit(**options, **_OPTIONS)(function)
+        return functools.partial(kernel, inner=inner, **options)
+    inner = inner or options.get("forceinline", False)
+    options |= _OPTIONS | {"no_cpython_wrapper": inner}
+    compiled: Any = njit(**options)(function)
     try:
         compiled._cache = _Cache(function)
     except RuntimeError:
         _warn_once("have no directory that can be written to")
     return compiled
+
+
+@contextmanager
+def noting_compilation(note: Callable[[], None] | None) -> Iterator[None]:
+    """Call ``note`` once if any kernel is compiled meanwhile, before it is.
+
+    Kernels whose machine code is on disk are not compiled. None is never called.
+    """
+    if note is None:
+        yield
+        return
+    listener = _FirstCompilation(note)
+    event.register(_COMPILE, listener)
+    try:
+        yield
+    finally:
+        event.unregister(_COMPILE, listener)
+
+
+class _FirstCompilation(event.Listener):
+    def __init__(self, note):
+        self._notes = [note]
+
+    def on_start(self, event):
+        # `pop` is atomic: kernels may be compiled in several threads.
+        with suppress(IndexError):
+            self._notes.pop()()
+
+    def on_end(self, event):
+        pass
 
 
 _warned = False

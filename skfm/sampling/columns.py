@@ -51,7 +51,7 @@ def _ask_for(sums, row):
         prefetch(sums, np.intp(row), offset)
 
 
-@kernel
+@kernel(inner=True)
 def load_slopes(tile, sides, sums, residual, roots, table, column, rows, values, span):
     """Fill ``tile`` and ``sides`` with the rows that ``span`` bounds.
 
@@ -70,7 +70,7 @@ def load_slopes(tile, sides, sums, residual, roots, table, column, rows, values,
         sides[1, i] = residual[row] * s
 
 
-@kernel
+@kernel(inner=True)
 def add_gram(tile, sides, n, gram, moments):
     """Add the products of n rows of a tile.
 
@@ -99,7 +99,7 @@ def add_gram(tile, sides, n, gram, moments):
     moments[1, width] += cross
 
 
-@kernel
+@kernel(inner=True)
 def _assemble(gram, moments, old, n_factors, alpha, hyper, system):
     """Assemble the precision of a column's change, its right-hand side beside it."""
     k, width = n_factors, gram.shape[1]
@@ -117,7 +117,7 @@ def _assemble(gram, moments, old, n_factors, alpha, hyper, system):
             system[a, b] = 0
 
 
-@kernel
+@kernel(inner=True)
 def _factorise(system, n, hyper):
     """Factorise the precision as U^T U in place, and solve for the right-hand side.
 
@@ -147,7 +147,7 @@ def _factorise(system, n, hyper):
                 subtract_tile_8x8(system, first, last, i, j, system)
 
 
-@kernel
+@kernel(inner=True)
 def draw_by_factors(gram, moments, old, n_factors, alpha, hyper, state, work, change):
     """Draw a column from its Gram: the change from ``old`` into ``change[0]``.
 
@@ -172,7 +172,7 @@ def draw_by_factors(gram, moments, old, n_factors, alpha, hyper, state, work, ch
         change[0, place] = new - old[place]
 
 
-@kernel
+@kernel(inner=True)
 def draw_by_rows(tile, sides, n, old, n_factors, alpha, hyper, state, work, change):
     """Draw a column of few rows: from the prior, corrected in the space of rows.
 
@@ -209,7 +209,7 @@ def draw_by_rows(tile, sides, n, old, n_factors, alpha, hyper, state, work, chan
         change[0, a] = new - old[a]
 
 
-@kernel
+@kernel(inner=True)
 def _solve(system, n, least):
     """Solve a positive definite system in place, no pivot below ``least``."""
     for j in range(n):
@@ -228,7 +228,7 @@ def _solve(system, n, least):
         system[i, n] = total / system[i, i]
 
 
-@kernel
+@kernel(inner=True)
 def apply_change(sums, residual, old, change, i, rows, values, span):
     """Bring the sums and residuals of a column's rows up to date.
 

@@ -131,10 +131,8 @@ def lay_out(problem: Problem, merged: MergedRows) -> Layout:
     rows, values = kernels.fill(*data, ids, bounds, scales)
     field_bounds = np.searchsorted(fields[ids], np.arange(problem.n_fields + 1))
     stages, order = _stages(rows, bounds, field_bounds, merged.n_rows)
-    ids, bounds, rows, values, value_starts = kernels.arrange(
-        ids, bounds, rows, values, order
-    )
-    columns = Columns(ids, bounds, rows, values, value_starts, scales)
+    bounds, rows, values, value_starts = kernels.arrange(bounds, rows, values, order)
+    columns = Columns(ids[order], bounds, rows, values, value_starts, scales)
     layouts = tuple(
         FieldLayout(
             int(field_bounds[g]), int(field_bounds[g + 1]), *_cut(bounds, parts)

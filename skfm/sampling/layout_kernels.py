@@ -110,31 +110,33 @@ def colour(rows, bounds, start, stop, marks, longest):
 
 
 @kernel
-def arrange(ids, bounds, rows, values, order):
+def arrange(bounds, rows, values, order):
     """Put columns in another order, and drop the values of columns of ones."""
-    n = len(order)
-    ends = np.zeros(n + 1, np.int64)
-    value_starts = np.full(n, -1, np.int64)
-    n_values = 0
+    # Loops, as those over slices take numba a second to compile.
+    n, n_kept = len(order), 0
+    ends, value_starts = np.zeros(n + 1, np.int64), np.empty(n, np.int64)
     for i in range(n):
         start, stop = bounds[order[i]], bounds[order[i] + 1]
         ends[i + 1] = ends[i] + stop - start
-        if len(values) and not np.all(values[start:stop] == 1):
-            value_starts[i] = n_values
-            n_values += stop - start
-    kept = np.empty(n_values, np.float32)
-    moved = rows
+        n_others = 0
+        if len(values):
+            for p in range(start, stop):
+                n_others += values[p] != 1
+        value_starts[i] = n_kept if n_others else -1
+        n_kept += stop - start if n_others else 0
+    moved, kept = rows, np.empty(n_kept, np.float32)
     for i in range(n):
         if order[i] != i:
-            moved = np.empty_like(rows)
+            moved = np.empty(len(rows), rows.dtype)
             break
     for i in range(n):
-        start, stop = bounds[order[i]], bounds[order[i] + 1]
-        moved[ends[i] : ends[i + 1]] = rows[start:stop]
+        start, n_entries = bounds[order[i]], ends[i + 1] - ends[i]
+        for p in range(n_entries):
+            moved[ends[i] + p] = rows[start + p]
         if value_starts[i] >= 0:
-            at = value_starts[i]
-            kept[at : at + stop - start] = values[start:stop]
-    return ids[order], ends, moved, kept, value_starts
+            for p in range(n_entries):
+                kept[value_starts[i] + p] = values[start + p]
+    return ends, moved, kept, value_starts
 
 
 @kernel
@@ -154,10 +156,12 @@ def tasks(bounds, start, stop, chunk, size):
         n = bounds[c + 1] - bounds[c]
         if n > chunk:
             pieces = (n + chunk - 1) // chunk
-            long[i_long] = c, done, done + pieces
+            # Number by number: numba takes two seconds to compile a tuple to a row.
+            long[i_long, 0], long[i_long, 1], long[i_long, 2] = c, done, done + pieces
             for i in range(pieces):
-                a, b = bounds[c] + n * i // pieces, bounds[c] + n * (i + 1) // pieces
-                chunks[done] = i_long, a, b
+                chunks[done, 0] = i_long
+                chunks[done, 1] = bounds[c] + n * i // pieces
+                chunks[done, 2] = bounds[c] + n * (i + 1) // pieces
                 done += 1
             i_long += 1
         else:
@@ -165,7 +169,7 @@ def tasks(bounds, start, stop, chunk, size):
         if total >= size or n > chunk or c == stop - 1:
             end = c if n > chunk else c + 1
             if end > begun:
-                ranges[at] = begun, end
+                ranges[at, 0], ranges[at, 1] = begun, end
                 at += 1
             begun, total = c + 1, 0
     return ranges[:at].copy(), chunks, long

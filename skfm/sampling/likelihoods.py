@@ -223,7 +223,7 @@ def _sum_losses(weight, kappa, scores, out, begin, end):
         out[block] = total
 
 
-@kernel
+@kernel(inner=True)
 def _others(scores, i, output):
     """Log of the sum of the exponentials of a row's other scores; 0 without any."""
     if scores.shape[0] == 0:

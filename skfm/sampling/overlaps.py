@@ -86,7 +86,7 @@ def sum_overlaps(entries, machine, field, grams, moments, begin, end):
             add_gram(tile, sides, n, grams[block], moments[block])
 
 
-@kernel
+@kernel(inner=True)
 def _system(grams, moments, k):
     """Collect the products of l_1..l_k, u_1..u_k and w, and those with residuals."""
     width = grams.shape[1] // 2

@@ -51,7 +51,7 @@ def _tail_shares() -> np.ndarray:
 _SHARES = _tail_shares()
 
 
-@kernel
+@kernel(inner=True)
 def _tail_share(z, rate):
     if z < _GRID_END - 2 / _GRID:
         cell = np.intp(z * _GRID)
@@ -60,7 +60,7 @@ def _tail_share(z, rate):
     return beyond / (beyond + 2 * math.exp(-z))
 
 
-@kernel
+@kernel(inner=True)
 def _coefficient(n, x):
     """Term n of the alternating series of the density at x."""
     h = n + 0.5
@@ -70,7 +70,7 @@ def _coefficient(n, x):
     return math.pi * h * u * math.sqrt(u) * math.exp(-2.0 * h * h / x)
 
 
-@kernel
+@kernel(inner=True)
 def _below(state, z):
     """Draw from the inverse Gaussian (1 / z, 1) cut off at the split."""
     x = _SPLIT
@@ -99,7 +99,7 @@ def _below(state, z):
     return state, min(x, _SPLIT)
 
 
-@kernel
+@kernel(inner=True)
 def _accepts(x, height):
     """Return whether ``height`` times the first term is below the density at x."""
     total = _coefficient(0, x)
@@ -116,7 +116,7 @@ def _accepts(x, height):
     return True
 
 
-@kernel
+@kernel(inner=True)
 def _draw_one(state, c):
     """Draw from PG(1, c), exactly."""
     z = abs(c) * 0.5
@@ -156,7 +156,7 @@ def variance_of(b, c):
     return b * (math.sinh(c) - c) / (4 * c * c * c * math.cosh(c / 2) ** 2)
 
 
-@kernel
+@kernel(inner=True)
 def _draw_series(state, b, c):
     """Draw from the series, the terms after the first few as one gamma variable."""
     mean, variance, total = mean_of(b, c), variance_of(b, c), 0.0

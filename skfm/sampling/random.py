@@ -94,7 +94,7 @@ def normal(state):
     return state, x
 
 
-@kernel
+@kernel(inner=True)
 def _beyond(state):
     """Draw from the normal distribution's tail beyond the last layer."""
     x = 0.0

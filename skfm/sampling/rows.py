@@ -125,18 +125,40 @@ def _starts(indptr, columns, values, keys, order):
     return starts[: n + 1].copy()
 
 
-@kernel
+@kernel(inner=True)
+def _sort(numbers):
+    """Sort numbers in place, by a heap: `np.sort` takes a second to compile."""
+    n = len(numbers)
+    for step in range(n // 2 + n):
+        # First every parent sinks, the last one first. Then the largest goes last.
+        building = step < n // 2
+        root = n // 2 - 1 - step if building else 0
+        end = n if building else n - 1 - (step - n // 2)
+        if not building:
+            numbers[0], numbers[end] = numbers[end], numbers[0]
+        while 2 * root + 1 < end:
+            child = 2 * root + 1
+            if child + 1 < end and numbers[child + 1] > numbers[child]:
+                child += 1
+            if numbers[child] <= numbers[root]:
+                break
+            numbers[root], numbers[child] = numbers[child], numbers[root]
+            root = child
+
+
+@kernel(inner=True)
 def _sorted_sum(numbers):
     """Sum in an order that only the numbers decide."""
     if len(numbers) > 2:
-        numbers = np.sort(numbers)
+        numbers = numbers.copy()
+        _sort(numbers)
     total = 0.0
     for number in numbers:
         total += number
     return total
 
 
-@kernel
+@kernel(inner=True)
 def _weights_of(order, start, stop, weight):
     out = np.ones(stop - start)
     if len(weight):

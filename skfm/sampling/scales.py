@@ -27,7 +27,7 @@ from .octets import LANES, add_octets, add_products, dot_octets
 from .random import SCALE, normal, stream, uniform
 
 
-@kernel
+@kernel(inner=True)
 def add_scale_statistics(gram, moments, new, change, k, total, total_moments):
     """Add a column's statistics, made of its Gram, moments, and its new numbers."""
     width = gram.shape[1]
@@ -53,7 +53,7 @@ def add_scale_statistics(gram, moments, new, change, k, total, total_moments):
     total_moments[1, width] += w * linear
 
 
-@kernel
+@kernel(inner=True)
 def gather_scale_rows(tile, sides, n, new, change, pile, pile_sides, piled):
     """Append the rows u of a short column to a pile, and return the pile's size."""
     width = tile.shape[1] - LANES
@@ -68,7 +68,7 @@ def gather_scale_rows(tile, sides, n, new, change, pile, pile_sides, piled):
     return piled
 
 
-@kernel
+@kernel(inner=True)
 def _add_parts(grams, moments, k, system, slope):
     width = grams.shape[1]
     for t in range(grams.shape[0]):

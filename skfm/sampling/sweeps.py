@@ -35,7 +35,7 @@ from .scales import add_scale_statistics, gather_scale_rows
 _PILE = 128
 
 
-@kernel
+@kernel(inner=True)
 def _is_finite(change):
     total = np.float32(0)
     for j in range(change.shape[1]):
@@ -43,7 +43,7 @@ def _is_finite(change):
     return math.isfinite(total)
 
 
-@kernel
+@kernel(inner=True)
 def _variances(hyper, width):
     """The prior's variances as a row of the table of parameters."""
     k = hyper.shape[1] - 1
@@ -53,7 +53,7 @@ def _variances(hyper, width):
     return out
 
 
-@kernel
+@kernel(inner=True)
 def _single_system(n_factors):
     width = -(-(n_factors + 2) // LANES) * LANES
     return (
@@ -62,7 +62,7 @@ def _single_system(n_factors):
     )
 
 
-@kernel
+@kernel(inner=True)
 def _double_system(n_factors):
     width = -(-(n_factors + 2) // LANES) * LANES
     return np.zeros((width + LANES, width)), np.zeros((1, width))
@@ -95,7 +95,8 @@ def _draw(position, machine, columns, prior, keys, room):
     (tile, sides), (gram, moments), by_factors, by_rows, (old, change) = room
     first, last, at = bounds[position], bounds[position + 1], value_starts[position]
     state = stream(keys[0], keys[1], COLUMN, ids[position])
-    old[0, :] = table[ids[position]]
+    for j in range(old.shape[1]):
+        old[0, j] = table[ids[position], j]
     few = 3 * (last - first) < k + 1
     if not few:
         gram[:, :] = 0

@@ -67,7 +67,7 @@ def group_by_column(indptr, columns, n_columns, ordered):
     return _runs(keys, row_of)
 
 
-@kernel
+@kernel(inner=True)
 def _sort_digit(keys, place, shift):
     """Make one pass of the radix sort; ``place`` is the next place of each digit."""
     mask = (1 << _RADIX_BITS) - 1

@@ -20,7 +20,7 @@ _AHEAD = 2
 _FAR = 600.0
 
 
-@kernel
+@kernel(inner=True)
 def _pool_row(weights, entries, values, linear_sums, pairs, b, sums, terms):
     """Set row b of ``linear_sums`` and ``pairs``; ``sums`` and ``terms`` are scratch.
 
@@ -87,10 +87,18 @@ def score_samples(
                 at = s * n_outputs + c
                 both = linear_sums[0, at] + scale * pairs[0, at]
                 scores[s] = both + constants[s, c]
-            out[b, c] = _mean_log_odds(scores) if logit else scores.mean()
+            out[b, c] = _mean_log_odds(scores) if logit else _mean(scores)
 
 
-@kernel
+@kernel(inner=True)
+def _mean(scores):
+    total = 0.0
+    for f in scores:
+        total += f
+    return total / len(scores)
+
+
+@kernel(inner=True)
 def _mean_log_odds(scores):
     """Return the log odds of the mean of sigmoid(f) over ``scores``."""
     # The larger of a probability and its complement is 1 / (1 + exp(-|f|)), and the

@@ -2,9 +2,12 @@
 
 import errno
 
+import numpy as np
 import pytest
 from numba import config
 
+import skfm
+from skfm.losses import SquaredError
 from skfm.runtime import jit
 
 
@@ -57,3 +60,38 @@ def test_no_directory_that_can_be_written_to(folder, monkeypatch):
     with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
         assert hits() == 0
     assert hits() == 0
+
+
+def test_compilation_is_noted_once(folder):
+    notes = []
+    with jit.noting_compilation(lambda: notes.append("first")):
+        assert hits() == 0
+        jit.kernel(triple)(2.5)
+    assert notes == ["first"]
+    jit.kernel(triple)(2j)
+    with jit.noting_compilation(lambda: notes.append("again")):
+        assert hits() == 1
+    with jit.noting_compilation(None):
+        assert jit.kernel(triple)(np.int8(2)) == 6
+    assert notes == ["first"]
+
+
+def test_inner_kernels_serve_other_kernels(folder):
+    inner = jit.kernel(triple, inner=True)
+
+    @jit.kernel
+    def six_times(x):
+        return 2 * inner(x)
+
+    assert six_times(2) == 12
+
+
+def test_a_verbose_fit_says_what_it_waits_for(folder, capsys, monkeypatch):
+    fresh = jit.kernel(triple)
+    model = skfm.FMRegressor(verbose=1, solver="sgd", max_iter=1)
+    monkeypatch.setattr(
+        skfm.FMRegressor, "_make_loss", lambda self: fresh(1) and SquaredError()
+    )
+    model.fit([[0.0], [1.0]], [0.0, 1.0])
+    told = capsys.readouterr().out
+    assert told.count("compiles its kernels") == 1
