@@ -143,6 +143,7 @@ class Fitted(SavedEstimator):
 
     def _class_of(self, shape: Shape) -> type[Network]:
         """Return the class of a fitted network of a shape."""
+        require(shape.n_samples == 1, "only a posterior has samples")
         several = shape.n_members > 1
         return members_of(self._network_class) if several else self._network_class
 

@@ -111,7 +111,10 @@ class SampledModel(SampledParameters, BaseModel):
         """
 
     def _class_of(self, shape: Shape) -> type[Network]:
-        return PosteriorNetwork if self.solver_ == "bayes" else super()._class_of(shape)
+        if self.solver_ != "bayes":
+            return super()._class_of(shape)
+        require(shape.n_members == 1, "a posterior has no members")
+        return PosteriorNetwork
 
     def _make_fit(
         self,

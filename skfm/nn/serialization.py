@@ -16,6 +16,9 @@ from ..persistence.values import Packer, Unpacker
 from .network import Network
 from .shape import Shape
 
+#: Approximate number of bytes that a member takes beside its arrays.
+_PER_MEMBER = 1 << 16
+
 
 def pack_network(network: Network, packer: Packer) -> dict[str, Any]:
     """Pack a network as JSON, and store its arrays in the packer."""
@@ -50,6 +53,7 @@ def unpack_network(
     if not isinstance(shape, Shape):
         raise FileFormatError("its network is not described")
     network_class = class_of(shape)
+    unpacker.budget.spend(_PER_MEMBER * shape.n_members)
     sizes = {name: reader.shape(stored) for name, stored in names.items()}
     expected = _table_sizes(network_class, shape)
     if any(sizes[name] != size for name, size in expected.items()):

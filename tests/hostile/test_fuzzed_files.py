@@ -73,8 +73,9 @@ def subjects():
     go_on = {"warm_start": True}
     pipeline = skfm.make_field_pipeline(clone(encoder), make(skfm.AFMClassifier))
     crossed = {"crosses": [("site", "ad"), ("ad", "hour")], "random_state": 0}
+    several = {"n_members": 2}
     shared = {"shared_categories": [["site", "hour"]]}
-    mean = make(skfm.FMRegressor, field_pooling="mean", fields=(4, 5, 3), **go_on)
+    mean = make(skfm.FMRegressor, field_pooling="mean", fields=(4, 5, 3), **several)
     return {
         "chains": (skfm.FMRegressor(**CHAINS).fit(X, NUMBERS), X),
         "classes": (skfm.FMClassifier(**CHAINS, **shared).fit(TABLE, THREE), TABLE),
@@ -84,7 +85,7 @@ def subjects():
         ),
         "crosses": (skfm.FieldCrosses(random_state=0).fit(PAIRS, CHOSEN), PAIRS),
         "units": (make(skfm.AFMRegressor).partial_fit(UNITS, NUMBERS[:60]), UNITS),
-        "matrix": (make(skfm.FFMClassifier, **go_on).fit(X, LABELS), X),
+        "matrix": (make(skfm.FFMClassifier, **go_on | several).fit(X, LABELS), X),
         "mean": (mean.fit(X, NUMBERS), X),
         "nested": (make(skfm.FNNRegressor).fit(X, NUMBERS), X),
         "layers": (make(skfm.NFMRegressor, batch_norm=True).fit(X, NUMBERS), X),

@@ -108,6 +108,22 @@ def test_long_strings_of_fixed_width(tmp_path):
     refused(path)
 
 
+def test_countless_members(tmp_path):
+    path = tmp_path / "model.skfm"
+    options = {"solver": "sgd", "n_members": 2, "n_factors": 1}
+    model = make(skfm.FMClassifier, **options).fit(CELLS[:, :1], LABELS)
+    skfm.save(model, path)
+    assert len(skfm.load(path).members_) == 2
+    document, arrays = parts_of(path)
+    network = document["estimator"]["estimator"]["network"]
+    network["config"]["dict"][0][1]["record"][1]["n_members"] = 10_000
+    for name in ("factors", "linear"):
+        stored = network["arrays"][name]
+        arrays[stored] = np.zeros((1, 10_000), arrays[stored].dtype)
+    sign(path, document, arrays)
+    refused(path)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 class TestPathsThatAreNoFiles:
     def test_loading_a_pipe_does_not_wait(self, tmp_path):

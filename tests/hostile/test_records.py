@@ -280,6 +280,7 @@ def test_parameters_of_an_encoder(tmp_path):
         ({"noise": np.nan}, "the noise of a sample"),
         ({"link": "nosuch"}, "link is"),
         ({"n_factors": 7}, "n_factors is not that of all samples"),
+        ({"n_members": 2}, "a posterior has no members"),
     ],
     ids=str,
 )
@@ -294,7 +295,7 @@ def test_samples_of_a_posterior(change, message, tmp_path):
     noise, factors = (network["arrays"][name] for name in ("noise", "factors"))
     arrays[noise][1] = change.get("noise", arrays[noise][1])
     sizes = shape["record"][1]
-    sizes["n_factors"] = change.get("n_factors", sizes["n_factors"])
+    sizes |= {name: change[name] for name in sizes.keys() & change.keys()}
     arrays[factors] = arrays[factors][:, : sizes["n_factors"]]
     sign(path, document, arrays)
     with pytest.raises(FileFormatError, match=message):
