@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets
+    from . import datasets, distributed
     from .encoding import FieldCrosses, FieldEncoder
     from .export import to_onnx
     from .fields import FieldInferenceError, fields_from
@@ -82,6 +82,7 @@ __all__ = [
     "XDeepFMRanker",
     "XDeepFMRegressor",
     "datasets",
+    "distributed",
     "fields_from",
     "load",
     "make_field_pipeline",
@@ -110,6 +111,7 @@ _PLACES = {
 }
 _MODULES = {
     "datasets",
+    "distributed",
     "encoding",
     "exceptions",
     "fields",

@@ -1,4 +1,4 @@
-"""Warnings of skfm, by which they can be told from others and filtered."""
+"""Warnings and errors of skfm, by which they can be told from others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ __all__ = [
     "IdsAsNumbersWarning",
     "IgnoredParameterWarning",
     "SingleQueryWarning",
+    "WorkerLostError",
     "WorseThanConstantWarning",
 ]
 
@@ -27,6 +28,10 @@ class IgnoredParameterWarning(UserWarning):
 
 class SingleQueryWarning(UserWarning):
     """A ranker was not told the queries, so that all rows are one."""
+
+
+class WorkerLostError(RuntimeError):
+    """Another process of `skfm.distributed.group` has ended, or does not answer."""
 
 
 class WorseThanConstantWarning(UserWarning):

@@ -28,6 +28,7 @@ ORDER = [
     {"data", "datasets", "encoding"},
     {"fields"},
     {"persistence"},
+    {"distributed"},
     {"runtime", "exceptions", "_sklearn"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
@@ -35,6 +36,7 @@ LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 #: Libraries that a room never imports.
 NEVER = {
     **dict.fromkeys(("data", "losses", "nn", "optim", "sparse", "training"), "sklearn"),
+    "distributed": "sklearn",
     **dict.fromkeys(("datasets", "encoding", "fields", "_sklearn"), "torch"),
     **dict.fromkeys(("model_selection", "plotting"), "torch numba"),
     "sampling": "torch sklearn",

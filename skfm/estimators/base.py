@@ -12,6 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import fit_context
 from ..data.rows import Rows
+from ..distributed.agreement import agreeing
+from ..distributed.groups import communicator
 from ..losses import Loss
 from ..runtime.attributes import OF_RUNNING_FIT, fitted_attributes, publish, snapshot
 from ..runtime.jit import noting_compilation
@@ -19,6 +21,7 @@ from ..runtime.memory import memory_errors
 from ..runtime.modes import default_modes
 from ..runtime.threads import resolve_n_jobs
 from ..training.callbacks import CallbackMonitor
+from .collective import check_collective
 from .data import FitData, check_held_out
 from .guard import warn_if_worse
 from .init_from import check_pretrained
@@ -152,7 +155,8 @@ default=None
             memory_errors("Fitting", "lower n_factors, batch_size or the columns."),
             noting_compilation(self._say_compiling if self.verbose else None),
         ):
-            fit = draft._prepare(X, y, sample_weight, run, validation, resume)
+            with agreeing(communicator()):
+                fit = draft._prepare(X, y, sample_weight, run, validation, resume)
 
             def keep(state: Any) -> None:
                 draft._keep(fit, state, resume)
@@ -194,6 +198,7 @@ default=None
     ) -> Fit:
         """Check all input, and set the attributes that describe X and y."""
         self._check_optimization()
+        check_collective(self, X)
         data = self._check_data(X, y, sample_weight, run, resume=resume)
         if resume:
             self._check_same_network(data.X)

@@ -9,13 +9,14 @@ import numpy as np
 
 from ..data.source import RowSource
 from ..data.statistics import ColumnStatistics, column_statistics
+from ..distributed.groups import communicator
 from ..losses import Loss
 from ..nn.footprint import Footprint, rows_in_memory
 from ..nn.network import Network
 from ..nn.shape import Shape
 from ..optim import n_tables
-from ..training.learner import Settings
 from ..training.problem import Problem, State
+from ..training.settings import Settings
 from ..training.stochastic import Start
 from . import defaults
 from .data import FitData
@@ -184,7 +185,10 @@ class Member:
         )
 
     def _n_tables(self) -> int:
-        return n_tables(self._given("optimizer"), self._max_iter)
+        n = n_tables(self._given("optimizer"), self._max_iter)
+        workers = communicator()
+        # Workers have the whole weights at the start and at the end.
+        return n if workers is None else 1 + -(-n // workers.size)
 
     def _go_on(self) -> State:
         """Make the state of a copy of the network of the estimator."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.memory import MemorySource
 from ..data.statistics import ColumnStatistics
+from ..distributed.groups import communicator
 from ..runtime.threads import resolve_n_jobs
 from ..training.checkpoints import open_checkpoint
 from ..training.problem import State
@@ -81,7 +82,8 @@ class StochasticFit:
         self._solver = StochasticSolver(
             n_threads,
             keep_optimizers=run.keep_optimizer,
-            checkpoint=open_checkpoint(model, run.max_iter),
+            checkpoint=open_checkpoint(model, run.max_iter, communicator()),
+            workers=communicator(),
         )
         self._statistics = self._count()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -313,8 +314,17 @@ class Network(nn.Module, Generic[LookupT]):
         """Compute the raw scores of a batch, without gradients; call `eval` first."""
         return self.score_prepared(self.prepare(batch), n_threads)
 
-    def score_prepared(self, batch: Batch | DeviceBatch, n_threads: int = 1) -> Tensor:
-        """Compute the raw scores of a batch that `prepare` has returned."""
+    def score_prepared(
+        self,
+        batch: Batch | DeviceBatch,
+        n_threads: int = 1,
+        look_up: Callable[[Any], Lookup] | None = None,
+    ) -> Tensor:
+        """Compute the raw scores of a batch that `prepare` has returned.
+
+        ``look_up`` reads its parts; None: the network's table does.
+        """
+        look_up = look_up or self.table.look_up
         batch = self.table.place(batch)
         if self.fuses_scores and isinstance(batch, Batch):
             return torch.from_numpy(self.fused_scores(batch, n_threads)).to(self.bias)
@@ -333,7 +343,7 @@ class Network(nn.Module, Generic[LookupT]):
         def work(first: int, last: int) -> None:
             with torch.no_grad():
                 for start, stop in parts[first:last]:
-                    lookup = self.table.look_up(batch.slice(start, stop))
+                    lookup: Any = look_up(batch.slice(start, stop))
                     scores[start:stop] = self(lookup)
 
         n_threads = self.table.threads_for(batch, n_threads)

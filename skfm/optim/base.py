@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..runtime.threads import parallel_for
 from ..sparse.gradients import RowGradient
+from ..sparse.reduced import ReducedGradient
 from ..sparse.rows import ColumnRows
 from ..sparse.table import EmbeddingTable
 
@@ -85,7 +86,7 @@ class RowOptimizer:
         part.l1 = None if self.l1 is None else self.l1[: table.width]
         return part
 
-    def step(self, gradient: RowGradient) -> None:
+    def step(self, gradient: RowGradient | ReducedGradient) -> None:
         """Update the rows of the table that ``gradient`` touches."""
         self.n_steps += 1
         plain = self.fused and self.l1 is None and self.clip_norm is None
@@ -105,7 +106,7 @@ class RowOptimizer:
             *settings,
         )
 
-    def _step_reduced(self, gradient: RowGradient) -> None:
+    def _step_reduced(self, gradient: RowGradient | ReducedGradient) -> None:
         columns, reduced = gradient.coalesce()
         if self.clip_norm is not None:
             norms = torch.linalg.vector_norm(reduced, dim=1, keepdim=True)

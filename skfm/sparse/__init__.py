@@ -12,7 +12,9 @@ from .lookup import (
     SampleLookup,
     SlotLookup,
 )
+from .reduced import ReducedGradient
 from .rows import ColumnRows
+from .shards import Excerpt, Shards
 from .table import BACKENDS, EmbeddingTable
 from .torch_backend import TorchBackend
 
@@ -22,13 +24,16 @@ __all__ = [
     "ColumnRows",
     "EmbeddingTable",
     "EntryLookup",
+    "Excerpt",
     "FieldLookup",
     "Groups",
     "KernelBackend",
     "Lookup",
     "PooledLookup",
+    "ReducedGradient",
     "RowGradient",
     "SampleLookup",
+    "Shards",
     "SlotLookup",
     "TorchBackend",
 ]

@@ -142,6 +142,16 @@ class EmbeddingTable:
         part._use(self.weight.linear_part())
         return part
 
+    def excerpt(self, columns: np.ndarray, weight: ColumnRows) -> EmbeddingTable:
+        """Return a table of some columns, which has other weights for them."""
+        part = copy.copy(self)
+        part.n_columns = len(columns)
+        if len(self.kernel_fields):
+            part.kernel_fields = self.kernel_fields[columns]
+            part.slot_fields = torch.from_numpy(part.kernel_fields).to(weight.device)
+        part._use(weight)
+        return part
+
     def _use(self, weight: ColumnRows) -> None:
         self.weight = weight
         # The weights as the kernels read them.

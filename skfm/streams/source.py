@@ -81,7 +81,7 @@ class LabelledBlocks:
             rows, block = self.read(number)
             loader = Loader(rows, self.labels.take(block.numbers), reading)
             for lo, hi in batch_bounds(len(rows), PREDICTION_BATCH):
-                yield loader.take(np.arange(lo, hi), n_threads)
+                yield loader.take(reading.own_rows(np.arange(lo, hi)), n_threads)
 
 
 def held_out_rows(n_rows: int, fraction: float, seed: int) -> np.ndarray:
@@ -212,7 +212,8 @@ class BlockFeed:
             loader = Loader(rows, labels, self._reading)
             order = rng.permutation(len(rows))
             pieces = np.array_split(order, self._n_batches(len(rows)))
-            yield from loader.batches([Draw(piece) for piece in pieces], n_threads)
+            draws = [Draw(self._reading.own_rows(piece)) for piece in pieces]
+            yield from loader.batches(draws, n_threads)
 
     def first(self) -> Batch | DeviceBatch:
         rows, block = self._train.read(int(np.argmax(self._counts > 0)))

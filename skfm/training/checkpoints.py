@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from ..distributed.agreement import agreeing
+from ..distributed.communicator import Communicator, gather_values
 from ..persistence import FileFormatError, container
 from ..persistence.atomic import replacing
 
@@ -59,25 +61,37 @@ class Checkpoint:
         FileFormatError
             If the file is damaged, or holds what no run of this kind leaves.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._path = self.directory / f"{_digest(run.origins())}.checkpoint"
-        if self._path.exists():
-            with container.opened(self._path) as reader:
-                try:
-                    run.restore(reader.document, reader.array)
-                except (FileFormatError, MemoryError):
-                    raise
-                except Exception as error:
-                    raise FileFormatError(
-                        f"it holds no state of this run ({error!r})"
-                    ) from error
+        if self.find(digest(run.origins())):
+            self.restore(run)
         else:
             self.save(run)
 
+    def find(self, name: str) -> bool:
+        """Return whether the run called ``name`` has a file; make its directory."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._path = self.directory / f"{name}.checkpoint"
+        return self._path.exists()
+
+    def restore(self, run: Run) -> None:
+        """Go on from the run's file; see `resume`."""
+        assert self._path is not None
+        with container.opened(self._path) as reader:
+            try:
+                run.restore(reader.document, reader.array)
+            except (FileFormatError, MemoryError):
+                raise
+            except Exception as error:
+                raise FileFormatError(
+                    f"it holds no state of this run ({error!r})"
+                ) from error
+
     def save(self, run: Run) -> None:
         """Replace the run's file; a crash leaves the old one or the new one."""
+        self.write(*run.dump())
+
+    def write(self, document: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Replace the run's file by one with this content."""
         assert self._path is not None
-        document, arrays = run.dump()
         with replacing(self._path) as file:
             container.write(file, document, arrays)
 
@@ -87,7 +101,48 @@ class Checkpoint:
         self._path.unlink(missing_ok=True)
 
 
-def open_checkpoint(model: Any, max_iter: int) -> Checkpoint | None:
+class SharedCheckpoint(Checkpoint):
+    """File that keeps the state of a run of several workers.
+
+    The first worker writes it. Any number of workers goes on from it.
+
+    Parameters
+    ----------
+    directory : path-like
+        Directory that all workers read.
+    workers : Communicator
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], workers: Communicator
+    ) -> None:
+        super().__init__(directory)
+        self._workers = workers
+
+    def resume(self, run: Run) -> None:
+        name = digest(run.origins())
+        with agreeing(self._workers):
+            found = self.find(name)
+        # The others may see what the first one writes now.
+        if gather_values(self._workers, found)[0]:
+            with agreeing(self._workers):
+                self.restore(run)
+        else:
+            self.save(run)
+
+    def write(self, document: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        with agreeing(self._workers):
+            if self._workers.rank == 0:
+                super().write(document, arrays)
+
+    def remove(self) -> None:
+        if self._workers.rank == 0:
+            super().remove()
+
+
+def open_checkpoint(
+    model: Any, max_iter: int, workers: Communicator | None = None
+) -> Checkpoint | None:
     """Return the checkpoint of an estimator's run, or None if it wants none.
 
     Raises
@@ -102,17 +157,20 @@ def open_checkpoint(model: Any, max_iter: int) -> Checkpoint | None:
             "checkpoint needs random_state to be an int, for a run after a crash to "
             f"start as the one before it; got random_state={model.random_state!r}."
         )
+    if workers is not None:
+        return SharedCheckpoint(model.checkpoint, workers)
     return Checkpoint(model.checkpoint)
 
 
-def _digest(values: Iterator[Any]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def digest(values: Iterator[Any]) -> str:
+    """Return a digest of arrays, tensors and literals."""
+    found = hashlib.blake2b(digest_size=16)
     for value in values:
         if isinstance(value, Tensor):
             value = value.detach().cpu().numpy()
         if isinstance(value, np.ndarray):
-            digest.update(f"{value.dtype}{value.shape}".encode())
-            digest.update(np.ascontiguousarray(value).view(np.uint8).data)
+            found.update(f"{value.dtype}{value.shape}".encode())
+            found.update(np.ascontiguousarray(value).view(np.uint8).data)
         else:
-            digest.update(repr(value).encode())
-    return digest.hexdigest()
+            found.update(repr(value).encode())
+    return found.hexdigest()

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data.transfer import move
 from ..nn.network import Network
-from ..sparse import ColumnRows, RowGradient
+from ..sparse import ColumnRows, ReducedGradient, RowGradient
 
 
 class FixedColumns:
@@ -18,25 +18,31 @@ class FixedColumns:
     Parameters
     ----------
     network : Network
+    part : slice
+        The columns that the rows of its table are of.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, part: slice) -> None:
         fixed = [network.without_factors, network.fixed_factors]
         known = [mask for mask in fixed if mask is not None]
         factors = np.logical_or.reduce(known) if known else None
         masks = {"linear": network.without_linear, "factors": factors}
         device = network.table.weight.device
         self._masks = {
-            name: move(mask, device) for name, mask in masks.items() if mask is not None
+            name: move(mask[part], device)
+            for name, mask in masks.items()
+            if mask is not None
         }
 
     @contextmanager
-    def kept(self, gradient: RowGradient, rows: Sequence[ColumnRows]) -> Iterator[None]:
+    def kept(
+        self, gradient: RowGradient | ReducedGradient, rows: Sequence[ColumnRows]
+    ) -> Iterator[None]:
         """Put them back at the end.
 
         Parameters
         ----------
-        gradient : RowGradient
+        gradient : RowGradient or ReducedGradient
             Gradient of the step; no other columns change.
         rows : sequence of ColumnRows
             Rows of the table, and others in the same layout.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,10 +13,12 @@ from ..losses import Loss, RankingLoss
 from ..nn.network import Network
 from ..optim import OPTIMIZERS, DenseAdam, RowOptimizer
 from ..runtime.threads import parallel_for
-from ..sparse import Groups, Lookup, RowGradient
+from ..sparse import EmbeddingTable, Groups, Lookup, ReducedGradient, RowGradient
 from .fixed_columns import FixedColumns
+from .one_process import OneProcess
 from .optimizer_state import OptimizerState
 from .replicas import Norms, Replica
+from .settings import Settings
 
 #: Work of a part of a batch (multiplications of the dense layers, plus the numbers
 #: looked up, which cost more) that is worth handing to a thread.
@@ -29,35 +29,7 @@ _ROWS_PER_PART = 512
 _MAX_PARTS = 16
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Hyper-parameters of one run; the names are the estimators'."""
-
-    max_iter: int
-    batch_size: int
-    optimizer: str
-    learning_rate: float
-    network_learning_rate: float
-    alpha_linear: float
-    alpha_factors: float
-    alpha: float
-    n_iter_no_change: int
-    tol: float
-    n_threads: int
-    early_stopping: bool
-    momentum: float = 0.0
-    l1_ratio_linear: float = 0.0
-    l1_ratio_factors: float = 0.0
-    clip_norm: float | None = None
-    freeze: bool = False
-    #: Rows that the mean gradient of a batch counts as; None: those of the batch.
-    rows_per_step: int | None = None
-    init_scale: float = 0.05
-    learning_rate_schedule: str = "constant"
-    warmup_epochs: float = 0.0
-
-
-class Learner:
+class Learner(OneProcess):
     """A network, its loss and its optimizers.
 
     Parameters
@@ -70,6 +42,7 @@ class Learner:
         Average entries of a row, to judge how much work a batch is.
     rng : numpy Generator
         Seeds dropout.
+
     """
 
     def __init__(
@@ -82,7 +55,7 @@ class Learner:
     ) -> None:
         self.network, self.loss, self.settings = network, loss, settings
         self.table_optimizer = self._make_table_optimizer()
-        self._fixed = FixedColumns(network)
+        self._fixed = FixedColumns(network, self.part)
         # The linear part of the table where its factors are frozen.
         self._linear_part = network.table.linear_part() if settings.freeze else None
         self.dense_optimizer = DenseAdam(
@@ -91,6 +64,24 @@ class Learner:
             settings.alpha,
             settings.clip_norm,
         )
+        gradients = self._gradients(entries_per_row)
+        # One draw, so that rows are shuffled alike on all devices.
+        self._seed = int(rng.integers(2**62))
+        self.replicas = [
+            Replica(network, gradient, self._seed + i, fixed_bias=loss.fixes_bias)
+            for i, gradient in enumerate(gradients)
+        ]
+        self._norms = Norms(network, self.replicas)
+        self._strengths = self.dense_optimizer.values.new_tensor(
+            [
+                settings.alpha_linear * (1 - settings.l1_ratio_linear),
+                settings.alpha_factors * (1 - settings.l1_ratio_factors),
+            ]
+        )
+
+    def _gradients(self, entries_per_row: float) -> list[Tensor]:
+        """Allocate the gradients of the dense weights, one for each replica."""
+        network, settings = self.network, self.settings
         looked_up = entries_per_row * network.table.width * _WORK_PER_NUMBER
         work = settings.batch_size * (network.work_per_row() + looked_up)
         # By the work alone, so that the bits do not depend on the number of threads.
@@ -98,20 +89,7 @@ class Learner:
         n_replicas = min(_MAX_PARTS, max(1, int(n_parts)))
         if not network.table.backend.shares_rows:
             n_replicas = 1
-        gradients = self.dense_optimizer.gradient_buffers(n_replicas)
-        # One draw, so that rows are shuffled alike on all devices.
-        seed = int(rng.integers(2**62))
-        self.replicas = [
-            Replica(network, gradient, seed + i, fixed_bias=loss.fixes_bias)
-            for i, gradient in enumerate(gradients)
-        ]
-        self._norms = Norms(network, self.replicas)
-        self._strengths = gradients[0].new_tensor(
-            [
-                settings.alpha_linear * (1 - settings.l1_ratio_linear),
-                settings.alpha_factors * (1 - settings.l1_ratio_factors),
-            ]
-        )
+        return self.dense_optimizer.gradient_buffers(n_replicas)
 
     def _make_table_optimizer(self) -> RowOptimizer:
         settings, name, options = self.settings, self.settings.optimizer, {}
@@ -132,7 +110,7 @@ class Learner:
         self.table_optimizer.learning_rate = factor * settings.learning_rate
         self.dense_optimizer.learning_rate = factor * settings.network_learning_rate
 
-    def step(self, labelled: Labelled, mean_weight: float) -> float:
+    def step(self, labelled: Labelled, mean_weight: float) -> tuple[float, int]:
         """Learn from one batch.
 
         Parameters
@@ -145,34 +123,33 @@ class Learner:
 
         Returns
         -------
-        float
+        loss : float
             Mean weighted loss of the batch before the step. If it is not finite,
             nothing is updated.
+        n_rows : int
+            Number of rows of the batch.
         """
         batch, labels, groups = labelled
         share = labels.weight / (mean_weight * len(batch))
         loss, lookups = self._backward(labelled, share)
-        if not np.isfinite(loss):
-            return loss
-        self._step_table(batch, groups, lookups, share)
-        self.dense_optimizer.step(self.settings.n_threads)
-        self._norms.merge()
-        return loss
+        if np.isfinite(loss):
+            table = self._linear_part or self.network.table
+            if table.width:
+                gradient = self._row_gradient(table, batch, lookups, share, groups)
+                self._step_table(gradient, len(batch))
+            self.dense_optimizer.step(self.settings.n_threads)
+            self._norms.merge()
+        return loss, len(batch)
 
-    def _step_table(
+    def _row_gradient(
         self,
+        table: EmbeddingTable,
         batch: Batch | DeviceBatch,
-        groups: Groups | None,
         lookups: list[Lookup],
         share: Tensor,
-    ) -> None:
-        table, optimizer = self.network.table, self.table_optimizer
-        optimizer.n_rows = float(self.settings.rows_per_step or len(batch))
-        if self._linear_part is not None:
-            table = self._linear_part
-            optimizer = optimizer.of_linear_part(table)
-        if not table.width:
-            return
+        groups: Groups | None,
+    ) -> RowGradient:
+        """Return the gradient of a table after the backward pass."""
         gradient = RowGradient.of(
             table,
             batch,
@@ -182,7 +159,16 @@ class Learner:
             n_threads=self.settings.n_threads,
         )
         gradient.share = share
-        with self._fixed.kept(gradient, [table.weight, *optimizer.state]):
+        return gradient
+
+    def _step_table(self, gradient: RowGradient | ReducedGradient, n_rows: int) -> None:
+        """Update the table by the gradient of a batch of ``n_rows`` rows."""
+        optimizer = self.table_optimizer
+        optimizer.n_rows = float(self.settings.rows_per_step or n_rows)
+        if self._linear_part is not None:
+            optimizer = optimizer.of_linear_part(self._linear_part)
+        rows = [optimizer.table.weight, *optimizer.state]
+        with self._fixed.kept(gradient, rows):
             optimizer.step(gradient)
         self.table_optimizer.n_steps = optimizer.n_steps
 
@@ -236,6 +222,19 @@ class Learner:
             loss.backward()
         return loss.item()
 
+    def score(self, batch: Batch | DeviceBatch) -> Tensor:
+        """Compute the raw scores of a batch, in the mode of evaluation."""
+        return self.network.score_prepared(batch, self.settings.n_threads)
+
+    def weighted_loss(self, labelled: Labelled) -> tuple[float, float]:
+        """Return the sums of the weighted losses, and of the weights, of rows."""
+        return self._weighted_loss(self.score(labelled.batch), labelled.labels)
+
+    def _weighted_loss(self, scores: Tensor, labels: Labels) -> tuple[float, float]:
+        per_row = self.loss.per_row(scores, labels.target).cpu().double()
+        total = float((per_row * labels.weight.cpu()).sum())
+        return total, float(labels.weight.sum())
+
     def train(self) -> None:
         """Turn on dropout and batch statistics."""
         for replica in self.replicas:
@@ -263,7 +262,7 @@ class Learner:
         table, dense = self.table_optimizer, self.dense_optimizer
         return OptimizerState(
             self.settings.optimizer,
-            [_to_numpy(part) for part in self._table_state()],
+            [_to_numpy(self.whole(part, part)) for part in self._table_state()],
             table.n_steps,
             _to_numpy(dense.mean),
             _to_numpy(dense.variance),
@@ -275,7 +274,7 @@ class Learner:
         same = state.optimizer == self.settings.optimizer
         table, dense = self._table_state(), self.dense_optimizer
         if same and len(state.table_arrays) == len(table):
-            _copy(state.table_arrays, table)
+            _copy([array[self.part] for array in state.table_arrays], table)
             self.table_optimizer.n_steps = state.table_steps
         _copy([state.mean, state.variance], [dense.mean, dense.variance])
         dense.n_steps = state.dense_steps

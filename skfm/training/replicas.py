@@ -46,7 +46,8 @@ class Replica:
     ) -> None:
         self.network: Network = _twin(network)
         self.gradient = gradient
-        generator = Generator(device=gradient.device).manual_seed(seed)
+        self.generator = generator = Generator(device=gradient.device)
+        generator.manual_seed(seed)
         for module in self.network.modules():
             if isinstance(module, Dropout):
                 module.generator = generator
@@ -64,12 +65,7 @@ class Norms:
 
     def __init__(self, network: Network, replicas: list[Replica]) -> None:
         networks = [network, *(replica.network for replica in replicas)]
-        norms = zip(*map(_norms, networks), strict=True)
-        self._same: list[list[Tensor]] = [
-            [getattr(norm, name) for norm in same]
-            for same in norms
-            for name in ("running_mean", "running_var")
-        ]
+        self._same = list(zip(*map(running_statistics, networks), strict=True))
 
     def merge(self) -> None:
         """Average the replicas' statistics, into them and the network."""
@@ -79,8 +75,11 @@ class Norms:
                 buffer.copy_(mean)
 
 
-def _norms(module: nn.Module) -> list[BatchNorm]:
-    return [part for part in module.modules() if isinstance(part, BatchNorm)]
+def running_statistics(module: nn.Module) -> list[Tensor]:
+    """Return the running means and variances of a module's batch normalisation."""
+    norms = [part for part in module.modules() if isinstance(part, BatchNorm)]
+    names = ("running_mean", "running_var")
+    return [getattr(norm, name) for norm in norms for name in names]
 
 
 def _twin(module: Module) -> Module:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn.layers import Dropout
 from ..persistence.records import is_array, is_integer, require
 from .solver import History
 from .trainer import Trainer
@@ -28,6 +27,12 @@ class RunState:
 
     def origins(self) -> Iterator[Any]:
         """Yield all that determines the run's result, except the number of threads."""
+        yield from self.beginnings()
+        learner = self._trainer.learner
+        yield from (learner.whole(tensor, tensor) for tensor in self._tensors())
+
+    def beginnings(self) -> Iterator[Any]:
+        """Yield all `origins` but the weights that the run starts from."""
         trainer = self._trainer
         yield torch.__version__, np.__version__
         settings = dict(vars(trainer.settings))
@@ -40,29 +45,35 @@ class RunState:
         yield type(loss).__qualname__, told
         yield trainer.rng.bit_generator.state
         yield trainer.judged_by
-        yield from self._tensors()
+        yield from trainer.learner.origins()
         yield from trainer.source.origins()
 
     def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the state after the epochs so far, as JSON and arrays."""
-        trainer = self._trainer
+        trainer, learner = self._trainer, self._trainer.learner
         history = trainer.history
         document = {
             "rng": trainer.rng.bit_generator.state,
             "loss_curve": history.loss_curve,
             "validation_scores": history.validation_scores,
             "best_epoch": history.best_epoch,
-            "n_steps": list(trainer.learner.n_steps),
+            "n_steps": list(learner.n_steps),
             "progress": trainer.progress(),
             "n_kept": len(trainer.kept()),
         }
-        parts = {"live": self._tensors(), "kept": trainer.kept()}
-        arrays = {
-            f"{part}.{i}": tensor.detach().cpu().numpy()
-            for part, tensors in parts.items()
-            for i, tensor in enumerate(tensors)
+        live, kept = self._tensors(), trainer.kept()
+        remembered = trainer.snapshot.live[: len(kept)]
+        parts = {
+            "live": zip(live, live, strict=True),
+            "kept": zip(remembered, kept, strict=True),
         }
-        for i, generator in enumerate(self._generators()):
+        arrays = {}
+        for part, pairs in parts.items():
+            for i, pair in enumerate(pairs):
+                whole = learner.whole(*pair)
+                if learner.writes:
+                    arrays[f"{part}.{i}"] = whole.detach().cpu().numpy()
+        for i, generator in enumerate(learner.streams()):
             arrays[f"stream.{i}"] = generator.get_state().numpy()
         return document, arrays
 
@@ -89,15 +100,18 @@ class RunState:
         counts = [*steps, *progress, document["n_kept"]]
         require(all(is_integer(n, 0, 2**53) for n in counts), "a count is none")
         require((len(steps), len(progress)) == (2, 5), "counts are missing")
+        learner = trainer.learner
         for i, tensor in enumerate(self._tensors()):
-            found = _like(tensor.detach().cpu().numpy(), array(f"live.{i}"))
+            own = learner.own(tensor, array(f"live.{i}"))
+            found = _like(tensor.detach().cpu().numpy(), own)
             tensor.detach().copy_(torch.from_numpy(found))
-        for i, generator in enumerate(self._generators()):
+        for i, generator in enumerate(learner.streams()):
             state = _like(generator.get_state().numpy(), array(f"stream.{i}"))
             generator.set_state(torch.from_numpy(state))
-        trainer.learner.n_steps = tuple(steps)
+        learner.n_steps = tuple(steps)
         trainer.rng.bit_generator.state = document["rng"]
-        kept = [array(f"kept.{i}") for i in range(document["n_kept"])]
+        live = trainer.snapshot.live[: document["n_kept"]]
+        kept = [learner.own(part, array(f"kept.{i}")) for i, part in enumerate(live)]
         trainer.go_on(history, progress, [torch.from_numpy(part) for part in kept])
 
     def _check_history(self, history: History) -> None:
@@ -117,21 +131,12 @@ class RunState:
     def _tensors(self) -> list[Tensor]:
         """Return the tensors that training changes in place."""
         trainer, learner = self._trainer, self._trainer.learner
-        twins = [replica.network for replica in learner.replicas]
         return [
             *trainer.network.table.weight.tensors(),
             learner.dense_optimizer.values,
             *learner.state_tensors(),
-            *trainer.network.buffers(),
-            *(buffer for twin in twins for buffer in twin.buffers()),
+            *learner.buffers(),
         ]
-
-    def _generators(self) -> list[torch.Generator]:
-        """Return the streams of dropout, each once."""
-        replicas = self._trainer.learner.replicas
-        modules = [m for r in replicas for m in r.network.modules()]
-        streams = [m.generator for m in modules if isinstance(m, Dropout)]
-        return list({id(s): s for s in streams if s is not None}.values())
 
 
 class JointState:
@@ -149,6 +154,11 @@ class JointState:
         """Yield all that determines the results of the runs."""
         for run in self._runs:
             yield from run.origins()
+
+    def beginnings(self) -> Iterator[Any]:
+        """Yield all `origins` but the weights that the runs start from."""
+        for run in self._runs:
+            yield from run.beginnings()
 
     def dump(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the state after the epochs so far, as JSON and arrays."""

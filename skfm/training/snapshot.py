@@ -16,24 +16,29 @@ class Snapshot:
     learner : Learner
     with_optimizers : bool
         Whether to remember the optimizers' state too.
+
+    Attributes
+    ----------
+    live : list of Tensor
+        What is remembered, as it is.
     """
 
     def __init__(self, learner: Learner, *, with_optimizers: bool) -> None:
         self._learner = learner
         network = learner.network
-        self._live = [
+        self.live = [
             *network.table.weight.tensors(),
             learner.dense_optimizer.values,
             *network.buffers(),
         ]
         if with_optimizers:
-            self._live += learner.state_tensors()
+            self.live += learner.state_tensors()
         self._saved: list[Tensor] | None = None
         self.n_steps = learner.n_steps
 
     def n_bytes(self) -> int:
         """Return the memory that a snapshot takes, in bytes."""
-        return sum(tensor.nbytes for tensor in self._live)
+        return sum(tensor.nbytes for tensor in self.live)
 
     def tensors(self) -> list[Tensor]:
         """Return the remembered tensors; none at first."""
@@ -51,8 +56,8 @@ class Snapshot:
         """Remember everything as it is."""
         self.n_steps = self._learner.n_steps
         if self._saved is None:
-            self._saved = [torch.empty_like(live) for live in self._live]
-        for saved, live in zip(self._saved, self._live, strict=True):
+            self._saved = [torch.empty_like(live) for live in self.live]
+        for saved, live in zip(self._saved, self.live, strict=True):
             saved.copy_(live)
 
     def restore(self) -> None:
@@ -60,5 +65,5 @@ class Snapshot:
         if self._saved is None:
             return
         self._learner.n_steps = self.n_steps
-        for saved, live in zip(self._saved, self._live, strict=True):
+        for saved, live in zip(self._saved, self.live, strict=True):
             live.copy_(saved)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..distributed.communicator import Communicator, gather_values
 from ..nn.members import join_members
 from ..runtime.threads import team, torch_threads
-from .checkpoints import Checkpoint
-from .learner import Settings
+from .checkpoints import Checkpoint, digest
 from .problem import Problem, State
 from .resuming import JointState
+from .settings import Settings
 from .solver import History, Monitor, Progress
 from .trainer import Trainer
 
@@ -51,11 +51,14 @@ class StochasticSolver:
         Whether the state holds what a later run needs to go on from the optimizers'.
     checkpoint : Checkpoint or None
         Keeps the state of the runs on disk.
+    workers : Communicator or None
+        Workers that train one network together, with the same arguments.
     """
 
     n_threads: int = 1
     keep_optimizers: bool = False
     checkpoint: Checkpoint | None = None
+    workers: Communicator | None = None
 
     def solve(self, starts: Sequence[Start], monitor: Monitor) -> State:
         """Train, and return the state of the network whose score is the mean of all.
@@ -68,6 +71,7 @@ class StochasticSolver:
         FloatingPointError
             If a loss became NaN or infinite. Before this error or any other is raised,
             the state after the last full (or best) epoch goes to ``monitor.rescue``.
+            With workers, which may have gone, this is so after this error alone.
         """
         trainers = [
             Trainer(
@@ -76,22 +80,27 @@ class StochasticSolver:
                 start.settings,
                 start.rng,
                 keep_optimizers=self.keep_optimizers,
+                workers=self.workers,
             )
             for start in starts
         ]
         try:
             self._run(trainers, monitor)
-        except BaseException:
-            if all(trainer.history.best_epoch for trainer in trainers):
+        except BaseException as error:
+            reachable = self.workers is None or isinstance(error, FloatingPointError)
+            begun = all(trainer.history.best_epoch for trainer in trainers)
+            if begun and reachable:
                 monitor.rescue(_joined(trainers))
             raise
         return _joined(trainers)
 
     def _run(self, trainers: list[Trainer], monitor: Monitor) -> None:
-        if self.checkpoint is None:
+        runs, checkpoint = JointState(trainers), self.checkpoint
+        if self.workers is not None:
+            _check_same(runs, self.workers)
+        if checkpoint is None:
             self._run_epochs(trainers, monitor, lambda: None)
             return
-        runs, checkpoint = JointState(trainers), self.checkpoint
         checkpoint.resume(runs)
         self._run_epochs(trainers, monitor, lambda: checkpoint.save(runs))
         checkpoint.remove()
@@ -105,7 +114,8 @@ class StochasticSolver:
                 while left:
                     monitor.begin_iteration()
                     advance(left)
-                    if monitor.end_iteration(_progress(trainers, left)):
+                    asked = monitor.end_iteration(_progress(trainers, left))
+                    if trainers[0].learner.total(asked):
                         return
                     left = [trainer for trainer in left if not trainer.ended]
                     if left:
@@ -141,12 +151,12 @@ def _one_by_one(trainers: list[Trainer]) -> None:
 
 
 def _progress(trainers: list[Trainer], active: list[Trainer]) -> Progress:
-    networks = [trainer.network for trainer in trainers]
+    learners = [trainer.learner for trainer in trainers]
     return Progress(
         History.of_members([trainer.history for trainer in trainers]),
         trainers[0].settings.max_iter,
         sum(trainer.source.n_rows for trainer in active),
-        lambda: {"network_": join_members(copy.deepcopy(networks))},
+        lambda: {"network_": join_members([own.copy_network() for own in learners])},
     )
 
 
@@ -157,3 +167,20 @@ def _joined(trainers: list[Trainer]) -> State:
         optimizers=[known for state in states for known in state.optimizers],
         history=History.of_members([state.history for state in states]),
     )
+
+
+def _check_same(runs: JointState, workers: Communicator) -> None:
+    """Refuse to solve other problems on other workers.
+
+    Raises
+    ------
+    ValueError
+        If the workers differ in data, parameters or versions.
+    """
+    found = gather_values(workers, digest(runs.beginnings()))
+    if len(set(found)) > 1:
+        raise ValueError(
+            "The workers of the group do not fit the same model to the same data. "
+            "Pass the same dataset, parameters and random_state to all, and install "
+            "the same versions of torch and numpy."
+        )

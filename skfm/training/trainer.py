@@ -11,10 +11,13 @@ from torch import Tensor
 
 from ..data.labels import Labels
 from ..data.source import Reading
+from ..distributed.communicator import Communicator
 from ..losses import RankingLoss
 from ..optim.schedules import Schedule
-from .learner import Learner, Settings
+from .lane_learner import LaneLearner
+from .learner import Learner
 from .problem import Problem, State
+from .settings import Settings
 from .snapshot import Snapshot
 from .solver import History
 
@@ -31,6 +34,8 @@ class Trainer:
         Shuffles the rows and seeds dropout.
     keep_optimizers : bool
         Whether a later run will go on from the optimizers' state.
+    workers : Communicator or None
+        Workers that make the run together; None: this process is alone.
 
     Attributes
     ----------
@@ -39,6 +44,8 @@ class Trainer:
         Description of what scores the held-out rows.
     ended : bool
         Whether no epoch follows.
+    learner : Learner
+    snapshot : Snapshot
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class Trainer:
         rng: np.random.Generator,
         *,
         keep_optimizers: bool = False,
+        workers: Communicator | None = None,
     ) -> None:
         self.network, self.loss = state.network, problem.loss
         self._judge = problem.judge
@@ -59,14 +67,15 @@ class Trainer:
         self.ended = False
         # Whether the network has the weights to keep, rather than the snapshot.
         self._best_is_live = False
-        self.learner = Learner(
-            self.network, self.loss, settings, self.source.mean_length(), rng
+        if state.new_columns is not None:
+            self.network.draw_factors(state.new_columns, rng, settings.init_scale)
+        made = self.network, self.loss, settings, self.source.mean_length(), rng
+        self.learner = (
+            Learner(*made) if workers is None else LaneLearner(*made, workers)
         )
         for known in state.optimizers:
             self.learner.load_optimizers(known)
-        self._snapshot = Snapshot(self.learner, with_optimizers=keep_optimizers)
-        if state.new_columns is not None:
-            self.network.draw_factors(state.new_columns, rng, settings.init_scale)
+        self.snapshot = Snapshot(self.learner, with_optimizers=keep_optimizers)
         self._feed = self.source.feed(self._reading())
         self._schedule = Schedule(
             settings.learning_rate_schedule, settings.warmup_epochs, settings.max_iter
@@ -81,15 +90,17 @@ class Trainer:
             n_slots = network.table.n_fields or self.source.longest()
             longest_query = network.chunk_rows(n_slots) or size
         return Reading(
-            network.table,
+            self.learner.reader,
             network.prepare,
             size,
             longest_query,
-            self._snapshot.n_bytes() if self.settings.max_iter > 1 else 0,
+            self.snapshot.n_bytes() if self.settings.max_iter > 1 else 0,
+            self.learner.own_rows,
         )
 
     def state(self) -> State:
         """Return the state after the best epoch; call after `finish`."""
+        self.learner.gather()
         keep = self._keep_optimizers
         return State(
             self.network,
@@ -112,7 +123,7 @@ class Trainer:
         if self._is_best():
             self.history.best_epoch = epoch + 1
             if not last:
-                self._snapshot.take()
+                self.snapshot.take()
             self._best_is_live = True
         self.ended = last or self._should_stop()
         if self.ended:
@@ -121,18 +132,18 @@ class Trainer:
     def finish(self) -> None:
         """Go back to the best epoch's weights, also after an error or interruption."""
         if not self._best_is_live:
-            self._snapshot.restore()
+            self.snapshot.restore()
             self._best_is_live = self.history.best_epoch > 0
         self.network.eval()
 
     def progress(self) -> list[int]:
         """Return the position of the run beside its history, as `go_on` takes it."""
         position = self._plateau_from, self._schedule.n_divisions, int(self.ended)
-        return [*position, *self._snapshot.n_steps]
+        return [*position, *self.snapshot.n_steps]
 
     def kept(self) -> list[Tensor]:
         """Return the best epoch's tensors, if kept apart from the live ones."""
-        return [] if self._best_is_live else self._snapshot.tensors()
+        return [] if self._best_is_live else self.snapshot.tensors()
 
     def go_on(self, history: History, progress: list[int], kept: list[Tensor]) -> None:
         """Take the position of another run whose tensors are loaded already."""
@@ -141,9 +152,9 @@ class Trainer:
         self.ended = bool(ended)
         self._best_is_live = bool(history.best_epoch) and not kept
         if self._best_is_live or kept:
-            self._snapshot.take()
+            self.snapshot.take()
         if kept:
-            self._snapshot.put(kept, (steps[0], steps[1]))
+            self.snapshot.put(kept, (steps[0], steps[1]))
 
     def _record(self, loss: float, last: bool) -> None:
         """Add an epoch to the history, if what it left is finite.
@@ -153,12 +164,12 @@ class Trainer:
         """
         table, dense = self.network.table, self.learner.dense_optimizer
         weights = [*table.weight.tensors(), dense.values]
-        self._check_finite(sum(_total(weight) for weight in weights))
+        total = sum(_total(weight) for weight in weights)
+        self._check_finite(self.learner.total(total))
         scores = [self.evaluate()] if self.source.has_held_out else []
         if last and not scores:
             self.network.eval()
-            few, n_threads = self._feed.first(), self.settings.n_threads
-            scored = self.network.score_prepared(few, n_threads)
+            scored = self.learner.score(self._feed.first())
             self._check_finite(float(scored.sum()))
         for score in scores:
             self._check_finite(score)
@@ -199,10 +210,10 @@ class Trainer:
         for i, labelled in enumerate(batches):
             done = number + (i + 0.5) / n_batches
             self.learner.scale_rates(self._schedule.factor(done))
-            loss = self.learner.step(labelled, self._feed.mean_weight)
+            loss, n = self.learner.step(labelled, self._feed.mean_weight)
             self._check_finite(loss)
-            total += loss * len(labelled.batch)
-            n_rows += len(labelled.batch)
+            total += loss * n
+            n_rows += n
         return total / n_rows
 
     def evaluate(self) -> float:
@@ -216,17 +227,16 @@ class Trainer:
         if isinstance(self.loss, RankingLoss):
             return self._held_out_metric(self.loss)
         total, weight = 0.0, 0.0
-        for scores, labels in self._scored():
-            per_row = self.loss.per_row(scores, labels.target).cpu().double()
-            total += float((per_row * labels.weight.cpu()).sum())
-            weight += float(labels.weight.sum())
+        for labelled in self._feed.held_out(self.settings.n_threads):
+            loss, n = self.learner.weighted_loss(labelled)
+            total += loss
+            weight += n
         return -total / weight
 
     def _scored(self) -> Iterator[tuple[Tensor, Labels]]:
         """Yield the scores and labels of the held-out rows, batch by batch."""
-        n_threads = self.settings.n_threads
-        for batch, labels, _ in self._feed.held_out(n_threads):
-            yield self.network.score_prepared(batch, n_threads), labels
+        for batch, labels, _ in self._feed.held_out(self.settings.n_threads):
+            yield self.learner.score(batch), labels
 
     def _held_out_metric(self, loss: RankingLoss) -> float:
         parts = [(s, labels.target, labels.weight) for s, labels in self._scored()]

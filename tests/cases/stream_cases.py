@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from skfm.streams import block_writer, source, tables
+
 N_ROWS = 600
 
 
@@ -38,3 +40,13 @@ def write(frame, folder, cuts=()):
         table = pa.Table.from_pandas(frame.iloc[lo:hi], preserve_index=False)
         pq.write_table(table, folder / f"{number:03}.parquet")
     return ds.dataset(folder, format="parquet")
+
+
+def make_small(monkeypatch, tmp_path):
+    """Read chunks and blocks of few rows, so that there are many of them."""
+    monkeypatch.setattr(tables, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(block_writer, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(block_writer, "_BUFFER_BYTES", 5000)
+    monkeypatch.setattr(source, "_POOL", 4)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()

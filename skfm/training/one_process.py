@@ -1,0 +1,83 @@
+"""Parts of a learner that are other ones where several processes learn together."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.source import Reader
+from ..nn.layers import Dropout
+from ..nn.network import Network
+from .replicas import Replica
+
+__all__ = ["OneProcess"]
+
+
+class OneProcess:
+    """Base class of learners, for those that have all rows and all weights.
+
+    `skfm.training.lane_learner` overrides all methods.
+
+    Attributes
+    ----------
+    network : Network
+    replicas : list of Replica
+    part : slice
+        The columns whose weights this process holds.
+    writes : bool
+        Whether this process writes the files of the run.
+    """
+
+    network: Network
+    replicas: list[Replica]
+    part = slice(None)
+    writes = True
+
+    @property
+    def reader(self) -> Reader:
+        """Reader of the batches."""
+        return self.network.table
+
+    def own_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return those of the rows of a batch that this process learns from."""
+        return rows
+
+    def total(self, number: float) -> float:
+        """Return the sum of the numbers of all processes."""
+        return number
+
+    def gather(self) -> None:
+        """Give the network all weights, at the end of a run."""
+
+    def copy_network(self) -> Network:
+        """Return a copy of the network, for callbacks between two epochs."""
+        return copy.deepcopy(self.network)
+
+    def origins(self) -> Iterator[Any]:
+        """Yield what determines the result of steps, beside settings and weights."""
+        yield from ()
+
+    def whole(self, live: Tensor, tensor: Tensor) -> Tensor:
+        """Return the rows of all processes of ``tensor``, a copy of ``live`` or it."""
+        return tensor
+
+    def own(self, live: Tensor, array: np.ndarray) -> np.ndarray:
+        """Return what `whole` was given."""
+        return array
+
+    def buffers(self) -> list[Tensor]:
+        """Return the tensors that training changes beside weights and optimizers."""
+        twins = [replica.network for replica in self.replicas]
+        networks = [self.network, *twins]
+        return [buffer for network in networks for buffer in network.buffers()]
+
+    def streams(self) -> list[torch.Generator]:
+        """Return the streams of dropout whose state lasts, each once."""
+        modules = [m for r in self.replicas for m in r.network.modules()]
+        streams = [m.generator for m in modules if isinstance(m, Dropout)]
+        return list({id(s): s for s in streams if s is not None}.values())
