@@ -324,14 +324,15 @@ class Network(nn.Module, Generic[LookupT]):
 
         ``look_up`` reads its parts; None: the network's table does.
         """
+        fuses = self.fuses_scores and look_up is None
         look_up = look_up or self.table.look_up
         batch = self.table.place(batch)
-        if self.fuses_scores and isinstance(batch, Batch):
+        if fuses and isinstance(batch, Batch):
             return torch.from_numpy(self.fused_scores(batch, n_threads)).to(self.bias)
         if len(batch) == 1:
             # Nothing to share out: straight through.
             with torch.no_grad():
-                alone: Tensor = self(self.table.look_up(batch))
+                alone: Tensor = self(look_up(batch))
                 return alone
         # Matrix products of other numbers of rows round differently. With dense
         # weights, the parts are therefore the same for any number of threads.

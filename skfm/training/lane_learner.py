@@ -21,7 +21,7 @@ from ..losses import Loss
 from ..nn.layers import Dropout
 from ..nn.network import Network
 from ..runtime.threads import parallel_for
-from ..sparse import Excerpt, Lookup, Shards
+from ..sparse import Excerpt, Lookup, PooledLookup, Shards
 from .lane_sums import LaneSums, in_lane_order
 from .learner import Learner
 from .replicas import running_statistics
@@ -90,10 +90,10 @@ class LaneLearner(Learner):
     ) -> tuple[np.ndarray, list[Lookup]]:
         """Compute the losses of the lanes and their gradients, a replica for each."""
         bounds = self._lane_bounds(excerpt)
-        losses, pooled = np.zeros(len(self.replicas)), None
+        losses, whole = np.zeros(len(self.replicas)), None
         if excerpt.table.pooled:
             # In one go, which is faster; the sums of a row are its own.
-            pooled = excerpt.look_up(excerpt.batch, self.settings.n_threads)
+            whole = excerpt.look_up(excerpt.batch, self.settings.n_threads)
         found: list[list[Lookup]] = [[] for _ in self.replicas]
 
         def work(first: int, last: int) -> None:
@@ -102,10 +102,10 @@ class LaneLearner(Learner):
                 lo, hi = bounds[i], bounds[i + 1]
                 lane = excerpt.batch.slice(lo, hi)
                 for start, stop in self.network.parts(lane, 1):
-                    if pooled is None:
-                        lookup = excerpt.look_up(lane.slice(start, stop))
+                    if isinstance(whole, PooledLookup):
+                        lookup: Lookup = whole.rows(lo + start, lo + stop)
                     else:
-                        lookup = pooled.rows(lo + start, lo + stop)
+                        lookup = excerpt.look_up(lane.slice(start, stop))
                     lookup.collect_gradients(frozen=self.settings.freeze)
                     found[i].append(lookup)
                     part = slice(lo + start, lo + stop)
