@@ -37,27 +37,36 @@ class Halves(NamedTuple):
     ----------
     contexts : CSR array of shape (n_rows, n_columns)
     items : CSR array of shape (n_items, n_columns)
-        Without a column in common.
+    overlapping : bool, default=False
+        Whether both may have entries in the same column, which are added.
     """
 
     contexts: Any
     items: Any
+    overlapping: bool = False
 
     def join(self, rows: np.ndarray, items: np.ndarray, dtype: Any) -> Batch:
         """Join ``rows`` of contexts and, one for each, ``items``."""
-        lengths = [np.diff(half.indptr) for half in self]
+        lengths = [np.diff(half.indptr) for half in (self.contexts, self.items)]
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(lengths[0][rows] + lengths[1][items], out=indptr[1:])
         columns = np.empty(indptr[-1], np.int32)
-        unit = self.is_unit()
+        unit = self.is_unit() and not self.overlapping
         values = np.empty(0 if unit else indptr[-1], dtype)
         halves = (*_arrays(self.contexts), *_arrays(self.items))
         _join(*halves, rows, items, indptr, columns, values)
-        return Batch(indptr, columns, values)
+        if not self.overlapping:
+            return Batch(indptr, columns, values)
+        shape = len(rows), self.items.shape[1]
+        added = sp.csr_array((values, columns, indptr), shape=shape)
+        added.sum_duplicates()
+        columns = added.indices.astype(np.int32, copy=False)
+        return Batch(added.indptr.astype(np.int64), columns, added.data)
 
     def is_unit(self) -> bool:
         """Return whether all entries are one."""
-        return all(bool((half.data == 1).all()) for half in self)
+        halves = self.contexts, self.items
+        return all(bool((half.data == 1).all()) for half in halves)
 
 
 def _arrays(half: Any) -> tuple[np.ndarray, ...]:
@@ -179,12 +188,13 @@ class SampledSource:
         self.n_columns = int(positives.halves.items.shape[1])
         self.n_rows = len(chosen) * (1 + positives.n_negatives)
         self.has_held_out = held_out is not None
-        halves = [np.diff(half.indptr) for half in positives.halves]
+        halves = [np.diff(half.indptr) for half in positives.halves[:2]]
+        # Of overlapping halves, at most so many.
         self._lengths = halves[0] + halves[1][positives.items]
 
     def longest(self) -> int:
         halves = [
-            np.diff(half.indptr).max(initial=0) for half in self._positives.halves
+            np.diff(half.indptr).max(initial=0) for half in self._positives.halves[:2]
         ]
         return int(sum(halves))
 
@@ -220,9 +230,9 @@ class SampledSource:
         positives = self._positives
         yield from (self._chosen, positives.users, positives.items, positives.weight)
         yield positives.n_negatives, positives.dtype, type(positives.sampler).__name__
-        for part in (*positives.halves, positives.sampler):
+        for part in (*positives.halves[:2], positives.sampler):
             yield from (v for v in vars(part).values() if isinstance(v, np.ndarray))
-        for half in positives.halves:
+        for half in positives.halves[:2]:
             yield from _arrays(half)
         if self._held_out is not None:
             yield from self._held_out.origins()

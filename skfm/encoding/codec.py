@@ -8,7 +8,7 @@ An estimator that takes tables itself holds a `TableCodec` and needs nothing els
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -190,6 +190,14 @@ class TableCodec:
         widths = self.widths
         encoded = [*self.shared.join(encoded, widths), *map(Encoded, crossed)]
         return assemble(encoded, widths, np.dtype(dtype), share_ones=share_ones)
+
+    def matrix_of(
+        self, encoded: Mapping[int, Encoded], n_rows: int, dtype: DTypeLike
+    ) -> sp.csr_matrix:
+        """Return the matrix of the entries of some blocks, given by their numbers."""
+        nothing = Encoded(np.zeros(0, np.int64), lengths=np.zeros(n_rows, np.int64))
+        parts = [encoded.get(number, nothing) for number in range(len(self.blocks))]
+        return self.matrix(parts, dtype)
 
     def _warn(self, encoded: Sequence[Encoded]) -> None:
         counts = []

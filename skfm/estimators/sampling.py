@@ -14,7 +14,7 @@ from .base import BaseModel
 from .data import Data, FitData
 from .params import param
 from .run import Run
-from .sampling_data import Choices, Interactions, join_tables
+from .sampling_data import Choices, Interactions, join_tables, split
 
 
 class NegativeSampling(BaseModel):
@@ -144,14 +144,6 @@ class NegativeSampling(BaseModel):
                 "With negatives, X must be a table that is encoded, without crosses: "
                 "leave categorical_features at its default, and name no crosses."
             )
-        of_items = np.isin(codec.names, qid.item_columns)
-        divided = codec.shared.divided(of_items)
-        if divided is not None:
-            raise ValueError(
-                "With negatives, columns of items share no categories with others, but "
-                f"shared_categories names {codec.names[divided].tolist()}. Leave "
-                "these out of shared_categories."
-            )
         sampling = self.sampling
         if sampling != "exposures":
             sampling = {"uniform": 0.0, "popularity": 1.0}.get(str(sampling), sampling)
@@ -160,7 +152,7 @@ class NegativeSampling(BaseModel):
         return Interactions(
             data,
             qid,
-            of_items[codec.sources],
+            split(codec, data.X, qid),
             int(self.negatives),
             sampling,
         )

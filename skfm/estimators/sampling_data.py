@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ..data.csr import canonical_csr
 from ..data.negatives import Exposed, Unknown
 from ..data.sampled import Halves, Positives, SampledSource
+from ..encoding.codec import TableCodec
 from ..encoding.ids import match, read_ids, read_table
+from ..encoding.tables import read_columns
 from ..losses import Loss
 from .data import Data, FitData, Material
 
@@ -149,15 +152,15 @@ class Interactions(NamedTuple):
     data : Data
         The joined rows; the target tells which were chosen.
     choices : Choices
-    item_mask : ndarray of bool of shape (n_columns,)
-        Columns of the matrix that tell of items.
+    halves : Halves
+        Entries that tell of users and contexts, and of items, of each row.
     n_negatives : int
     sampling : float or "exposures"
     """
 
     data: Data
     choices: Choices
-    item_mask: np.ndarray
+    halves: Halves
     n_negatives: int
     sampling: float | str
 
@@ -230,10 +233,9 @@ class Interactions(NamedTuple):
         return can
 
     def _positives(self, dtype: str) -> Positives:
-        X, choices, target = self.data.X, self.choices, self.data.target
-        inside = self.item_mask[X.indices]
+        choices, target = self.choices, self.data.target
+        contexts, of_items, overlapping = self.halves
         _, firsts = np.unique(choices.items, return_index=True)
-        of_items = _only(X, inside)
         n_items = len(choices.item_ids)
         if len(firsts) < n_items:  # rows to stop on, which need not have all items
             pick = np.zeros(n_items, np.int64)
@@ -247,7 +249,7 @@ class Interactions(NamedTuple):
         else:
             sampler = Unknown.of(choices.users, choices.items, shape, self.sampling)
         return Positives(
-            Halves(_only(X, ~inside), of_items[firsts]),
+            Halves(contexts, of_items[firsts], overlapping),
             choices.users,
             choices.items,
             self.data.weight / self.data.weight.mean(),
@@ -274,6 +276,35 @@ class Interactions(NamedTuple):
         mask = np.zeros(len(rows), np.bool_)
         mask[held] = True
         return rows[~mask], rows[mask]
+
+
+def split(codec: TableCodec, X: Any, choices: Choices) -> Halves:
+    """Split the entries of rows into those of users and contexts, and of items.
+
+    Parameters
+    ----------
+    codec : TableCodec
+        Encoding of the table, without crosses.
+    X : CSR array
+        The encoded rows.
+    choices : Choices
+        The rows.
+    """
+    of_items = np.isin(codec.names, choices.item_columns)
+    if codec.shared.divided(of_items) is None:
+        inside = of_items[codec.sources][X.indices]
+        return Halves(_only(X, ~inside), _only(X, inside))
+    # The entries of a column that users and items share have been added.
+    encoded = dict(enumerate(codec.encode(read_columns(choices.table))))
+    contexts, items = (
+        {number: part for number, part in encoded.items() if of_items[number] == own}
+        for own in (False, True)
+    )
+    return Halves(
+        canonical_csr(codec.matrix_of(contexts, X.shape[0], np.float64)),
+        canonical_csr(codec.matrix_of(items, X.shape[0], np.float64)),
+        overlapping=True,
+    )
 
 
 def _only(X: Any, entries: np.ndarray) -> Any:

@@ -12,7 +12,6 @@ import scipy.sparse as sp
 
 from ..data.csr import canonical_csr
 from ..data.rows import Rows
-from ..encoding.blocks import Encoded
 from ..encoding.codec import TableCodec
 from ..encoding.columns import to_floats
 from ..encoding.ids import read_ids, read_table
@@ -184,14 +183,12 @@ def _sparse_part(model: Model, matrix: Any) -> Part:
 
 
 def _encoded_part(codec: TableCodec, table: Any, chosen: np.ndarray) -> Part:
-    nothing = Encoded(np.zeros(0, np.int64), lengths=np.zeros(len(table), np.int64))
-    encoded = [nothing] * len(codec.blocks)
-    for number, name in enumerate(codec.names):
-        if chosen[number]:
-            (series,) = read_columns(table[[name]])
-            block = codec.blocks[number]
-            encoded[number] = block.encode(block.read(series))
-    csr = canonical_csr(codec.matrix(encoded, np.float64))
+    encoded = {}
+    for number in np.flatnonzero(chosen).tolist():
+        (series,) = read_columns(table[[codec.names[number]]])
+        block = codec.blocks[number]
+        encoded[number] = block.encode(block.read(series))
+    csr = canonical_csr(codec.matrix_of(encoded, len(table), np.float64))
     return Part(csr, chosen[codec.sources])
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import skl2onnx  # noqa: F401  (the extra that exports need)
 from common_cases import ESTIMATORS
 from estimator_cases import make, scores
@@ -11,7 +12,14 @@ from sklearn.base import is_classifier
 from stream_cases import write
 
 import skfm
-from skfm import FieldEncoder, FMClassifier, FMRanker, FMRegressor, WideDeepClassifier
+from skfm import (
+    FieldEncoder,
+    FMClassifier,
+    FMRanker,
+    FMRegressor,
+    WideDeepClassifier,
+)
+from skfm.data.sampled import Halves
 from skfm.encoding.state import codec_of
 from skfm.inspection import explain, interaction_strength
 from skfm.persistence import FileFormatError
@@ -276,9 +284,40 @@ def test_recommendations_of_items_that_users_share():
     pairs = users.merge(top, on="user")
     expected = model.decision_function(pairs[["last", "item"]])
     assert_allclose(top["score"], expected, atol=1e-6)
-    ranker = FMRanker(negatives=2, user="user", **groups)
-    with pytest.raises(ValueError, match="columns of items share no categories"):
-        ranker.fit(seen.assign(user=rng.choice(list("uvw"), 90)))
+
+
+def test_negatives_of_items_that_users_share():
+    """The last item of a user is of the catalogue that negatives are drawn from."""
+    rng = np.random.default_rng(0)
+    last = rng.integers(0, 4, 240)
+    seen = pd.DataFrame(
+        {
+            "user": np.arange(240) % 80,
+            "last": np.array(list("abcd"))[last],
+            "item": np.array(list("abcd"))[(last + 1) % 4],
+        }
+    )
+    groups = {"shared_categories": [["last", "item"]], "user": "user"}
+    model = FMRanker(negatives=2, max_iter=5, n_factors=4, random_state=0, **groups)
+    model.fit(seen)
+    assert model.fields_.max() == 1
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    users = pd.DataFrame({"user": [-1, -2], "last": ["a", "c"]})
+    pairs = users.merge(pd.DataFrame({"item": list("abcd")}), how="cross")
+    top = recommend(model, users, pairs[["item"]].drop_duplicates(), n=4)
+    found = top.merge(pairs, on=["user", "item"])
+    assert_allclose(found["score"], model.predict(found[["user", "last", "item"]]))
+
+
+def test_overlapping_halves_are_added():
+    rng = np.random.default_rng(0)
+    halves = [sp.csr_array(rng.poisson(0.4, (6, 5)).astype(float)) for _ in range(2)]
+    rows, items = rng.integers(6, size=(2, 20))
+    batch = Halves(*halves, overlapping=True).join(rows, items, np.float64)
+    found = sp.csr_array((batch.values, batch.columns, batch.indptr), shape=(20, 5))
+    assert found.has_canonical_format
+    expected = halves[0][rows] + halves[1][items]
+    assert_array_equal(found.toarray(), expected.toarray())
 
 
 def test_files_with_impossible_groups_are_refused(tmp_path):
