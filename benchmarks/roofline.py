@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import platform
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 import torch
 from workloads import median_seconds
+
+#: Flags of Linux for operations that change what is fast.
+_WIDE = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
 def copy_bandwidth() -> float:
@@ -29,6 +36,21 @@ def matrix_rate(dtype: torch.dtype, size: int = 1024) -> float:
     return 2 * size**3 / median_seconds(lambda: a @ b, 9) / 1e9
 
 
+def processor() -> str:
+    """Name of the processor, and which of the wide operations it has."""
+    known, wide = platform.processor() or platform.machine(), []
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            known = value.strip()
+        if key.strip() == "flags":
+            wide = [name for name in _WIDE if name in value.split()]
+    return f"{known} ({', '.join(wide) or 'no wide operations known'})"
+
+
 class BareMLP(torch.nn.Module):
     """The network of a deep model without its table: what arithmetic alone costs."""
 
@@ -46,9 +68,9 @@ class BareMLP(torch.nn.Module):
 def mlp_rate(
     n_inputs: int, sizes: tuple[int, ...], *, batch: int = 8192, bfloat16: bool = False
 ) -> float:
-    """Rows per second of forward, backward (to the inputs too) and Adam's update."""
+    """Rows per second of forward, backward (to the inputs too) and fused Adam."""
     network = BareMLP(n_inputs, sizes)
-    optimizer = torch.optim.Adam(network.parameters())
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
     x, target = torch.randn(batch, n_inputs, requires_grad=True), torch.rand(batch, 1)
     loss = torch.nn.BCEWithLogitsLoss()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cProfile
+import pstats
 import tempfile
 import warnings
 from typing import Any
@@ -12,9 +14,10 @@ from joblib import Parallel, delayed
 from report import Row
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
-from workloads import in_fresh_process, labels, median_seconds
+from workloads import few_categories, in_fresh_process, labels, median_seconds
 
 import skfm
 
@@ -52,20 +55,70 @@ def measure() -> list[Row]:
     one_epoch = skfm.FMClassifier(random_state=0, max_iter=1)
     overhead = median_seconds(lambda: one_epoch.fit(X, y), 20) * 1e3
     rows.append(Row("FM, fit of one epoch", overhead, "ms", "", None))
-    grid = GridSearchCV(
-        skfm.FMClassifier(random_state=0), {"n_factors": [2, 4, 8, 16]}, cv=5
+    return [*rows, *few_rows(), grid_search(), *imports(), *first_fits()]
+
+
+def few_rows(n_rows: int = 1000, categories: int = 20) -> list[Row]:
+    """Default fits of 1,000 rows of 39 fields."""
+    X, y = few_categories(n_rows, categories)
+    models = {
+        "FM": (skfm.FMClassifier(random_state=0), 0.1),
+        "FM, sgd": (skfm.FMClassifier(solver="sgd", random_state=0), 0.1),
+        "DeepFM": (skfm.DeepFMClassifier(random_state=0), 0.5),
+    }
+    linear = median_seconds(lambda: LogisticRegression().fit(X, y))
+    rows = []
+    for name, (model, target) in models.items():
+        ours = median_seconds(lambda model=model: model.fit(X, y))
+        what = f"{name}, fit of {n_rows:,} rows, {model.n_iter_} iterations"
+        rows.append(Row(what, ours, "s", "target", target, 1.0, low=True))
+        rows.append(Row(what, ours, "s", "LogisticRegression", linear))
+    return rows
+
+
+def grid_search(n_rows: int = 10_000) -> Row:
+    """Twenty fits on two processes, beside the same fits one after the other."""
+    X, y = few_categories(n_rows, 20)
+    model = skfm.FMClassifier(solver="sgd", random_state=0)
+    grid = {"n_factors": [2, 4, 8, 16]}
+    beside, after = (
+        median_seconds(lambda n=n: GridSearchCV(model, grid, cv=5, n_jobs=n).fit(X, y))
+        for n in (2, 1)
     )
-    twenty = median_seconds(lambda: grid.fit(X, y))
-    alone = rows[0].value * 20
-    rows.append(
-        Row("grid search of 20 fits", twenty, "s", "20 fits", alone, 1.5, low=True)
-    )
-    rows.append(_start("import skfm after its libraries", "import skfm", 1.5))
-    first = "import skfm; skfm.FMClassifier(max_iter=1).fit([[0], [1]], [0, 1])"
-    rows.append(_start("import and first fit", first, 2.0))
-    with tempfile.TemporaryDirectory() as folder:
-        name = "import and first fit, kernels compiled"
-        rows.append(_start(name, first, 6.5, NUMBA_CACHE_DIR=folder))
+    what = f"grid search, 20 fits of {n_rows:,} rows, n_jobs=2"
+    rates = 20 / beside, "fits/s", "n_jobs=1", 20 / after
+    return Row(what, *rates, 1.7)
+
+
+def imports() -> list[Row]:
+    """Imports, each in a process of its own."""
+    linear = _seconds("import sklearn.linear_model", prepared="")
+    rows = []
+    for statement in (
+        "import skfm",
+        "from skfm import FieldEncoder",
+        "from skfm import FMClassifier",
+    ):
+        ours = _seconds(statement, prepared="")
+        beside = "import sklearn.linear_model", linear
+        rows.append(Row(statement, ours, "s", *beside, 1.5, low=True))
+    return rows
+
+
+def first_fits() -> list[Row]:
+    """First fits of a process, with the kernels on disk and with none."""
+    fit = "import skfm; skfm.{}.fit([[0], [1]], [0, 1])"
+    models = {
+        "FM": "FMClassifier(max_iter=1)",
+        "FM, sgd": 'FMClassifier(max_iter=1, solver="sgd")',
+        "AFM": "AFMClassifier(max_iter=1)",
+    }
+    rows = []
+    for name, model in models.items():
+        rows.append(_start(f"{name}, import and first fit", fit.format(model), 2.0))
+        with tempfile.TemporaryDirectory() as folder:
+            what = f"{name}, import and first fit, kernels compiled"
+            rows.append(_start(what, fit.format(model), 5.0, NUMBA_CACHE_DIR=folder))
     return rows
 
 
@@ -76,12 +129,78 @@ def _mlp_seconds(X: Any, y: np.ndarray, epochs: int) -> float:
         return median_seconds(lambda: model.fit(X, y))
 
 
+#: What first fits import besides skfm, which is not counted.
+_LIBRARIES = "import torch, sklearn.linear_model, sklearn.utils.estimator_checks"
+
+
 def _start(name: str, statement: str, target: float, **environment: str) -> Row:
+    seconds = _seconds(statement, prepared=_LIBRARIES, **environment)
+    return Row(name, seconds, "s", "target", target, 1.0, low=True)
+
+
+def _seconds(statement: str, *, prepared: str, **environment: str) -> float:
+    """Median seconds of a statement in a fresh process."""
     code = (
-        "import time, torch, sklearn.linear_model, sklearn.utils.estimator_checks\n"
-        f"start = time.perf_counter()\n{statement}\nprint(time.perf_counter() - start)"
+        f"import time\n{prepared}\nstart = time.perf_counter()\n{statement}\n"
+        "print(time.perf_counter() - start)"
     )
     # With a folder for compiled kernels only the first process finds it empty.
     n_times = 1 if environment else 3
     times = [float(in_fresh_process(code, **environment)) for _ in range(n_times)]
-    return Row(name, float(np.median(times)), "s", "target", target, 1.0, low=True)
+    return float(np.median(times))
+
+
+def profile(rows: int = 12) -> None:
+    """Print where the time of a first import, of compiling and of small fits goes."""
+    code = "import skfm; skfm.FMClassifier"
+    lines = in_fresh_process(code, of_import=True).splitlines()
+    longest = sorted(lines, key=_cumulative, reverse=True)
+    print("from skfm import FMClassifier: longest imports", *longest[:rows], sep="\n")
+    with tempfile.TemporaryDirectory() as folder:
+        print("FM, kernels compiled: longest functions")
+        print(in_fresh_process(_COMPILING, NUMBA_CACHE_DIR=folder))
+    X, y = few_categories(1000, 20)
+    for model in (
+        skfm.FMClassifier(n_jobs=1),
+        skfm.FMClassifier(solver="sgd", n_jobs=1),
+        skfm.DeepFMClassifier(n_jobs=1),
+    ):
+        model.fit(X, y)
+        watched = cProfile.Profile()
+        watched.runcall(model.fit, X, y)
+        print(f"{type(model).__name__}, fit of 1,000 rows, solver={model.solver!r}")
+        pstats.Stats(watched).sort_stats("tottime").print_stats(rows)
+
+
+def _cumulative(line: str) -> int:
+    """Microseconds of an import and those in it: see ``python -X importtime``."""
+    parts = line.split("|")
+    number = parts[1].strip() if len(parts) == 3 else ""
+    return int(number) if number.isdigit() else 0
+
+
+_COMPILING = """
+import time, skfm
+from numba.core import event
+
+class Watch(event.Listener):
+    begun, seconds = [], {}
+
+    def on_start(self, event):
+        self.begun.append([time.perf_counter(), 0.0])
+
+    def on_end(self, event):
+        start, inner = self.begun.pop()
+        passed = time.perf_counter() - start
+        if self.begun:
+            self.begun[-1][1] += passed
+        name = event.data["dispatcher"].py_func.__name__
+        self.seconds[name] = self.seconds.get(name, 0) + passed - inner
+
+watch = Watch()
+event.register("numba:compile", watch)
+skfm.FMClassifier(max_iter=1).fit([[0], [1]], [0, 1])
+for name, took in sorted(watch.seconds.items(), key=lambda item: -item[1])[:12]:
+    print(f"  {took:6.2f} s  {name}")
+print(f"  {sum(watch.seconds.values()):6.2f} s  in all")
+"""

@@ -43,6 +43,18 @@ def labels(n_rows: int) -> np.ndarray:
     return np.random.default_rng(1).integers(2, size=n_rows)
 
 
+def few_categories(n_rows: int, categories: int) -> tuple[sp.csr_array, np.ndarray]:
+    """One-hot rows of 39 small fields, and labels that the categories tell in part."""
+    rng = np.random.default_rng(2)
+    cells = rng.integers(categories, size=(n_rows, FIELDS))
+    columns = (cells + categories * np.arange(FIELDS)).astype(np.int32)
+    indptr = np.arange(0, columns.size + 1, FIELDS, dtype=np.int32)
+    ones, shape = np.ones(columns.size), (n_rows, categories * FIELDS)
+    X = sp.csr_array((ones, columns.ravel(), indptr), shape=shape)
+    scores = X @ rng.normal(size=shape[1]) + 2 * rng.logistic(size=n_rows)
+    return X, (scores > 0).astype(int)
+
+
 class EpochClock:
     """A callback that notes when epochs end."""
 
@@ -79,12 +91,17 @@ def median_seconds(task: Callable[[], Any], repeats: int = 3) -> float:
     return float(np.median(times))
 
 
-def in_fresh_process(code: str, **environment: str) -> str:
-    """Return the output of a new interpreter, to measure start-up and memory."""
-    return subprocess.run(
-        [sys.executable, "-c", code],
+def in_fresh_process(code: str, *, of_import: bool = False, **environment: str) -> str:
+    """Return the output of a new interpreter, to measure start-up and memory.
+
+    With ``of_import``, the times of its imports.
+    """
+    options = ["-X", "importtime"] if of_import else []
+    ran = subprocess.run(
+        [sys.executable, *options, "-c", code],
         check=True,
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-    ).stdout.strip()
+    )
+    return (ran.stderr if of_import else ran.stdout).strip()

@@ -47,6 +47,31 @@ def test_a_lock_free_epoch(load, skew):
     assert model.epoch(data, y) > 0
 
 
+def test_rows_beside_loops(load, capsys):
+    prediction, workloads = load("prediction"), load("workloads")
+    X, y = workloads.few_categories(60, 5)
+    model = prediction.fitted(X, y)
+    found = prediction.ForwardLoop(model).predict(X)
+    np.testing.assert_allclose(found, model.predict_proba(X)[:, 1], rtol=1e-5)
+    (many,) = prediction.many_rows(X, y)
+    assert many.ratio > 0
+    assert all(row.value > 0 for row in prediction.one_row(60, 5, calls=1))
+    prediction.profile(60, calls=2)
+    assert capsys.readouterr().out.count("predict_proba of one row") == 3
+
+
+@pytest.mark.slow
+def test_small_fits(load):
+    rows = load("small").few_rows(60, 5)
+    assert [row.beside for row in rows] == ["target", "LogisticRegression"] * 3
+
+
+def test_the_processor_is_named(load):
+    name = load("roofline").processor()
+    assert name
+    assert name.endswith(")")
+
+
 @pytest.fixture
 def defaults(load, monkeypatch):
     # The module sets this when it is imported.

@@ -7,7 +7,7 @@ Neither the conversions of scipy nor the kernels of this package check them agai
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -189,10 +189,11 @@ def _pointers(X: Any, n_values: int, n_rows: int) -> tuple[np.ndarray, np.ndarra
     """Return the indices and indptr of a compressed matrix after checking lengths."""
     indices, indptr = X.indices, X.indptr
     _require(_are_vectors(indices, indptr), "its indices are not vectors")
-    lengths = f"it has {n_values} values but {len(indices)} indices"
-    _require(n_values == len(indices), lengths)
-    lengths = f"its indptr has {len(indptr)} elements, not {n_rows + 1}"
-    _require(len(indptr) == n_rows + 1, lengths)
+    # Messages are made where they are needed: they take time.
+    if n_values != len(indices):
+        _refuse(f"it has {n_values} values but {len(indices)} indices")
+    if len(indptr) != n_rows + 1:
+        _refuse(f"its indptr has {len(indptr)} elements, not {n_rows + 1}")
     return _kernel_indices(indices), _kernel_indices(indptr)
 
 
@@ -226,9 +227,13 @@ def _kernel_indices(indices: np.ndarray) -> np.ndarray:
 
 def _require(holds: Any, trouble: str) -> None:
     if not holds:
-        raise ValueError(
-            f"X is not a valid sparse matrix: {trouble}. Rebuild X from its entries."
-        )
+        _refuse(trouble)
+
+
+def _refuse(trouble: str) -> NoReturn:
+    raise ValueError(
+        f"X is not a valid sparse matrix: {trouble}. Rebuild X from its entries."
+    )
 
 
 @kernel

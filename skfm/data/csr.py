@@ -121,8 +121,9 @@ def ready_csr(X: Any, n_columns: int, n_threads: int = 1) -> ReadyCSR | None:
     arrays = data, indices, indptr = X.data, X.indices, X.indptr
     if data.dtype.kind != "f" or not X.shape[0]:
         return None
-    if any(a is not b for a, b in zip(kernel_arrays(X), arrays, strict=True)):
-        return None
+    for array, readable in zip(arrays, kernel_arrays(X), strict=True):
+        if array is not readable:
+            return None
     found = examine(data, indices, indptr, n_columns, n_threads)
     ready = found.canonical and found.full and found.finite
     if not ready or indptr[-1] != len(indices):

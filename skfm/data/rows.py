@@ -102,6 +102,8 @@ class Rows:
 
     def longest(self) -> int:
         """Return the number of entries of the longest row."""
+        if len(self) == 1:
+            return int(self.indptr[1] - self.indptr[0])
         return int((self.indptr[1:] - self.indptr[:-1]).max(initial=0))
 
     def mean_length(self) -> float:

@@ -34,10 +34,9 @@ PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "booleans": (bool,),
 }
 
-Entries = list[tuple[int, float]]
-#: Adds the entries of a cell, (column within the block, value), to a list. Returns
-#: whether it can.
-CellReader = Callable[[Any, Entries], bool]
+#: Adds the columns of a cell's entries, counted from the first column of its block, and
+#: their values to lists. Returns whether it can.
+CellReader = Callable[[Any, int, list[int], list[float]], bool]
 
 
 class CategoryColumns:
@@ -63,12 +62,15 @@ class CategoryColumns:
             return self._columns.get(cell, self._unknown)
         return self._missing if cell is None else None
 
-    def __call__(self, cell: Any, entries: Entries) -> bool:
+    def __call__(
+        self, cell: Any, start: int, columns: list[int], values: list[float]
+    ) -> bool:
         """Read a cell: see `CellReader`."""
         column = self.find(cell)
         if column is None:
             return False
-        entries.append((column, 1.0))
+        columns.append(start + column)
+        values.append(1.0)
         return True
 
 
@@ -99,14 +101,16 @@ class _Scale:
     def __init__(self, block: ScaleBlock) -> None:
         self._mean, self._scale = float(block.mean), float(block.scale)
 
-    def __call__(self, cell: Any, entries: Entries) -> bool:
+    def __call__(
+        self, cell: Any, start: int, columns: list[int], values: list[float]
+    ) -> bool:
         number = _read_number(cell)
         if number is None:
             return False
-        if number != number:
-            entries.append((1, 1.0))
-        else:
-            entries.append((0, (number - self._mean) / self._scale or ALMOST_ZERO))
+        missing = number != number
+        columns.append(start + missing)
+        scaled = (number - self._mean) / self._scale or ALMOST_ZERO
+        values.append(1.0 if missing else scaled)
         return True
 
 
@@ -115,33 +119,41 @@ class _Nested:
 
     def __init__(self, block: NestedBlock) -> None:
         widths = block.field_widths
-        starts = np.cumsum([0, *widths.values()]).tolist()
-        self._starts = dict(zip(widths, starts, strict=False))
+        starts = dict(zip(widths, np.cumsum([0, *widths.values()]), strict=False))
+        self._coarse_start, self._fine_start, self._ids_start = (
+            int(starts.get(part, 0)) for part in ("<coarse>", "<fine>", "<values>")
+        )
         self._mean, self._scale = float(block.value.mean), float(block.value.scale)
         self._edges = block.edges.tolist()
-        self._coarse = [*coarsen(block.edges, block.coarse), len(block.coarse) + 1]
+        coarse = coarsen(block.edges, block.coarse).tolist()
+        self._coarse = [*coarse, len(block.coarse) + 1]
         self._ids = None
         if block.with_ids:
             assert block.ids is not None
             self._ids = CategoryColumns(block.ids)
 
-    def __call__(self, cell: Any, entries: Entries) -> bool:
+    def __call__(
+        self, cell: Any, start: int, columns: list[int], values: list[float]
+    ) -> bool:
         number = _read_number(cell)
         if number is None or (self._ids and abs(number) > LARGEST_EXACT):
             return False
         missing = number != number
         value = max(-CLIP, min(CLIP, (number - self._mean) / self._scale))
-        entries.append((0, ALMOST_ZERO if missing or value == 0 else value))
-        edges, starts = self._edges, self._starts
+        columns.append(start)
+        values.append(ALMOST_ZERO if missing or value == 0 else value)
+        edges = self._edges
         fine = len(edges) + 1 if missing else bisect_left(edges, number)
-        if "<coarse>" in starts:
-            entries.append((starts["<coarse>"] + int(self._coarse[fine]), 1.0))
-        entries.append((starts["<fine>"] + fine, 1.0))
+        if self._coarse_start:
+            columns.append(start + self._coarse_start + self._coarse[fine])
+            values.append(1.0)
+        columns.append(start + self._fine_start + fine)
+        values.append(1.0)
         if self._ids is not None:
-            found = self._ids.find(None if missing else cell)
-            if found is None:
-                return False
-            entries.append((starts["<values>"] + found, 1.0))
+            known = self._ids(
+                None if missing else cell, start + self._ids_start, columns, values
+            )
+            return known
         return True
 
 
@@ -152,7 +164,9 @@ class _Flag:
         self._booleans = isinstance(block, FlagBlock)
         self._has_missing = block.has_missing
 
-    def __call__(self, cell: Any, entries: Entries) -> bool:
+    def __call__(
+        self, cell: Any, start: int, columns: list[int], values: list[float]
+    ) -> bool:
         if self._booleans:
             number = float(cell) if type(cell) is bool else None
             number = np.nan if cell is None else number
@@ -160,10 +174,13 @@ class _Flag:
             number = _read_number(cell)
         if number is None:
             return False
-        if number != number:
-            entries += [(1, 1.0)] if self._has_missing else []
-        elif number != 0:
-            entries.append((0, number))
+        missing = number != number
+        if missing and self._has_missing:
+            columns.append(start + 1)
+            values.append(1.0)
+        elif not missing and number != 0:
+            columns.append(start)
+            values.append(number)
         return True
 
 
@@ -192,13 +209,16 @@ class _Place(NamedTuple):
 
     block: int
     position: int
-    start: int
+    start: int  # of the field, in the matrix
     is_flag: bool
 
-    def level(self, entries: Entries) -> int:
+    def level(self, columns: list[int], bounds: list[int]) -> int:
+        """Return the level, given all columns and where those of each block start."""
+        first = bounds[self.block]
         if self.is_flag:
-            return entries[0][0] + 1 if entries else 0
-        return entries[self.position][0] - self.start
+            found = bounds[self.block + 1] > first
+            return columns[first] - self.start + 1 if found else 0
+        return columns[first + self.position] - self.start
 
 
 class RowReader:
@@ -220,8 +240,14 @@ class RowReader:
         self._keys = list(keys)
         self._starts = np.cumsum([0, *codec.widths]).tolist()
         self._crosses = codec.crosses.items
+        starts = self._starts
         self._places = [
-            _Place(f.block, f.position, f.start, _is_flag(blocks[f.block]))
+            _Place(
+                f.block,
+                f.position,
+                starts[f.block] + f.start,
+                _is_flag(blocks[f.block]),
+            )
             for f in crossable_fields(blocks)
         ]
 
@@ -229,32 +255,26 @@ class RowReader:
         """Return the matrix of a row, whose keys are known; None if it can't."""
         if not self._able:
             return None
-        parts: list[Entries] = []
-        for key, reader in zip(self._keys, self._readers, strict=True):
-            part: Entries = []
-            if not reader(row.get(key), part):
+        columns: list[int] = []
+        values: list[float] = []
+        bounds = [0]
+        for key, reader, start in zip(
+            self._keys, self._readers, self._starts, strict=False
+        ):
+            if not reader(row.get(key), start, columns, values):
                 return None
-            parts.append(part)
-        for cross in self._crosses:
-            codes = [
-                place.level(parts[place.block])
-                for place in map(self._places.__getitem__, cross.fields)
-            ]
-            parts.append([(cross.encode_one(codes), 1.0)])
-        return self._matrix(parts)
+            bounds.append(len(columns))
+        starts = self._starts[len(self._readers) :]
+        for cross, start in zip(self._crosses, starts, strict=False):
+            places = (self._places[number] for number in cross.fields)
+            codes = [place.level(columns, bounds) for place in places]
+            columns.append(start + cross.encode_one(codes))
+            values.append(1.0)
+        return self._matrix(columns, values)
 
-    def _matrix(self, parts: list[Entries]) -> ReadyCSR | None:
-        indices = np.array(
-            [
-                start + column
-                for start, part in zip(self._starts, parts, strict=False)
-                for column, _ in part
-            ],
-            np.int32,
-        )
-        data = np.array([value for part in parts for _, value in part], np.float64)
-        indptr = np.array([0, len(indices)])
-        n_columns = self._starts[-1]
+    def _matrix(self, columns: list[int], values: list[float]) -> ReadyCSR | None:
+        data, indices = np.array(values), np.array(columns, np.int32)
+        indptr, n_columns = np.array([0, len(columns)]), self._starts[-1]
         # A codec out of a file may contradict itself, and kernels do not check.
         found = examine(data, indices, indptr, n_columns)
         if not found.canonical:

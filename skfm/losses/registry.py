@@ -77,6 +77,10 @@ def make_loss(
     if not isinstance(loss, str):
         dtype = "int" if target == "multiclass" else "float"
         return CallableLoss(loss, n_outputs, dtype)
-    cls = loss_class(loss, target)
-    known = {**(parameters or {}), "n_outputs": n_outputs}
-    return cls(**{name: known[name] for name in cls.parameters})
+    cls, given = loss_class(loss, target), parameters or {}
+    return cls(
+        **{
+            name: n_outputs if name == "n_outputs" else given[name]
+            for name in cls.parameters
+        }
+    )

@@ -16,6 +16,9 @@ from .limits import cgroup_room, machine_room, process_room
 
 #: Size in bytes from which on arrays are worth huge pages.
 _LARGE = 1 << 22
+#: Number of bytes that is not looked for: reading the files of the system takes longer
+#: than all else that a row needs.
+_SMALL = 1 << 20
 #: Distance in bytes between the starts of two tables, modulo the size of a page. If it
 #: were zero, a store to a row would delay the load of the same row of the other table.
 _STAGGER = 17 * CACHE_LINE
@@ -115,14 +118,18 @@ def check_memory(
     advice : str
         Remedy, such as the parameter to lower.
     available : int, default=None
-        Number of bytes available; None: those of `available_memory`.
+        Number of bytes available; None: those of `available_memory`, which is not
+        asked for less than a mebibyte.
 
     Raises
     ------
     MemoryError
         If ``needed`` is larger than ``available``.
     """
-    available = available_memory() if available is None else available
+    if available is None:
+        if needed < _SMALL:
+            return
+        available = available_memory()
     if needed > available:
         raise MemoryError(
             f"{what} {needed / 2**30:.1f} GiB of {available / 2**30:.1f} GiB "
