@@ -119,23 +119,22 @@ class NestedBlock(SampledBlock):
         if not self.frozen:
             zero_or_one = (cells.floats == 0) | (cells.floats == 1)
             self.binary &= bool((zero_or_one | missing).all())
-        if self.ids is not None and len(missing) > missing.sum():
+        if len(missing) > missing.sum():
             self._learn_ids(cells.ids)
         super().update(cells.floats)
 
     def _learn_ids(self, cells: Factorized | None) -> None:
-        if cells is None or cells.values.dtype.kind not in "iu":
-            if not self.frozen:
-                self.ids = None
+        if self.ids is None:
             return
-        assert self.ids is not None
-        self.ids.update(cells)
+        if cells is not None and cells.values.dtype.kind in "iu":
+            self.ids.update(cells)
+        elif not self.frozen:
+            self.ids = None
 
     def freeze(self) -> None:
         """Forget the sample, and values that are no ids; the layout stays as it is."""
         super().freeze()
-        if not self.with_ids:
-            self.ids = None
+        self.ids = self.id_field
 
     def finish(self, n_rows: int) -> None:
         """Settle the deviation, the edges and the ids."""
@@ -150,14 +149,13 @@ class NestedBlock(SampledBlock):
         )
 
     @property
-    def with_ids(self) -> bool:
-        """Return whether the values are a field of their own."""
+    def id_field(self) -> CategoryBlock | None:
+        """The values, if they are a field of their own."""
         if self.ids is None or self.is_flag:
-            return False
+            return None
         n_values = len(self.ids.vocabulary)
-        return 0 < ROWS_PER_ID * n_values <= self.ids.counts.sum() and (
-            n_values > len(self.edges) + 1
-        )
+        repeat = 0 < ROWS_PER_ID * n_values <= self.ids.counts.sum()
+        return self.ids if repeat and n_values > len(self.edges) + 1 else None
 
     @property
     def field_widths(self) -> dict[str, int]:
@@ -168,9 +166,8 @@ class NestedBlock(SampledBlock):
         if len(self.coarse) < len(self.edges):
             widths["<coarse>"] = len(self.coarse) + 2
         widths["<fine>"] = len(self.edges) + 2
-        if self.with_ids:
-            assert self.ids is not None
-            widths["<values>"] = self.ids.width
+        if self.id_field is not None:
+            widths["<values>"] = self.id_field.width
         return widths
 
     @property
@@ -188,12 +185,10 @@ class NestedBlock(SampledBlock):
 
     def encode(self, cells: Numbers) -> Encoded:
         """Look the bins up; what lies outside goes to the first or the last."""
-        ids = None
-        if self.with_ids:
-            assert self.ids is not None
-            assert cells.ids is not None
-            ids = self.ids.encode(_lenient(cells.ids, self.ids)).columns
-        return self.encode_floats(cells.floats, ids)
+        known, columns = self.id_field, None
+        if known is not None and cells.ids is not None:
+            columns = known.encode(_lenient(cells.ids, known)).columns
+        return self.encode_floats(cells.floats, columns)
 
     def encode_floats(
         self, floats: NDArray[np.float64], ids: NDArray[Any] | None
@@ -228,11 +223,11 @@ class NestedBlock(SampledBlock):
             Column of each row within the last field: the ids, or the fine bins. The
             number of a bin is its middle, that of an outer one its edge.
         """
-        if self.with_ids:
-            assert self.ids is not None
-            numbers = self.ids.decode(levels, np.empty(0)).astype(np.float64)
+        ids = self.id_field
+        if ids is not None:
+            numbers = ids.decode(levels, np.empty(0)).astype(np.float64)
             numbers[np.isnan(numbers)] = self.value.mean
-            numbers[levels == self.ids.missing_column] = np.nan
+            numbers[levels == ids.missing_column] = np.nan
             return self.encode_floats(numbers, levels)
         outer = np.pad(self.edges, 1, "edge") if len(self.edges) else np.zeros(2)
         middles = np.append((outer[1:] + outer[:-1]) / 2, np.nan)
@@ -254,9 +249,8 @@ class NestedBlock(SampledBlock):
         for part, edges in (("<coarse>", self.coarse), ("<fine>", self.edges)):
             if part in self.field_widths:
                 labels += [f"{part}_{label}" for label in interval_labels(edges)]
-        if self.with_ids:
-            assert self.ids is not None
-            labels += [f"<values>_{label}" for label in self.ids.labels()]
+        if self.id_field is not None:
+            labels += [f"<values>_{label}" for label in self.id_field.labels()]
         return labels
 
     def tells(self, columns: NDArray[Any]) -> NDArray[np.bool_]:

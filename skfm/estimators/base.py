@@ -227,23 +227,24 @@ default=None
 
     def _check_same_network(self, X: Any) -> None:
         """Raise an error for changed parameters that a warm start would ignore."""
-        config = dict(self.network_.config)
-        shape = config.pop("shape")
-        given = {"n_factors": shape.n_factors, **config}
+        given = self.network_.fixed_options()
+        n_members = given_or_default(self, OptimizationParameters, "n_members")
         asked = {"n_factors": self.n_factors, **self._network_options(full_batch=False)}
-        changed = [n for n in given if not np.array_equal(given[n], asked[n])]
-        changed = [name for name in changed if "dropout" not in name]
+        asked |= {} if n_members == "auto" else {"n_members": n_members}
+        changed = [
+            name
+            for name in given.keys() & asked.keys()
+            if not (np.array_equal(given[name], asked[name]) or "dropout" in name)
+        ]
         if not isinstance(self.fields, str):
             fields, _ = self._find_fields(X, dense=False, needed=True)
             if self.fields_ is None or not np.array_equal(fields, self.fields_):
                 changed.append("fields")
-        n_members = given_or_default(self, OptimizationParameters, "n_members")
-        if n_members not in ("auto", shape.n_members):
-            changed.append("n_members")
         if changed:
             raise ValueError(
-                f"{', '.join(changed)} changed since the last fit, whose weights "
-                "warm_start=True goes on from: set it back, or warm_start=False."
+                f"{', '.join(sorted(changed))} changed since the last fit, whose "
+                "weights warm_start=True goes on from: set it back, or "
+                "warm_start=False."
             )
 
     def _keep(self, fit: Fit, state: Any, resume: bool) -> None:

@@ -85,8 +85,7 @@ class BayesianFit:
         seed: int,
     ) -> None:
         self._model, self._run = model, run
-        assert run.max_iter is not None
-        self.max_iter = run.max_iter
+        self.max_iter = run.iterations(defaults.ITERATIONS)
         self._offset_val = None if held_out is None else held_out.offset
         data, held_out = data.residual(), held_out and held_out.residual()
         check_normal(data.weight, "sample_weight", np.float32)

@@ -63,6 +63,15 @@ class FitData(Protocol):
     @property
     def offset(self) -> np.ndarray | None: ...
 
+    def in_memory(self) -> Data:
+        """Return the rows with their targets.
+
+        Raises
+        ------
+        ValueError
+            If they are on disk.
+        """
+
     def loss(self, model: Any) -> Loss:
         """Make the loss of an estimator's own scores."""
 
@@ -95,6 +104,9 @@ class Data(NamedTuple):
     query: np.ndarray | None = None
     dense: bool = False
     offset: np.ndarray | None = None
+
+    def in_memory(self) -> Data:
+        return self
 
     def loss(self, model: Any) -> Loss:
         loss: Loss = model._make_loss()
@@ -175,8 +187,7 @@ class Data(NamedTuple):
             train, rest = self._hold_out(model, fraction, rng, taken)
         part, other = self._part(model, loss, dtype)._replace(chosen=train), None
         if held_out is not None:
-            assert isinstance(held_out, Data)  # see `check_held_out`
-            other = held_out._part(model, loss, dtype)
+            other = held_out.in_memory()._part(model, loss, dtype)
         elif rest is not None:
             other = part._replace(chosen=rest)
         if other is not None and isinstance(loss, RankingLoss):

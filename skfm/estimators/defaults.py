@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+#: Iterations of a chain, and epochs, where ``max_iter`` is not given.
+ITERATIONS, EPOCHS = 200, 100
 #: Rows from which float32 is enough. What double precision is for, that weights are
 #: repetitions and such, holds for single batches; beyond them it only costs time.
 _SINGLE_PRECISION_ROWS = 1_000

@@ -179,9 +179,8 @@ class _NestedReader(_SeriesReader):
     def __init__(self, block: NestedBlock) -> None:
         super().__init__(block)
         self._ids = None
-        if block.with_ids:
-            assert block.ids is not None
-            self._ids = _CategoryReader(block.ids)
+        if block.id_field is not None:
+            self._ids = _CategoryReader(block.id_field)
 
     def __call__(self, cells: list[Any]) -> Encoded:
         numbers = _as_floats(cells)

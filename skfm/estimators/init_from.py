@@ -54,7 +54,7 @@ def check_pretrained(model: Any, n_columns: int) -> Any:
             "sklearn.frozen.FrozenEstimator there."
         )
     _check_columns(model, given, n_columns)
-    n_factors = given._single_network().shape.n_factors
+    n_factors = given.network_.model_factors
     if n_factors != model.n_factors:
         raise ValueError(
             f"init_from has n_factors={n_factors}, but this {type(model).__name__} has "

@@ -128,8 +128,7 @@ class Member:
 
     @property
     def _max_iter(self) -> int:
-        assert self._run.max_iter is not None
-        return self._run.max_iter
+        return self._run.iterations(defaults.EPOCHS)
 
     def _given(self, name: str) -> Any:
         return given_or_default(self._model, OptimizationParameters, name)
@@ -294,9 +293,8 @@ def count_rows(source: RowSource, network: Network) -> ColumnStatistics:
 
 def stops(run: Run, data: FitData, held_out: FitData | None) -> tuple[bool, bool]:
     """Return whether a fit stops early, and whether it holds rows out for that."""
-    assert run.early_stopping is not None
     given = held_out is not None
-    stop = defaults.early_stopping(run.early_stopping, data.n_rows, given=given)
+    stop = defaults.early_stopping(run.stops, data.n_rows, given=given)
     return stop, stop and not given
 
 

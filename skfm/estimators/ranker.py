@@ -234,8 +234,8 @@ class Ranker(NegativeSampling, FittedTarget):
     def _make_fit(
         self, data: FitData, held_out: FitData | None, run: Run, **rest: Any
     ) -> Fit:
-        if not run.one_pass and isinstance(data, Data):
-            _check_pairs(data)
+        if isinstance(data, Data) and data.query is not None and not run.one_pass:
+            _check_pairs(data.query, data.target, data.weight)
             if run.qid is None:
                 self._warn_of_one_query(data.n_rows)
         return super()._make_fit(data, held_out, run, **rest)
@@ -324,16 +324,14 @@ class Ranker(NegativeSampling, FittedTarget):
         return tags
 
 
-def _check_pairs(data: Data) -> None:
+def _check_pairs(query: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
     """Refuse rows none of which is more relevant than another of its query.
 
     Raises
     ------
     ValueError
     """
-    assert data.query is not None
-    weighty = data.weight > 0
-    query, target = data.query[weighty], data.target[weighty]
+    query, target = query[weight > 0], target[weight > 0]
     order = np.lexsort((target, query))
     query, target = query[order], target[order]
     together = query[1:] == query[:-1]

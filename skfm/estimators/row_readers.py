@@ -128,9 +128,8 @@ class _Nested:
         coarse = coarsen(block.edges, block.coarse).tolist()
         self._coarse = [*coarse, len(block.coarse) + 1]
         self._ids = None
-        if block.with_ids:
-            assert block.ids is not None
-            self._ids = CategoryColumns(block.ids)
+        if block.id_field is not None:
+            self._ids = CategoryColumns(block.id_field)
 
     def __call__(
         self, cell: Any, start: int, columns: list[int], values: list[float]
@@ -193,9 +192,8 @@ def _cell_reader(block: Any) -> CellReader | None:
     if _is_flag(block) and isinstance(block, FlagBlock | NestedBlock):
         return _Flag(block)
     if isinstance(block, NestedBlock):
-        plain = not block.with_ids or (
-            block.ids is not None and block.ids.kind in PYTHON_TYPES
-        )
+        ids = block.id_field
+        plain = ids is None or ids.kind in PYTHON_TYPES
         return _Nested(block) if plain else None
     return None
 

@@ -44,6 +44,15 @@ class Run(NamedTuple):
     offset: Any = None
     offset_val: Any = None
 
+    def iterations(self, default: int) -> int:
+        """Return ``max_iter``, or the default of a solver."""
+        return default if self.max_iter is None else self.max_iter
+
+    @property
+    def stops(self) -> bool | str:
+        """``early_stopping``, or "auto" where it is not given."""
+        return "auto" if self.early_stopping is None else self.early_stopping
+
 
 #: partial_fit is one pass over the rows it is given.
 ONE_PASS = Run(

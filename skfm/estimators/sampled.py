@@ -17,14 +17,11 @@ from ..nn.shape import Shape
 from ..persistence.records import require
 from .base import BaseModel
 from .bayesian import BayesianFit
-from .data import Data, FitData
+from .data import FitData
 from .optimization import OptimizationParameters
 from .params import Parametrized, given_or_default, param, unset
 from .run import Fit, Run
-from .solver_choice import ITERATIONS, choose_solver
-
-#: Epochs where ``max_iter`` is not given.
-_EPOCHS = 100
+from .solver_choice import choose_solver
 
 _Shared = OptimizationParameters
 
@@ -126,29 +123,11 @@ class SampledModel(SampledParameters, BaseModel):
         seed: int,
     ) -> Fit:
         if choose_solver(self, data, run, resume=resume) == "bayes":
-            run = run._replace(max_iter=run.max_iter or ITERATIONS)
-            assert isinstance(data, Data)
-            assert isinstance(held_out, Data | None)
-            return BayesianFit(self, data, held_out, run, resume=resume, seed=seed)
-        run = run._replace(
-            max_iter=run.max_iter or _EPOCHS,
-            early_stopping="auto" if run.early_stopping is None else run.early_stopping,
-        )
-        return super()._make_fit(data, held_out, run, resume=resume, seed=seed)
-
-    def _check_same_network(self, X: Any) -> None:
-        if self.solver_ != "bayes":
-            super()._check_same_network(X)
-            return
-        network = self.network_
-        assert isinstance(network, PosteriorNetwork)
-        fitted = network.shape.n_factors // network.offsets.numel()
-        if fitted != self.n_factors:
-            raise ValueError(
-                f"n_factors changed from {fitted} to {self.n_factors} since the last "
-                "fit, whose chains warm_start=True goes on from: set it back, or "
-                "warm_start=False."
+            rows = None if held_out is None else held_out.in_memory()
+            return BayesianFit(
+                self, data.in_memory(), rows, run, resume=resume, seed=seed
             )
+        return super()._make_fit(data, held_out, run, resume=resume, seed=seed)
 
     def _check_fits(self) -> None:
         super()._check_fits()
@@ -173,7 +152,7 @@ class SampledModel(SampledParameters, BaseModel):
         if not isinstance(posterior, PosteriorNetwork):
             return super()._single_network(number)
         n_outputs = posterior.shape.n_outputs
-        k = posterior.shape.n_factors // posterior.offsets.numel()
+        k = posterior.model_factors
         shape = replace(posterior.shape, n_factors=k, n_samples=1)
         network = self._network_class.build(shape)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)

@@ -11,7 +11,7 @@ from sklearn.utils import column_or_1d
 from .._sklearn import Interval, StrOptions
 from ..encoding.codec import TableCodec
 from .base import BaseModel
-from .data import Data, FitData
+from .data import FitData
 from .params import param
 from .run import Run
 from .sampling_data import Choices, Interactions, join_tables, split
@@ -20,7 +20,7 @@ from .sampling_data import Choices, Interactions, join_tables, split
 class NegativeSampling(BaseModel):
     """Fits of interactions, which are compared with items drawn at random."""
 
-    negatives: int | None = param(
+    negatives: Any = param(
         default=None,
         valid=[Interval(Integral, 1, None, closed="left"), None],
         doc="""int or None
@@ -147,10 +147,8 @@ class NegativeSampling(BaseModel):
         sampling = self.sampling
         if sampling != "exposures":
             sampling = {"uniform": 0.0, "popularity": 1.0}.get(str(sampling), sampling)
-        assert isinstance(data, Data)
-        assert self.negatives is not None
         return Interactions(
-            data,
+            data.in_memory(),
             qid,
             split(codec, data.X, qid),
             int(self.negatives),

@@ -189,6 +189,9 @@ class Interactions(NamedTuple):
     def offset(self) -> None:
         return None
 
+    def in_memory(self) -> Data:
+        return self.data
+
     def loss(self, model: Any) -> Loss:
         return self.data.loss(model)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..exceptions import IgnoredParameterWarning
 from ..runtime.warnings import warn
+from . import defaults
 from .bayesian_problem import table_bytes
 from .data import FitData
 from .run import Run
@@ -15,8 +16,6 @@ from .run import Run
 BUDGET = 6e9
 #: Bytes of samples that ``solver="auto"`` keeps.
 TABLE_BUDGET = 2 << 30
-#: Iterations of a chain where ``max_iter`` is not given.
-ITERATIONS = 200
 
 #: Parameters that only the stochastic solver reads, beside those that it alone can do.
 _STOCHASTIC = (
@@ -102,7 +101,7 @@ def _choose(model: Any, data: FitData, run: Run, resume: bool) -> tuple[str, str
     """Choose for ``solver="auto"``, and say why."""
     if data.streamed:
         return "sgd", f': "bayes" {_unable(model, data, run)}'
-    work = data.X.nnz * (run.max_iter or ITERATIONS) * model.n_chains
+    work = data.X.nnz * run.iterations(defaults.ITERATIONS) * model.n_chains
     work *= model._n_outputs() * max(16, model.n_factors) / 16
     doing = f"do {work:.1e} non-zeros x iterations x chains x outputs"
     size = table_bytes(model, data.n_columns)

@@ -58,8 +58,7 @@ class StochasticFit:
         seed: int,
         source: Any = None,
     ) -> None:
-        assert run.max_iter is not None
-        self.max_iter = run.max_iter
+        self.max_iter = run.iterations(defaults.EPOCHS)
         n_members = _n_members(model, data, held_out, run, resume=resume)
         n_threads = resolve_n_jobs(model.n_jobs)
         taken = np.zeros(data.n_rows, np.bool_)
@@ -82,7 +81,7 @@ class StochasticFit:
         self._solver = StochasticSolver(
             n_threads,
             keep_optimizers=run.keep_optimizer,
-            checkpoint=open_checkpoint(model, run.max_iter, communicator()),
+            checkpoint=open_checkpoint(model, self.max_iter, communicator()),
             workers=communicator(),
         )
         self._statistics = self._count()

@@ -34,6 +34,9 @@ class StreamedData:
     ranked: bool = False
     offset: None = None
 
+    def in_memory(self) -> Data:
+        raise ValueError("The rows of a dataset are not in memory: pass a table.")
+
     def loss(self, model: Any) -> Loss:
         """Make the loss of an estimator's own scores."""
         loss: Loss = model._make_loss()
@@ -93,8 +96,8 @@ def to_disk(model: Any, data: FitData) -> StreamedData:
     """Return checked data on disk, written there if they are in memory."""
     if isinstance(data, StreamedData):
         return data
-    assert isinstance(data, Data)
-    rows = Rows(data.X, stored_dtype(model), model._mean_fields)
+    table = data.in_memory()
+    rows = Rows(table.X, stored_dtype(model), model._mean_fields)
     batch, numbers = rows.span(0, len(rows)), np.arange(len(rows))
     cache = Cache(None)
     blocks = cache.write(
@@ -103,7 +106,7 @@ def to_disk(model: Any, data: FitData) -> StreamedData:
         stored_dtype(model),
         lambda writer: writer.add(BlockRows(batch, numbers)),
     )
-    return StreamedData(blocks, data.target, data.weight, cache)
+    return StreamedData(blocks, table.target, table.weight, cache)
 
 
 def stored_dtype(model: Any) -> str:

@@ -46,15 +46,25 @@ class SampledPredictions(SampledModel):
         scores = self._rescaled(self._sample_scores(X), "score")
         return scores[:, :, 0] if scores.shape[2] == 1 else scores
 
+    def _posterior(self) -> PosteriorNetwork:
+        """Return the samples of the posterior.
+
+        Raises
+        ------
+        AttributeError
+            If there are none.
+        """
+        check_is_fitted(self, "network_")
+        if isinstance(self.network_, PosteriorNetwork):
+            return self.network_
+        raise AttributeError(
+            f'{type(self).__name__} was fitted by solver="{self.solver_}", which '
+            'makes no samples of a posterior: set solver="bayes".'
+        )
+
     def _sample_scores(self, X: Any) -> np.ndarray:
         """Compute raw scores of the samples, (n_rows, n_draws, n_outputs), float64."""
-        check_is_fitted(self, "network_")
-        network = self.network_
-        if not isinstance(network, PosteriorNetwork):
-            raise AttributeError(
-                f'{type(self).__name__} was fitted by solver="{self.solver_}", which '
-                'makes no samples of a posterior: set solver="bayes".'
-            )
+        network = self._posterior()
         rows = self._read_rows(X)
         n_threads = resolve_n_jobs(self.n_jobs)
         out = np.empty((len(rows), *network.offsets.shape))
@@ -150,9 +160,7 @@ default=None
 
     def _noise(self) -> np.ndarray:
         """Return the standard deviations of the noise, (n_draws, n_outputs)."""
-        network = self.network_
-        assert isinstance(network, PosteriorNetwork)
-        noise: np.ndarray = network.noise.cpu().double().numpy()
+        noise: np.ndarray = self._posterior().noise.cpu().double().numpy()
         return noise
 
 

@@ -128,10 +128,9 @@ def _categories(
     start = codec.starts[position]
     if isinstance(block, MultiValuedBlock):
         block = block.inner
-    elif isinstance(block, NestedBlock) and block.with_ids:
-        assert block.ids is not None
-        start += block.width - block.ids.width
-        block = block.ids
+    elif isinstance(block, NestedBlock) and block.id_field is not None:
+        start += block.width - block.id_field.width
+        block = block.id_field
     if not isinstance(block, CategoryBlock):
         raise ValueError(
             f"{where} has vectors of categories, but column {block.name!r} has no "

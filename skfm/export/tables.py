@@ -65,8 +65,8 @@ def check_table(codec: TableCodec) -> None:
 
 def _trouble(block: Any) -> str | None:
     """Return why a block has no graph, or None."""
-    if isinstance(block, NestedBlock) and block.with_ids:
-        known = np.abs(block.ids.vocabulary.astype(np.float64))  # type: ignore[union-attr]
+    if isinstance(block, NestedBlock) and block.id_field is not None:
+        known = np.abs(block.id_field.vocabulary.astype(np.float64))
         large = len(known) and known.max() > LARGEST_EXACT
         return "it holds ids beyond 2**53" if large else None
     if isinstance(block, CategoryBlock):
@@ -261,10 +261,10 @@ def _nested(nodes: Nodes, block: NestedBlock, numbers: str, missing: str) -> Ent
     scaled = _scaled(nodes, numbers, block.value.mean, block.value.scale, CLIP)
     value = nodes.apply("Where", missing, np.array(ALMOST_ZERO, np.float32), scaled)
     parts, start = [_constant_columns(nodes, [0], value)], 0
+    ids = block.id_field
     for part, width in block.field_widths.items():
-        if part == "<values>":
-            assert block.ids is not None
-            columns = _category(nodes, block.ids, _exact(nodes, numbers))
+        if part == "<values>" and ids is not None:
+            columns = _category(nodes, ids, _exact(nodes, numbers))
         elif part:
             edges = block.coarse if part == "<coarse>" else block.edges
             columns = _bins(nodes, edges, numbers, missing)

@@ -295,6 +295,17 @@ class Network(nn.Module, Generic[LookupT]):
         return [(start, min(start + rows, len(batch))) for start in bounds]
 
     @property
+    def model_factors(self) -> int:
+        """Length of an embedding of each model that the network holds."""
+        return self.shape.n_factors
+
+    def fixed_options(self) -> dict[str, Any]:
+        """Return the parameters that training on does not change, by name."""
+        config = {name: v for name, v in self.config.items() if name != "shape"}
+        own = {"n_factors": self.model_factors, "n_members": self.shape.n_members}
+        return own | config
+
+    @property
     def fuses_scores(self) -> bool:
         """Whether `fused_scores` is defined for the network where it is."""
         return False

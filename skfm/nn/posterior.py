@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,6 +58,13 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
 
     offsets: Tensor
     noise: Tensor
+
+    @property
+    def model_factors(self) -> int:
+        return self.shape.n_factors // self.offsets.numel()
+
+    def fixed_options(self) -> dict[str, Any]:
+        return {"n_factors": self.model_factors}
 
     @property
     def linear_weights(self) -> Tensor:
@@ -128,8 +136,7 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
     def pair_weights(self, first: int, second: int) -> Tensor:
         """Return the weights of the products of two columns' factors, (S C k, C)."""
         n_samples, n_outputs = self.offsets.shape
-        k = self.shape.n_factors // (n_samples * n_outputs)
-        each = torch.eye(n_outputs).repeat_interleave(k, dim=0)
+        each = torch.eye(n_outputs).repeat_interleave(self.model_factors, dim=0)
         return each.repeat(n_samples, 1).to(self.bias) * (self.scale / n_samples)
 
     def apart(self) -> PosteriorNetwork:
