@@ -265,9 +265,10 @@ class ColumnMoments:
         center = np.where(moved, center, 0.0)
         scale = np.sqrt(np.where(moved, variance, squares))
         # Rounded, so that the order of sums does not show in the units.
-        center, scale = (
-            part.astype(np.float32).astype(np.float64) for part in (center, scale)
-        )
+        with np.errstate(over="ignore"):
+            center, scale = (
+                part.astype(np.float32).astype(np.float64) for part in (center, scale)
+            )
         # What is too small or too large for that stays as it is.
         scale = np.where((scale > 0) & np.isfinite(scale), scale, 1.0)
         center = np.where(np.isfinite(center), center, 0.0)

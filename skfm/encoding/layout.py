@@ -46,7 +46,8 @@ def make_blocks(
         Columns that share their categories: they are categorical in any case.
     """
     multi_valued = column_mask(params["multi_valued"], names, named, "multi_valued")
-    multi_valued |= np.array([holds_lists(c) and not holds_vectors(c) for c in columns])
+    vectors = [holds_vectors(column) for column in columns]
+    multi_valued |= np.array(list(map(holds_lists, columns))) & ~np.array(vectors)
     in_group = np.isin(np.arange(len(names)), shared.members)
     surely = multi_valued | in_group
     categorical = _categorical(
@@ -70,7 +71,7 @@ def make_blocks(
             blocks.append(MultiValuedBlock(inner, chosen["delimiter"], mean))
         elif categorical[j] and by_dtype and holds_flags(columns[j]):
             blocks.append(FlagBlock(name))
-        elif categorical[j] and by_dtype and holds_vectors(columns[j]):
+        elif categorical[j] and by_dtype and vectors[j]:
             blocks.append(VectorBlock(name))
         elif categorical[j]:
             blocks.append(_category_block(name, chosen["n_buckets"], params))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain
-from numbers import Number
+from numbers import Number, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,18 +18,33 @@ __all__ = ["VectorBlock", "holds_vectors"]
 
 
 def holds_vectors(series: pd.Series) -> bool:
-    """Tell from its first cell whether a column holds lists or arrays of floats."""
+    """Tell whether a column holds lists or arrays of numbers, some of them floats.
+
+    That is told by the first cell. If it has integers only, others must have fractions:
+    lists of integers hold categories.
+    """
     if series.dtype != object:
         return False
     held = series.notna().to_numpy()
     if not held.any():
         return False
-    cell = series.array[int(np.argmax(held))]
-    if isinstance(cell, np.ndarray):
-        return cell.ndim == 1 and cell.dtype.kind == "f" and len(cell) > 0
-    if not isinstance(cell, list | tuple) or not cell:
+    first = series.array[int(np.argmax(held))]
+    if not isinstance(first, list | tuple | np.ndarray) or not len(first):
         return False
-    return all(isinstance(item, float | np.floating) for item in cell)
+    kinds = set(map(type, first))
+    if not _are_numbers(kinds):
+        return False
+    if any(issubclass(kind, float | np.floating) for kind in kinds):
+        return True
+    cells = [c for c in series.array[held] if isinstance(c, list | tuple | np.ndarray)]
+    items = list(chain.from_iterable(cells))
+    if not _are_numbers(set(map(type, items))):
+        return False
+    return any(item != item // 1 for item in items)
+
+
+def _are_numbers(kinds: set[type]) -> bool:
+    return bool not in kinds and all(issubclass(kind, Real) for kind in kinds)
 
 
 @saved("record")

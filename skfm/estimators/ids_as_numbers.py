@@ -72,18 +72,20 @@ def _are_ids(values: np.ndarray, targets: np.ndarray) -> bool:
     n_values, n_rows = len(distinct), len(values)
     if not _FEWEST_VALUES <= n_values <= n_rows / _ROWS_PER_VALUE:
         return False
-    counts = np.bincount(codes)
+    noise = 1 / np.bincount(codes)
+    expected = noise[1:] + noise[:-1]
+    score = neighbours = any_two = 0.0
     for target in targets.T:
-        means = np.bincount(codes, target) / counts
+        means = np.bincount(codes, target) * noise
         variance = np.square(target - means[codes]).sum() / (n_rows - n_values)
-        squares = np.square(np.diff(means))
-        noise = max(variance, np.finfo(np.float64).tiny) / counts
-        expected = noise[1:] + noise[:-1]
-        # Terms of one degree of freedom each, of which neighbours are correlated.
-        excess = (squares / expected).sum() - (n_values - 1)
-        if excess < _SURE * np.sqrt(3 * (n_values - 1)):
+        variance = max(variance, np.finfo(np.float64).eps * np.square(target).mean())
+        if not variance:
             continue
-        apart = np.square(means - means.mean()).sum() - noise.sum()
-        if (squares - expected).sum() > _UNORDERED * 2 * apart:
-            return True
-    return False
+        squares = np.square(np.diff(means)) / variance
+        score += (squares / expected - 1).sum()
+        neighbours += (squares - expected).sum()
+        spread = np.square(means - means.mean()).sum() / variance
+        any_two += 2 * (spread - (1 - 1 / n_values) * noise.sum())
+    # Terms of one degree of freedom each, of which neighbours are correlated.
+    error = np.sqrt(3 * (n_values - 1) * targets.shape[1])
+    return bool(score > _SURE * error and neighbours > _UNORDERED * any_two)

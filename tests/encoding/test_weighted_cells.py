@@ -79,6 +79,12 @@ class TestWeights:
 
 
 VECTORS = np.random.default_rng(0).normal(3, 2, (120, 5))
+VECTORS[0] = np.arange(5)
+
+
+def integers_where_whole(rows):
+    """Lists as JSON has them: ``[0, 0.5]``."""
+    return [[int(x) if x == int(x) else x for x in row] for row in rows]
 
 
 class TestVectors:
@@ -87,10 +93,11 @@ class TestVectors:
         [
             lambda v: objects(v.tolist()),
             lambda v: objects(list(v)),
+            lambda v: objects(integers_where_whole(v.tolist())),
             lambda v: pl.DataFrame({"t": v.tolist()}),
             lambda v: pl.DataFrame({"t": v.tolist()}).cast({"t": pl.Array(float, 5)}),
         ],
-        ids=["lists", "arrays", "polars lists", "polars arrays"],
+        ids=["lists", "arrays", "JSON, with integers", "polars lists", "polars arrays"],
     )
     def test_a_column_for_each_coordinate(self, convert):
         table = convert(VECTORS)
@@ -141,6 +148,10 @@ class TestVectors:
         cells = [[0.5, 4.0], [4.0]]
         encoder = FieldEncoder(multi_valued=["t"]).fit(objects(cells))
         assert encoder.categories_[0].tolist() == [0.5, 4.0]
+
+    @pytest.mark.parametrize("cells", [[[1, 2], [3]], [[1], [2.0, 3.0]], [[True], [1]]])
+    def test_integers_are_categories(self, cells):
+        assert FieldEncoder().fit(objects(cells)).categories_[0] is not None
 
     def test_a_model_learns_from_vectors(self, tmp_path):
         table = objects(VECTORS.tolist())

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from estimator_cases import make
 from sklearn.base import is_classifier
+from sklearn.datasets import load_digits
 
 import skfm
 from skfm.estimators.ids_as_numbers import warn_of_ids
@@ -53,6 +54,13 @@ def test_numbers_are_silent(name):
     X = np.column_stack([AGE, CODES[:, 0] % 2, RNG.permutation(N), NOISE])
     matrix = skfm.data.csr.canonical_csr(X)
     warn_of_ids(matrix, NUMBERS[name], np.ones(N), None)
+
+
+def test_pixels_are_silent():
+    warnings.simplefilter("error")
+    X, y = load_digits(return_X_y=True)
+    digits = np.equal.outer(y, np.arange(10))
+    warn_of_ids(skfm.data.csr.canonical_csr(X), digits, np.ones(len(y)), None)
 
 
 def test_rows_without_weight_do_not_count():
