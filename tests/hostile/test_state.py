@@ -84,7 +84,8 @@ def test_a_predictor_is_a_snapshot(cls, how):
 )
 def test_weights_that_are_rounded_to_zero(weight, solver):
     weights = np.full(len(LABELS), weight)
-    model = make(skfm.FMClassifier, solver=solver, batch_size=None, early_stopping=None)
+    unset = dict.fromkeys(["batch_size", "early_stopping", "n_members"])
+    model = make(skfm.FMClassifier, solver=solver, **unset)
     with pytest.raises(ValueError, match=r"sample_weight.*row 0.*rounds to zero"):
         model.fit(X, LABELS, sample_weight=weights)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from common_cases import CLASSIFIERS, ESTIMATORS, REGRESSORS, one_hot, stochastic
+from common_cases import CLASSIFIERS, ESTIMATORS, REGRESSORS, one_hot
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, mean_squared_error, r2_score
 
@@ -80,7 +80,7 @@ class TestWhatCanBeExpressed:
     def test_afm_attends_to_the_planted_pair(self):
         X, cells = one_hot(1500, (4, 4, 4, 4), seed=3)
         y = (cells[:, 1] % 2 == cells[:, 3] % 2).astype(int)
-        model = skfm.AFMClassifier(random_state=0, max_iter=60).fit(X, y)
+        model = skfm.AFMClassifier(random_state=0, max_iter=60, n_members=1).fit(X, y)
         batch = Rows(canonical_csr(X), model.network_.shape.dtype).span(0, 1500)
         lookup = model.network_.table.look_up(batch)
         with torch.no_grad():
@@ -126,7 +126,7 @@ class TestTraining:
         X, y = click_data
 
         def arrays(**parameters):
-            model = E(random_state=0, **parameters, **options, **stochastic(E))
+            model = E(random_state=0, n_members=1, **parameters, **options)
             return model.fit(X, y).network_.arrays()
 
         start = arrays(max_iter=1, learning_rate=1e-9, network_learning_rate=1e-9)
@@ -240,7 +240,7 @@ class TestEarlyStopping:
         by_field = E._network_class.needs_fields
         fields = {"fields": [300]} if by_field else {}
         model = E(early_stopping=True, validation_fraction=0.2, max_iter=2, **fields)
-        model.set_params(random_state=0).fit(X, y)
+        model.set_params(random_state=0, n_members=1).fit(X, y)
         learned = model.factors_.any(axis=1)
         assert learned.sum() == 240
         assert np.array_equal(model.coef_ != 0, learned)

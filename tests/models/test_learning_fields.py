@@ -20,7 +20,8 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def make(family, task="Classifier", **parameters):
-    return getattr(skfm, family + task)(**{"random_state": 0, **parameters})
+    one = {"random_state": 0, "n_members": 1}
+    return getattr(skfm, family + task)(**one | parameters)
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,8 @@ def test_loss_curves():
 
 
 def test_iterations_of_chains_are_not_epochs():
-    model = fitted(skfm.FMClassifier, batch_size=None, early_stopping=None)
+    unset = dict.fromkeys(["batch_size", "early_stopping", "n_members"])
+    model = fitted(skfm.FMClassifier, **unset)
     display = LossCurveDisplay.from_estimator(model)
     assert display.ax_.get_xlabel() == "iteration"
     assert len(display.lines_) == 1
