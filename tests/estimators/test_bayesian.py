@@ -4,40 +4,29 @@ import pickle
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
+from bayesian_cases import (
+    CLASSES,
+    LABELS,
+    N_ROWS,
+    NOISE,
+    NUMBER,
+    SCORE,
+    TABLE,
+    TEST,
+    TRAIN,
+    USER,
+    Y,
+    make,
+    one_hot,
+)
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
-from sklearn.exceptions import ConvergenceWarning as SklearnConvergenceWarning
 from sklearn.model_selection import cross_val_score
 
 import skfm
-from skfm.exceptions import ConvergenceWarning, IgnoredParameterWarning
+from skfm.exceptions import ConvergenceWarning
 from skfm.inspection import explain
-
-N_USERS, N_ITEMS, N_ROWS = 12, 9, 500
-_rng = np.random.default_rng(0)
-USER, ITEM = _rng.integers(N_USERS, size=N_ROWS), _rng.integers(N_ITEMS, size=N_ROWS)
-NUMBER = _rng.normal(size=N_ROWS)
-SCORE = _rng.normal(size=N_USERS)[USER] * _rng.normal(size=N_ITEMS)[ITEM] + NUMBER
-NOISE = 0.3
-Y = SCORE + NOISE * _rng.normal(size=N_ROWS)
-LABELS = np.where(SCORE > 0, "yes", "no")
-CLASSES = np.digitize(SCORE, [-0.7, 0.7])
-TABLE = pd.DataFrame({"user": USER.astype(str), "item": ITEM.astype(str), "x": NUMBER})
-TRAIN, TEST = np.arange(400), np.arange(400, N_ROWS)
-
-
-def one_hot():
-    columns = np.column_stack([USER, N_USERS + ITEM]).ravel()
-    indptr = np.arange(N_ROWS + 1) * 2
-    shape = N_ROWS, N_USERS + N_ITEMS
-    return sp.csr_array((np.ones(2 * N_ROWS), columns, indptr), shape=shape)
-
-
-def make(cls, **parameters):
-    return cls(**{"max_iter": 60, "random_state": 0, **parameters})
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +110,12 @@ def test_a_quantile_is_one_of_the_mixture(regressor):
         assert_allclose(below.mean(axis=1), level, atol=1e-6)
 
 
+@pytest.mark.parametrize("quantiles", [[0.0, 0.5], [1.5], [[0.5]]])
+def test_quantiles_are_checked(regressor, quantiles):
+    with pytest.raises(ValueError, match="quantiles must be numbers above 0"):
+        regressor.predict_quantiles(TABLE, quantiles)
+
+
 def test_an_unknown_category_widens_the_prediction(regressor):
     known = TABLE.iloc[TEST[:20]]
     unknown = known.assign(user="new", item="new")
@@ -196,31 +191,6 @@ def test_the_unit_of_a_column_does_not_matter():
     assert np.corrcoef(one, Y)[0, 1] > 0.8
 
 
-def test_a_warm_start_goes_on():
-    whole = make(skfm.FMRegressor, max_iter=40, warm_start=True).fit(TABLE, Y)
-    parts = make(skfm.FMRegressor, max_iter=20, warm_start=True).fit(TABLE, Y)
-    parts.fit(TABLE, Y)
-    assert parts.n_iter_ == whole.n_iter_ == 40
-    assert len(parts.loss_curve_) == 40
-    assert_allclose(parts.predict(TABLE), whole.predict(TABLE), atol=0.2)
-    with pytest.raises(ValueError, match="n_factors changed"):
-        parts.set_params(n_factors=3).fit(TABLE, Y)
-
-
-@pytest.mark.parametrize("kept", [False, True])
-@pytest.mark.parametrize("y", [Y, LABELS, CLASSES], ids=["numbers", "two", "three"])
-def test_a_warm_start_goes_on_from_samples(y, kept):
-    cls = skfm.FMRegressor if y is Y else skfm.FMClassifier
-    # There are no chains to continue, or another number of them.
-    model = make(cls, max_iter=40, warm_start=kept).fit(TABLE, y)
-    before = model.score(TABLE, y)
-    model.set_params(warm_start=True, max_iter=1, n_chains=3).fit(TABLE, y)
-    assert model.n_iter_ == len(model.loss_curve_) == 41
-    first, *_, last, following = model.loss_curve_
-    assert following - last < 0.2 * (first - last)
-    assert model.score(TABLE, y) > before - 0.1
-
-
 def test_held_out_rows_are_scored_but_stop_nothing():
     model = make(skfm.FMClassifier, max_iter=30).fit(
         TABLE.iloc[TRAIN],
@@ -233,163 +203,6 @@ def test_held_out_rows_are_scored_but_stop_nothing():
     assert model.validation_scores_[-1] > np.log(0.5)
     X = TABLE.iloc[TEST]
     assert_array_equal(model.decision_function(X), plain.decision_function(X))
-
-
-class TestTheChoice:
-    @pytest.mark.parametrize(
-        ("parameters", "solver"),
-        [
-            ({}, "bayes"),
-            ({"solver": "sgd"}, "sgd"),
-            ({"alpha_factors": 0.003}, "sgd"),
-            ({"batch_size": "auto"}, "sgd"),
-            ({"early_stopping": False}, "sgd"),
-            ({"clip_norm": 1.0}, "sgd"),
-            ({"freeze": True}, "sgd"),
-            ({"loss": "hinge"}, "sgd"),
-        ],
-        ids=str,
-    )
-    def test_auto(self, parameters, solver):
-        model = make(skfm.FMClassifier, max_iter=3, **parameters)
-        assert model.fit(one_hot(), LABELS).solver_ == solver
-
-    def test_auto_says_why(self, capsys):
-        make(skfm.FMClassifier, max_iter=1, tol=0.1, verbose=1).fit(one_hot(), LABELS)
-        assert 'solver=sgd: "bayes" does not read tol' in capsys.readouterr().out
-        make(skfm.FMClassifier, max_iter=1, verbose=1).fit(one_hot(), LABELS)
-        told = capsys.readouterr().out
-        work = f"{2 * N_ROWS * 2:.1e}"  # entries, iterations and chains
-        assert f"solver=bayes: to do {work} non-zeros x" in told
-        assert "at most (of 6e+09) and keep 0.0 GiB of samples (of 2)" in told
-
-    def test_large_data_go_to_the_stochastic_solver(self, monkeypatch):
-        monkeypatch.setattr(
-            "skfm.estimators.solver_choice.BUDGET", 2 * N_ROWS * 2 * 3 - 1
-        )
-        model = make(skfm.FMClassifier, max_iter=3).fit(one_hot(), LABELS)
-        assert model.solver_ == "sgd"
-        monkeypatch.setattr("skfm.estimators.solver_choice.BUDGET", 2 * N_ROWS * 2 * 3)
-        assert model.fit(one_hot(), LABELS).solver_ == "bayes"
-        monkeypatch.setattr("skfm.estimators.solver_choice.TABLE_BUDGET", 1)
-        assert model.fit(one_hot(), LABELS).solver_ == "sgd"
-
-    @pytest.mark.parametrize(
-        ("cls", "parameters", "message"),
-        [
-            (skfm.FMRegressor, {"loss": "poisson"}, "no loss='poisson'"),
-            (skfm.FMClassifier, {"loss": "hinge"}, "no loss='hinge'"),
-            (skfm.FMClassifier, {"freeze": True}, "no freeze"),
-            (skfm.FMClassifier, {"checkpoint": "x"}, "no checkpoint"),
-        ],
-    )
-    def test_bayes_refuses_what_it_cannot_do(self, cls, parameters, message):
-        y = LABELS if cls is skfm.FMClassifier else np.abs(Y)
-        model = make(cls, solver="bayes", **parameters)
-        with pytest.raises(ValueError, match=message):
-            model.fit(one_hot(), y)
-        assert not hasattr(model, "network_")
-
-    def test_bayes_warns_of_parameters_that_it_does_not_read(self):
-        model = make(skfm.FMClassifier, solver="bayes", max_iter=3, learning_rate=0.1)
-        with pytest.warns(IgnoredParameterWarning, match="does not read learning_rate"):
-            model.fit(one_hot(), LABELS)
-        assert model.solver_ == "bayes"
-
-    def test_partial_fit_is_stochastic(self):
-        model = make(skfm.FMClassifier)
-        model.partial_fit(one_hot(), LABELS, classes=["no", "yes"])
-        assert model.solver_ == "sgd"
-        with pytest.raises(ValueError, match="no partial_fit"):
-            make(skfm.FMClassifier, solver="bayes").partial_fit(
-                one_hot(), LABELS, classes=["no", "yes"]
-            )
-
-    @pytest.mark.parametrize("y", [LABELS, CLASSES], ids=["two", "three"])
-    def test_partial_fit_goes_on_from_samples(self, y):
-        X = one_hot()
-        model = make(skfm.FMClassifier).fit(X, y)
-        before = model.score(X, y)
-        for _ in range(20):
-            model.partial_fit(X, y)
-        assert model.solver_ == "sgd"
-        assert model.score(X, y) > before - 0.1
-
-    def test_what_only_samples_tell(self):
-        model = make(skfm.FMRegressor, solver="sgd", max_iter=3).fit(one_hot(), Y)
-        with pytest.raises(AttributeError, match='set solver="bayes"'):
-            model.posterior_scores(one_hot())
-        with pytest.raises(AttributeError, match='set solver="bayes"'):
-            model.predict(one_hot(), return_std=True)
-
-    @pytest.mark.parametrize("quantiles", [[0.0, 0.5], [1.5], [[0.5]]])
-    def test_quantiles_are_checked(self, regressor, quantiles):
-        with pytest.raises(ValueError, match="quantiles must be numbers above 0"):
-            regressor.predict_quantiles(TABLE, quantiles)
-
-
-def test_chains_that_disagree_warn(monkeypatch):
-    monkeypatch.setattr("skfm.estimators.bayesian._DISAGREE", 0.9)
-    monkeypatch.setattr("skfm.estimators.bayesian._APART", 0.0)
-    with pytest.warns(ConvergenceWarning, match=r"split R-hat is \d.*Raise max_iter"):
-        make(skfm.FMRegressor, max_iter=20).fit(TABLE, Y)
-    assert issubclass(ConvergenceWarning, SklearnConvergenceWarning)
-
-
-class Stop(KeyboardInterrupt):
-    pass
-
-
-def stop_at(monkeypatch, iteration):
-    from skfm.sampling.chain import Chain
-
-    original = Chain.step
-
-    def step(chain):
-        original(chain)
-        if chain.iteration > iteration:
-            raise Stop
-
-    monkeypatch.setattr(Chain, "step", step)
-
-
-def test_an_interrupted_fit_keeps_its_samples(monkeypatch):
-    stop_at(monkeypatch, 40)
-    model = make(skfm.FMRegressor)
-    with pytest.raises(Stop):
-        model.fit(TABLE, Y)
-    assert model.n_iter_ == 40
-    assert model.score(TABLE, Y) > 0.8
-
-
-def test_a_fit_interrupted_at_once_leaves_nothing(monkeypatch):
-    stop_at(monkeypatch, 0)
-    model = make(skfm.FMRegressor)
-    with pytest.raises(Stop):
-        model.fit(TABLE, Y)
-    assert vars(model) == vars(make(skfm.FMRegressor))
-
-
-@pytest.mark.parametrize("iteration", [10, 40])
-def test_parameters_that_are_not_finite_end_the_fit(monkeypatch, iteration):
-    from skfm.sampling.chain import Chain
-
-    original = Chain.step
-
-    def step(chain):
-        if chain.iteration == iteration:
-            chain.machines[0].table[3] = np.inf
-        original(chain)
-
-    monkeypatch.setattr(Chain, "step", step)
-    model = make(skfm.FMRegressor)
-    with pytest.raises(FloatingPointError, match="parameters of column 'user_"):
-        model.fit(TABLE, Y)
-    # Until the first sample is kept there is nothing else than what has failed.
-    assert hasattr(model, "network_") == (iteration == 40)
-    if iteration == 40:
-        assert model.n_iter_ == 40
-        assert model.score(TABLE, Y) > 0.8
 
 
 HARD = {
