@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from ..data.batch import Batch
 from ..sparse import Lookup
-from .network import Network, rebuild
+from .network import Network
 from .pairwise import Entries, PairwiseNetwork
 from .shape import Shape
+from .weights import NetworkWeights, rebuild
 
 
 class MemberNetwork(Network[Lookup]):
@@ -140,7 +141,6 @@ class MemberNetwork(Network[Lookup]):
         config = dict(networks[0].config)
         config["shape"] = replace(config["shape"], n_members=len(networks))
         network = cls.build(**config)
-        assert isinstance(network, MemberNetwork)
         for own, given in zip(network.members, networks, strict=True):
             parts = given.tensors()
             for name, copied in own.tensors().items():
@@ -204,5 +204,5 @@ def join_members(networks: Sequence[Network]) -> Network:
     return members_of(type(networks[0])).of_members(networks)
 
 
-def _rebuild_members(member_class: type[Network], *args: Any) -> Network:
+def _rebuild_members(member_class: type[Network], *args: Any) -> NetworkWeights:
     return rebuild(members_of(member_class), *args)

@@ -1,34 +1,32 @@
-"""Base class of all networks, with the table, the bias and the linear part."""
+"""Base class of all networks: from look-ups to raw scores."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from ..data.batch import Batch
 from ..data.transfer import DeviceBatch
 from ..runtime.threads import parallel_for
-from ..sparse import EmbeddingTable, Lookup
-from .parameters import flatten
-from .shape import DTYPES, Shape, check_table_memory
+from ..sparse import Lookup
+from .shape import Shape
+from .weights import NetworkWeights
 
 LookupT = TypeVar("LookupT", bound=Lookup)
 #: Number of parts in which a large batch is scored.
 SCORED_PARTS = 16
 
 
-class Network(nn.Module, Generic[LookupT]):
+class Network(NetworkWeights, Generic[LookupT]):
     """Base class of networks: score = bias + linear part + `interaction`.
 
     A subclass names its kind of look-up, builds its layers in ``__init__`` and defines
-    `interaction`. All its options are keywords, so that `build` can remember them and
-    pickles need not hold code.
+    `interaction`.
 
     Parameters
     ----------
@@ -36,68 +34,15 @@ class Network(nn.Module, Generic[LookupT]):
         Sizes and types of the network.
     """
 
-    #: Kind of look-up: see `EmbeddingTable`.
-    lookup: str = "pooled"
     #: Whether the model is defined on fields, which must be given or inferred.
     needs_fields: ClassVar[bool] = False
-    #: Whether columns have linear weights that are added to the scores.
-    has_linear: ClassVar[bool] = True
     #: Whether all pairs of columns have the same `PairwiseNetwork.pair_weights`.
     shares_pair_weights: ClassVar[bool] = False
-
-    config: dict[str, Any]
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self._make_table(shape)
-        self.bias = nn.Parameter(torch.zeros(shape.n_outputs))
-
-    def _make_table(self, shape: Shape) -> None:
-        self.shape = shape
-        #: Mask of the columns whose linear weights, or whose factors, stay zero.
-        self.without_linear: np.ndarray | None = None
-        self.without_factors: np.ndarray | None = None
-        #: Columns (a mask) whose factors training leaves as they are.
-        self.fixed_factors: np.ndarray | None = None
-        self.table = EmbeddingTable(
-            shape.n_columns,
-            self.linear_width(shape),
-            self.embedding_width(shape),
-            lookup=self.lookup,
-            fields=shape.fields,
-            dtype=DTYPES[shape.dtype],
-            device=shape.device,
-        )
 
     @property
     def members(self) -> list[Network]:
         """Networks whose mean score is that of this one: itself, or several."""
         return [self]
-
-    @classmethod
-    def linear_width(cls, shape: Shape) -> int:
-        """Return the number of linear weights per column of the table."""
-        return shape.n_samples * shape.n_outputs * cls.has_linear
-
-    @classmethod
-    def embedding_width(cls, shape: Shape) -> int:
-        """Return the number of factors per column of the table."""
-        return shape.n_factors
-
-    @classmethod
-    def check_table(cls, shape: Shape, n_tables: int) -> None:
-        """Raise a MemoryError if the table is too large: see `check_table_memory`."""
-        width = cls.embedding_width(shape) + cls.linear_width(shape)
-        check_table_memory(shape, width, n_tables)
-
-    @classmethod
-    def build(cls, shape: Shape, **options: Any) -> Network:
-        """Build a network with zero weights on ``shape.device``."""
-        network = cls(shape, **options)
-        network.config = {"shape": shape, **options}
-        network.to(device=shape.device, dtype=DTYPES[shape.dtype])
-        flatten(network.parameters())
-        return network
 
     def initialize(
         self, columns: np.ndarray, rng: np.random.Generator, scale: float
@@ -362,55 +307,6 @@ class Network(nn.Module, Generic[LookupT]):
         parallel_for(work, len(parts), n_threads)
         return scores.detach()
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all weights, by name."""
-        return {**self._table_parts(), **self.state_dict()}
-
-    def _table_parts(self) -> dict[str, Tensor]:
-        weight = self.table.weight
-        linear = {"linear": weight.linear} if self.has_linear else {}
-        return {"factors": weight.factors, **linear}
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return copies of all weights, by name, as NumPy arrays."""
-        tensors = self.tensors().items()
-        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors}
-
-    def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        """Load all weights from the result of `arrays`."""
-        arrays = dict(arrays)
-        for name, part in self._table_parts().items():
-            part.copy_(torch.from_numpy(np.array(arrays.pop(name))))
-        self.load_dense(arrays)
-
-    def load_dense(self, arrays: dict[str, np.ndarray]) -> None:
-        """Load all weights except those of the table from the result of `arrays`."""
-        tensors = {k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}
-        self.load_state_dict(tensors)
-
-    def copy_on(self, device: str, n_tables: int) -> Network:
-        """Return a copy on ``device``, to be trained there.
-
-        Raises
-        ------
-        MemoryError
-            If the device has too little memory to train it: see `check_table`.
-        """
-        config = self._config_on(device)
-        self.check_table(config["shape"], n_tables)
-        moved = self.build(**config)
-        own = self.tensors()
-        for name, copied in moved.tensors().items():
-            copied.copy_(own[name])
-        return moved
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A pickle may be loaded on a machine without the device: load it on the CPU.
-        return rebuild, (type(self), self._config_on("cpu"), self.arrays())
-
-    def _config_on(self, device: str) -> dict[str, Any]:
-        return {**self.config, "shape": replace(self.shape, device=device)}
-
 
 def _times(weights: Tensor, units: np.ndarray | None, mask: Tensor) -> Tensor:
     """Multiply the weights of some columns by their units."""
@@ -418,13 +314,3 @@ def _times(weights: Tensor, units: np.ndarray | None, mask: Tensor) -> Tensor:
         return weights
     factor = torch.from_numpy(units).to(weights)[mask]
     return weights * factor.view(-1, *[1] * (weights.dim() - 1))
-
-
-def rebuild(
-    cls: type[Network], config: dict[str, Any], arrays: dict[str, np.ndarray]
-) -> Network:
-    """Build a network from its configuration and the result of `Network.arrays`."""
-    network = cls.build(**config)
-    network.load_arrays(arrays)
-    network.eval()
-    return network

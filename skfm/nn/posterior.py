@@ -143,7 +143,6 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         """Return the samples as S C outputs of one network, which shares the table."""
         shape = replace(self.shape, n_outputs=self.offsets.numel(), n_samples=1)
         network = PosteriorNetwork.build(shape, link="identity")
-        assert isinstance(network, PosteriorNetwork)
         network.table, network.scale = self.table, self.scale
         with torch.no_grad():
             network.bias.copy_((self.offsets + self.bias).view(-1))
@@ -183,7 +182,6 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
             n_samples=n_samples,
         )
         network = cls.build(shape, link=link)
-        assert isinstance(network, PosteriorNetwork)
         factors /= np.float32(n_samples**0.5)
         table = {"factors": factors, "linear": linear}
         network.table.adopt(
