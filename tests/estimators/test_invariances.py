@@ -131,7 +131,7 @@ class TestFormats:
     @every_estimator
     def test_prediction_batch(self, E, batch, fitted, X, monkeypatch):
         expected = scores_of(fitted[E], X)
-        monkeypatch.setattr("skfm.estimators.base.PREDICTION_BATCH", batch)
+        monkeypatch.setattr("skfm.estimators.scoring.PREDICTION_BATCH", batch)
         assert_allclose(scores_of(fitted[E], X), expected, **TIGHT)
 
     @every_estimator
