@@ -168,7 +168,7 @@ def profile(rows: int = 12) -> None:
         model.fit(X, y)
         watched = cProfile.Profile()
         watched.runcall(model.fit, X, y)
-        print(f"{type(model).__name__}, fit of 1,000 rows, solver={model.solver!r}")
+        print(f"{model}, fit of 1,000 rows")
         pstats.Stats(watched).sort_stats("tottime").print_stats(rows)
 
 

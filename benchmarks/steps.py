@@ -21,7 +21,6 @@ from skfm.training.learner import Learner
 #: The methods that make up a step, and what to call them.
 PARTS = [
     (Loader, "_gather", "gather rows and group by column (in the background)"),
-    (EmbeddingTable, "pool_whole", "look up"),
     (EmbeddingTable, "look_up", "look up"),
     (Learner, "_backward", "forward and backward, look-up included"),
     (RowOptimizer, "step", "reduce and update the table"),

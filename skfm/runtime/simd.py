@@ -98,33 +98,6 @@ def _adding(out, array, of_term):
     return types.void(*arguments, types.boolean), codegen
 
 
-@intrinsic
-def sum_of_squares(typingctx, array, row, n):
-    """Sum array[row, j]^2 over j < n."""
-
-    def codegen(context, builder, signature, args):
-        start = Rows(context, builder, signature.args[0], args[0]).place(args[1])
-        number = start.kind
-        lanes = lanes_of(number)
-        kinds = [number, *(ir.VectorType(number, n) for n in (lanes // 4, lanes))]
-        sums = {
-            str(kind): cgutils.alloca_once_value(builder, ir.Constant(kind, None))
-            for kind in kinds
-        }
-
-        def body(places, spread):
-            term = load(builder, places[0])
-            add_to(builder, sums[str(term.type)], term, term)
-
-        by_vectors(builder, [start], args[2], body)
-        total, *vectors = map(builder.load, sums.values())
-        for vector in vectors:
-            total = sum_lanes(builder, vector, number, total)
-        return total
-
-    return array.dtype(array, types.intp, types.intp), codegen
-
-
 def sum_lanes(builder, vector, number, total=None):
     """Add the lanes of a vector of numbers to a number, by default to zero."""
     total = ir.Constant(number, 0) if total is None else total

@@ -14,7 +14,7 @@ from ..data.batch import AnyBatch, Batch
 from ..data.labels import Labels
 from ..data.rows import Rows
 from ..data.transfer import ResidentRows
-from .lookup import Groups, Lookup, PooledLookup
+from .lookup import Groups, Lookup
 from .rows import ColumnRows
 
 if TYPE_CHECKING:
@@ -100,12 +100,6 @@ class Backend(ABC, Generic[BatchT]):
         self, table: EmbeddingTable, batch: BatchT, *, n_threads: int
     ) -> Lookup:
         """Look up a batch in a table."""
-
-    def pool_whole(
-        self, table: EmbeddingTable, batch: BatchT, groups: Groups, *, n_threads: int
-    ) -> PooledLookup | None:
-        """Pool a batch column by column; None if that is not faster than by row."""
-        return None
 
     def score_pairs(
         self, table: EmbeddingTable, bias: Tensor, batch: BatchT, *, n_threads: int

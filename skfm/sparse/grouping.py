@@ -12,7 +12,7 @@ import numpy as np
 
 from ..runtime.jit import kernel
 
-#: Bits of a column that one pass sorts: 2048 counters fit in the L1 cache.
+#: Bits of a column that one pass sorts at most: 2048 counters fit in the L1 cache.
 _RADIX_BITS = 11
 
 
@@ -41,14 +41,16 @@ def group_by_column(indptr, columns, n_columns, ordered):
         Start of the entries of each of these columns in ``rows``, and nnz.
     """
     n = columns.shape[0]
-    mask = (1 << _RADIX_BITS) - 1
-    n_digits = 1
-    while (n_columns - 1) >> (n_digits * _RADIX_BITS) > 0:
-        n_digits += 1
-    places = np.zeros((n_digits, 1 << _RADIX_BITS), np.int64)
+    n_bits = 1
+    while (n_columns - 1) >> n_bits > 0:
+        n_bits += 1
+    n_digits = -(-n_bits // _RADIX_BITS)
+    n_bits = -(-n_bits // n_digits)
+    mask = (1 << n_bits) - 1
+    places = np.zeros((n_digits, 1 << n_bits), np.int64)
     for p in range(n):
         for digit in range(n_digits):
-            places[digit, (columns[p] >> (digit * _RADIX_BITS)) & mask] += 1
+            places[digit, (columns[p] >> (digit * n_bits)) & mask] += 1
     for digit in range(n_digits):
         total = 0
         for value in range(mask + 1):
@@ -63,14 +65,14 @@ def group_by_column(indptr, columns, n_columns, ordered):
             if ordered:
                 row_of[p] = b
     for digit in range(1, n_digits):
-        keys = _sort_digit(keys, places[digit], 32 + digit * _RADIX_BITS)
+        keys = _sort_digit(keys, places[digit], 32 + digit * n_bits)
     return _runs(keys, row_of)
 
 
 @kernel(inner=True)
 def _sort_digit(keys, place, shift):
     """Make one pass of the radix sort; ``place`` is the next place of each digit."""
-    mask = (1 << _RADIX_BITS) - 1
+    mask = place.shape[0] - 1
     out = np.empty_like(keys)
     for i in range(keys.shape[0]):
         value = (keys[i] >> shift) & mask

@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 #: Fewest entries per thread that make a second thread pay.
 _ENTRIES_PER_THREAD = 20_000
-#: Fewest entries per array of sums when pooling by column, and most such arrays.
-_ENTRIES_PER_PART = 50_000
-_MAX_PARTS = 16
 
 
 class KernelBackend(Backend[Batch]):
@@ -81,42 +78,9 @@ class KernelBackend(Backend[Batch]):
             return _pool_samples(table, batch, n_threads)
         return _scatter(table, batch, n_threads)
 
-    def pool_whole(
-        self, table: EmbeddingTable, batch: Batch, groups: Groups, *, n_threads: int
-    ) -> PooledLookup | None:
-        """Pool a whole batch whose entries are grouped by column.
-
-        This is much faster than row by row, because the table is read in order. The
-        entries are divided into parts with sums of their own. The number of parts
-        depends on the batch alone, so that the bits do not depend on the number of
-        threads.
-        """
-        if not table.pooled:
-            return None
-        n_entries = len(batch.columns)
-        n_parts = min(_MAX_PARTS, max(1, n_entries // _ENTRIES_PER_PART))
-        share = np.arange(n_parts + 1) * n_entries // n_parts
-        ends = np.searchsorted(groups.bounds, share)
-        squared, by_factor = table.squared_sums, table.n_squares > 0
-        n_rows, n_threads = len(batch), self.n_threads(batch, n_threads)
-        sums = np.empty((n_parts, n_rows, squared.shape[1]), table.numpy_dtype)
-        where = (table.host, groups.arrays(), batch.values, by_factor, squared)
-
-        def work(first: int, last: int) -> None:
-            for part in range(first, last):
-                sums[part] = 0
-                kernels.pool_by_column(*where, sums[part], ends[part], ends[part + 1])
-
-        parallel_for(work, n_parts, n_threads)
-        flat = sums.reshape(-1, squared.shape[1])
-        parallel_for(kernels.add_parts, n_rows, n_threads, flat, n_rows)
-        return _split(table, sums[0], np.diff(batch.indptr))
-
     def score_pairs(
         self, table: EmbeddingTable, bias: Tensor, batch: Batch, *, n_threads: int
     ) -> np.ndarray:
-        # Values of one are told by their type: no code is compiled for other values.
-        values = np.ascontiguousarray(batch.values) if len(batch.values) else None
         scores = np.empty((len(batch), 1))
         parallel_for(
             score_pairs,
@@ -124,9 +88,7 @@ class KernelBackend(Backend[Batch]):
             self.n_threads(batch, n_threads),
             table.host,
             bias.detach().numpy(),
-            batch.indptr,
-            np.ascontiguousarray(batch.columns),
-            values,
+            *_entries(batch),
             scores,
         )
         return scores
@@ -177,6 +139,15 @@ class KernelBackend(Backend[Batch]):
         return torch.from_numpy(distinct.astype(np.int64)), torch.from_numpy(out)
 
 
+def _entries(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the arrays of a batch for kernels that read them as contiguous ones.
+
+    Values of one are told by their type, so that no code is compiled for others.
+    """
+    columns, values = map(np.ascontiguousarray, (batch.columns, batch.values))
+    return batch.indptr, columns, values if len(values) else None
+
+
 def _pool(table: EmbeddingTable, batch: Batch, n_threads: int) -> PooledLookup:
     width = table.width + max(1, table.n_squares)
     out = np.empty((len(batch), width), table.numpy_dtype)
@@ -185,9 +156,7 @@ def _pool(table: EmbeddingTable, batch: Batch, n_threads: int) -> PooledLookup:
         len(batch),
         n_threads,
         table.host,
-        batch.indptr,
-        batch.columns,
-        batch.values,
+        *_entries(batch),
         table.n_squares > 0,
         out,
     )

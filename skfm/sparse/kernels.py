@@ -17,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..runtime.jit import kernel, prefetch, prefetch_row
-from ..runtime.simd import add_powers, add_row, add_squares, sum_of_squares
+from ..runtime.simd import add_powers, add_row
+from .pair_sums import pool_row
 
 #: Distance, in entries, at which the row of the table is prefetched.
 _AHEAD = 16
@@ -46,78 +47,23 @@ def pool(weights, indptr, columns, values, by_factor, out, start, stop):
     """Set out[b] to [sum x v | sum (x v)^2 | sum x w] over the entries of row b.
 
     This is the order if squares are summed ``by_factor``. Otherwise, they are summed
-    over all factors, and their sum comes last. Further columns of ``out`` are left
-    unchanged.
+    over all factors, and their sum comes last. ``values`` is None where all are one.
     """
     factors, linear = weights
     k, n_linear = factors.shape[1], linear.shape[1]
-    at = 2 * k if by_factor else k
-    unit = values.shape[0] == 0
-    acc, one = np.zeros((2, k), factors.dtype), factors.dtype.type(1)
+    at, one = 2 * k if by_factor else k, factors.dtype.type(1)
     last = indptr[stop] - 1
     for b in range(start, stop):
+        first, end = indptr[b], indptr[b + 1]
+        pool_row(factors, linear, columns, values, first, end, last, out, b, by_factor)
+        if n_linear == 1 and k > 0:
+            continue
         for d in range(n_linear):
             out[b, at + d] = 0
-        for p in range(indptr[b], indptr[b + 1]):
-            request(weights, columns[min(p + _AHEAD, last)])
-            c, x, again = columns[p], one if unit else values[p], p > indptr[b]
-            add_row(acc, 0, 0, factors, c, 0, k, x, again)
-            add_squares(acc, 1, 0, factors, c, 0, k, x, again)
+        for p in range(first, end):
+            x = one if values is None else values[p]
             for d in range(n_linear):
-                out[b, at + d] += x * linear[c, d]
-        if indptr[b] == indptr[b + 1]:
-            acc[:] = 0
-        add_row(out, b, 0, acc, 0, 0, k, one, False)
-        if by_factor:
-            add_row(out, b, k, acc, 1, 0, k, one, False)
-        else:
-            total = factors.dtype.type(0)
-            for j in range(k):
-                total += acc[1, j]
-            out[b, at + n_linear] = total
-
-
-@kernel
-def pool_by_column(weights, groups, values, by_factor, squared, out, start, stop):
-    """Add the sums of `pool` over the distinct columns start..stop alone to out[b].
-
-    The table is read in order and each of its rows once, while ``out`` stays in cache.
-    Zero is added to further columns of ``out``. ``squared`` (1, width) is 1 for the
-    columns of squares and 0 for all others.
-    """
-    factors, linear = weights
-    distinct, bounds, order, rows = groups
-    k, n_linear, width = factors.shape[1], linear.shape[1], out.shape[1]
-    at = 2 * k if by_factor else k
-    unit = values.shape[0] == 0
-    last = rows.shape[0] - 1
-    terms, one = np.zeros((1, width), factors.dtype), factors.dtype.type(1)
-    for u in range(start, stop):
-        request(weights, distinct[min(u + COLUMNS_AHEAD, stop - 1)])
-        c = distinct[u]
-        add_row(terms, 0, 0, factors, c, 0, k, one, False)
-        if by_factor:
-            add_squares(terms, 0, k, factors, c, 0, k, one, False)
-        else:
-            terms[0, at + n_linear] = sum_of_squares(factors, c, k)
-        for d in range(n_linear):
-            terms[0, at + d] = linear[c, d]
-        for i in range(bounds[u], bounds[u + 1]):
-            prefetch_row(out, rows[min(i + COLUMNS_AHEAD, last)], width)
-            if unit:
-                add_row(out, rows[i], 0, terms, 0, 0, width, one, True)
-            else:
-                x = values[order[i]]
-                add_powers(out, rows[i], 0, terms, 0, squared, width, x, True)
-
-
-@kernel
-def add_parts(sums, n_rows, start, stop):
-    """Add rows b + n_rows, b + 2 n_rows, ... of ``sums`` to row b, in that order."""
-    one, width = sums.dtype.type(1), sums.shape[1]
-    for b in range(start, stop):
-        for further in range(b + n_rows, sums.shape[0], n_rows):
-            add_row(sums, b, 0, sums, further, 0, width, one, True)
+                out[b, at + d] += x * linear[columns[p], d]
 
 
 @kernel

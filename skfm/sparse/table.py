@@ -17,7 +17,7 @@ from ..data.transfer import DeviceBatch, ResidentRows
 from . import kernels
 from .backend import Backend
 from .kernel_backend import KernelBackend
-from .lookup import Groups, Lookup, PooledLookup, equal_part
+from .lookup import Groups, Lookup, equal_part
 from .rows import ColumnRows
 from .torch_backend import TorchBackend
 
@@ -79,7 +79,6 @@ class EmbeddingTable:
         backend = backend or BACKENDS.get(device.type, TorchBackend)
         self.backend: Backend[Any] = backend(device)
         self.numpy_dtype = torch_to_numpy(dtype)
-        self.squared_sums = self._squared(1)
         self.squared_upstream = self._squared(2)
         self._use(self.zeros(place=0, device=device))
         by_field = lookup == "by_field"
@@ -194,14 +193,6 @@ class EmbeddingTable:
         """Look up a batch; with ``training``, the results collect gradients."""
         lookup = self.backend.look_up(self, batch, n_threads=n_threads)
         return lookup.collect_gradients() if training else lookup
-
-    def pool_whole(
-        self, batch: Batch | DeviceBatch, groups: Groups | None, *, n_threads: int = 1
-    ) -> PooledLookup | None:
-        """Pool a whole batch at once where that is faster: see `Backend.pool_whole`."""
-        if groups is None:
-            return None
-        return self.backend.pool_whole(self, batch, groups, n_threads=n_threads)
 
     def entries(self, batch: Batch | DeviceBatch) -> Tensor:
         """Compute [x w | x v] of each entry of a batch, row by row: (nnz, C + k)."""

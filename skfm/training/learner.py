@@ -177,8 +177,7 @@ class Learner(OneProcess):
     ) -> tuple[float, list[Lookup]]:
         """Compute the loss's gradients; replica i takes every n-th part from i on."""
         settings, n = self.settings, len(self.replicas)
-        table, (batch, labels, groups) = self.network.table, labelled
-        pooled = table.pool_whole(batch, groups, n_threads=settings.n_threads)
+        table, (batch, labels, _) = self.network.table, labelled
         parts = self.network.parts(batch, n)
         if labels.queries is not None:
             parts = labels.queries.whole(parts)
@@ -191,11 +190,8 @@ class Learner(OneProcess):
                 self.replicas[replica].gradient.zero_()
                 for i in range(replica, len(parts), n):
                     network = self.replicas[replica].network
-                    if pooled is None:
-                        rows = batch.slice(*parts[i])
-                        lookup = table.look_up(rows, n_threads=threads)
-                    else:
-                        lookup = pooled.rows(*parts[i])
+                    rows = batch.slice(*parts[i])
+                    lookup = table.look_up(rows, n_threads=threads)
                     lookups[i] = lookup.collect_gradients(frozen=settings.freeze)
                     own, weight = labels.slice(*parts[i]), share[slice(*parts[i])]
                     losses[i] = self._part(network, lookup, own, weight)
