@@ -22,15 +22,19 @@ __all__ = ["Bags", "MultiValuedBlock", "holds_lists", "sum_entries"]
 
 
 def holds_lists(series: pd.Series) -> bool:
-    """Tell from its first cell whether a column holds lists, dicts or the like."""
+    """Tell whether the cells of a column are lists, dicts or the like, or missing."""
     if series.dtype != object:
         return False
     held = series.notna().to_numpy()
-    if not held.any():
+    # The first cell tells most columns apart, without a look at the others.
+    if not held.any() or not _is_list(type(series.array[int(np.argmax(held))])):
         return False
-    cell = series.array[int(np.argmax(held))]
-    return isinstance(cell, Collection | np.ndarray) and not isinstance(
-        cell, str | bytes
+    return all(map(_is_list, set(map(type, series.array[held]))))
+
+
+def _is_list(kind: type) -> bool:
+    return issubclass(kind, Collection | np.ndarray) and not issubclass(
+        kind, str | bytes
     )
 
 
