@@ -1,6 +1,6 @@
 """The seam between estimators and what fits them: solvers, monitors, progress.
 
-A solver turns a problem and a state into another state. The stochastic solver
+A solver turns what a fit starts from into a state. The stochastic solver
 (`skfm.training.stochastic`) trains any network; the Bayesian one samples factorization
 machines. Monitors see a `Progress` after each iteration, never a solver's insides.
 """
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-Problem = TypeVar("Problem", contravariant=True)
-State = TypeVar("State")
+Start = TypeVar("Start", contravariant=True)
+State = TypeVar("State", covariant=True)
 
 
 @dataclass
@@ -109,11 +109,11 @@ class Unwatched:
         """Do nothing."""
 
 
-class Solver(Protocol, Generic[Problem, State]):
+class Solver(Protocol, Generic[Start, State]):
     """A way to fit a model to data."""
 
-    def solve(self, problem: Problem, state: State, monitor: Monitor) -> State:
-        """Go on from ``state`` and return the state at the end of the run.
+    def solve(self, start: Start, monitor: Monitor) -> State:
+        """Go on from ``start`` and return the state at the end of the run.
 
         An exception, of a monitor or a KeyboardInterrupt, ends the run: the state after
         the last full iteration, if there was any, goes to ``monitor.rescue``.
