@@ -86,6 +86,10 @@ def hold_out_ranked(
     rows, share = left_over(taken, fraction)
     if single:
         return rows[hold_out(len(rows), share, None, rng)]
+    if np.all(query[rows] == query[rows[0]]):
+        # No query would be left over to learn from.
+        taken[:] = False
+        rows, share = left_over(taken, fraction)
     seed = int(rng.integers(2**31))
     splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
     _, rest = next(splitter.split(rows, groups=query[rows]))

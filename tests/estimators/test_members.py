@@ -134,6 +134,12 @@ def test_members_of_rankers_hold_out_other_queries(by_query):
     assert len({tuple(rows) for rows in held}) == 4
 
 
+def test_members_of_rankers_of_few_queries():
+    options = {**OPTIONS, "n_members": 5, "hold_out": "queries"}
+    model = make(skfm.FMRanker, **options)
+    assert model.fit(X, LABELS, qid=np.arange(len(LABELS)) // 40).n_members_ == 5
+
+
 def test_rankers():
     model = make(skfm.FMRanker, **OPTIONS, hold_out="queries")
     model.fit(X, LABELS, qid=np.arange(len(LABELS)) // 6)
