@@ -215,6 +215,8 @@ def _hand_on(block: Any, other: Any) -> None:
 
 def _added(parts: Sequence[Encoded], width: int) -> Encoded:
     """Add entries of several columns; those of a row in one column are one entry."""
+    if all(part.lengths is None and part.values is None for part in parts):
+        return _counted(np.stack([part.columns for part in parts], axis=1))
     n_rows = parts[0].n_rows
     numbers = np.arange(n_rows)
     rows = [np.repeat(numbers, 1 if p.lengths is None else p.lengths) for p in parts]
@@ -227,3 +229,16 @@ def _added(parts: Sequence[Encoded], width: int) -> Encoded:
     )
     ones = bool(np.all(added.values == 1))
     return replace(added, values=None) if ones else added
+
+
+def _counted(columns: NDArray[Any]) -> Encoded:
+    """Return the entries of rows that have several of one each, (n_rows, n)."""
+    columns.sort(axis=1)
+    is_first = np.empty(columns.shape, dtype=bool)
+    is_first[:, 0] = True
+    np.not_equal(columns[:, 1:], columns[:, :-1], out=is_first[:, 1:])
+    if is_first.all():
+        return Encoded(columns.ravel(), per_row=columns.shape[1])
+    starts = np.flatnonzero(is_first)
+    counts = np.diff(starts, append=columns.size).astype(np.float64)
+    return Encoded(columns[is_first], counts, is_first.sum(axis=1))

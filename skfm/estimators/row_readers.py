@@ -233,10 +233,10 @@ class RowReader:
         blocks = codec.blocks
         readers = [_cell_reader(block) for block in blocks]
         self._readers = [r for r in readers if r is not None]
-        # Columns that share their categories have entries in common to add up.
-        self._able = len(self._readers) == len(blocks) and not codec.shared.groups
+        self._able = len(self._readers) == len(blocks)
+        self._shared = bool(codec.shared.groups)
         self._keys = list(keys)
-        self._starts = np.cumsum([0, *codec.widths]).tolist()
+        self._starts, self._n_columns = codec.starts, sum(codec.widths)
         self._crosses = codec.crosses.items
         starts = self._starts
         self._places = [
@@ -268,13 +268,24 @@ class RowReader:
             codes = [place.level(columns, bounds) for place in places]
             columns.append(start + cross.encode_one(codes))
             values.append(1.0)
+        if self._shared:
+            columns, values = _added(columns, values)
         return self._matrix(columns, values)
 
     def _matrix(self, columns: list[int], values: list[float]) -> ReadyCSR | None:
         data, indices = np.array(values), np.array(columns, np.int32)
-        indptr, n_columns = np.array([0, len(columns)]), self._starts[-1]
+        indptr, n_columns = np.array([0, len(columns)]), self._n_columns
         # A codec out of a file may contradict itself, and kernels do not check.
         found = examine(data, indices, indptr, n_columns)
         if not found.canonical:
             return None
         return ReadyCSR(data, indices, indptr, (1, n_columns), found.unit)
+
+
+def _added(columns: list[int], values: list[float]) -> tuple[list[int], list[float]]:
+    """Return entries in order, of which those in one column are added."""
+    added: dict[int, float] = {}
+    for column, value in zip(columns, values, strict=True):
+        added[column] = added.get(column, 0.0) + value
+    in_order = sorted(added)
+    return in_order, [added[column] for column in in_order]

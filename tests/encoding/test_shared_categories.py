@@ -177,7 +177,9 @@ def test_a_model_is_that_of_a_column_of_lists(cls):
     assert_allclose(scores(model, frame), expected, atol=1e-9)
     rows = [{"clicked": "a", "shown": "a"}, {"clicked": "b", "hour": 6.0}]
     predictor, table = model.compile_predictor(), pd.DataFrame(rows)[list(frame)]
-    assert_array_equal(predictor.predict(rows), model.predict(table))
+    expected = model.predict(table)
+    assert_array_equal(predictor.predict(rows), expected)
+    assert_array_equal([predictor.predict(row)[0] for row in rows], expected)
 
 
 def test_one_embedding_has_what_either_column_teaches():
@@ -233,6 +235,9 @@ def test_crosses_are_of_each_column():
     model.fit(frame, answer(frame))
     assert [cross.name for cross in model.crosses_] == ["clicked x shown"]
     assert model.score(frame, answer(frame)) == 1
+    predictor = model.compile_predictor()
+    for row in frame[:5].to_dict("records"):
+        assert predictor.predict(row) == [row["clicked"] == row["shown"]]
 
 
 def test_vectors_and_columns_are_given_by_either_name():
