@@ -47,7 +47,15 @@ def make_blocks(
     """
     multi_valued = column_mask(params["multi_valued"], names, named, "multi_valued")
     vectors = [holds_vectors(column) for column in columns]
-    multi_valued |= np.array(list(map(holds_lists, columns))) & ~np.array(vectors)
+    selected = params["categorical_features"]
+    told = np.zeros(len(names), dtype=bool)
+    if not isinstance(selected, str):
+        told = column_mask(selected, names, named, "categorical_features")
+    lists = [
+        holds_lists(column, named=bool(known))
+        for column, known in zip(columns, told, strict=True)
+    ]
+    multi_valued |= np.array(lists) & ~np.array(vectors)
     in_group = np.isin(np.arange(len(names)), shared.members)
     surely = multi_valued | in_group
     categorical = _categorical(
@@ -59,7 +67,6 @@ def make_blocks(
     }
     _check(each, multi_valued, categorical, names)
     _check_shared(columns, names, each["n_buckets"], shared)
-    selected = params["categorical_features"]
     from_dtype = isinstance(selected, str) and selected == "from_dtype"
     blocks: list[Block] = []
     for j, name in enumerate(names):

@@ -21,15 +21,22 @@ from skfm.persistence.records import require, saved
 __all__ = ["Bags", "MultiValuedBlock", "holds_lists", "sum_entries"]
 
 
-def holds_lists(series: pd.Series) -> bool:
-    """Tell whether the cells of a column are lists, dicts or the like, or missing."""
+def holds_lists(series: pd.Series, *, named: bool) -> bool:
+    """Tell whether the cells of a column are lists, dicts or the like, or missing.
+
+    In a column that the user ``named`` as one of categories, tuples and frozensets are
+    categories.
+    """
     if series.dtype != object:
         return False
     held = series.notna().to_numpy()
     # The first cell tells most columns apart, without a look at the others.
     if not held.any() or not _is_list(type(series.array[int(np.argmax(held))])):
         return False
-    return all(map(_is_list, set(map(type, series.array[held]))))
+    kinds = set(map(type, series.array[held]))
+    if named and all(issubclass(kind, tuple | frozenset) for kind in kinds):
+        return False
+    return all(map(_is_list, kinds))
 
 
 def _is_list(kind: type) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import skfm
+from skfm.exceptions import IdsAsNumbersWarning
 from skfm.inspection import explain, interaction_strength
 
 QUICK = {"random_state": 0, "max_iter": 8, "early_stopping": False}
@@ -189,7 +190,9 @@ def test_same_state_gives_the_same_bits(planted):
 def test_input_that_is_not_encoded_has_no_crosses(planted):
     X, y = planted
     numbers = X[["month", "day"]].to_numpy()
-    assert skfm.FMRegressor(crosses="auto", **QUICK).fit(numbers, y).crosses_ == []
+    with pytest.warns(IdsAsNumbersWarning):
+        model = skfm.FMRegressor(crosses="auto", **QUICK).fit(numbers, y)
+    assert model.crosses_ == []
     with pytest.raises(ValueError, match="needs a table that is encoded"):
         skfm.FMRegressor(crosses=[(0, 1)]).fit(numbers, y)
     with pytest.raises(ValueError, match="crosses names column 'week'"):

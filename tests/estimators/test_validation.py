@@ -263,6 +263,7 @@ def test_fields_that_cannot_be_inferred(cls, no_training):
 def test_pairs_that_do_not_fit_in_memory(cls, no_training, monkeypatch):
     long = np.ones((N, 60))
     wide = make(cls, batch_size=1).fit(long, target(cls))
+    monkeypatch.setattr("skfm.runtime.memory._SMALL", 0)
     # Enough for three tables of 60 columns x 5 numbers, not for 1770 pairs.
     monkeypatch.setattr("skfm.runtime.memory.available_memory", lambda: 10_000)
     with pytest.raises(MemoryError, match="60 entries"):

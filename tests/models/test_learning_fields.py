@@ -141,6 +141,7 @@ def test_normalize_reads_rows_of_unit_length():
 
 def test_a_table_that_cannot_fit_is_refused(monkeypatch):
     X, cells = one_hot(50, (4, 4))
+    monkeypatch.setattr("skfm.runtime.memory._SMALL", 0)
     monkeypatch.setattr("skfm.runtime.memory.available_memory", lambda: 500)
     with pytest.raises(MemoryError, match=r"8 columns x 17 .*lower n_factors"):
         make("FFM").fit(X, cells[:, 0] > 1)

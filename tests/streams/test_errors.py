@@ -90,6 +90,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
 
 def test_categories_that_do_not_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "CHUNK_ROWS", 100)
+    monkeypatch.setattr("skfm.runtime.memory._SMALL", 0)
     monkeypatch.setattr("skfm.runtime.memory.available_memory", lambda: 2000)
     message = r"categories of X need .* available: column 'user' alone has 12 in 200"
     with pytest.raises(MemoryError, match=message):

@@ -169,7 +169,8 @@ def test_verbose_prints_a_line_per_epoch(capsys):
     assert capsys.readouterr().out == ""
     model = fitted(skfm.FMClassifier, verbose=1)
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == 'solver=sgd: "bayes" does not read batch_size, early_stopping'
+    unread = "batch_size, early_stopping, n_members"
+    assert first == f'solver=sgd: "bayes" does not read {unread}'
     assert len(lines) == 3
     for n, (line, loss) in enumerate(zip(lines, model.loss_curve_, strict=True), 1):
         assert line.startswith(f"epoch {n}/3  loss {loss:.5f}")
