@@ -102,15 +102,15 @@ def start(folder: Path, name: str, size: int, *, grouped: bool) -> list[dict[str
     return [json.loads(process.communicate()[0]) for process in processes]
 
 
-def compare(n_rows: int, names: list[str]) -> None:
-    """Print the costs of all models and numbers of processes."""
+def compare(n_rows: int, names: list[str], sizes: list[int]) -> None:
+    """Print the costs of models and numbers of processes."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "data").mkdir()
         write(folder / "data", n_rows)
         for name in names:
             print(name)
-            for size, grouped in ((1, False), (1, True), (2, True), (4, True)):
+            for size, grouped in ((1, False), *((size, True) for size in sizes)):
                 found = start(folder, name, size, grouped=grouped)
                 cpu = sum(one["cpu"] for one in found) / found[0]["rows"]
                 line = f"  {size} {'in a group' if grouped else 'alone':10}"
@@ -131,10 +131,12 @@ if __name__ == "__main__":
     parser.add_argument("rows", type=int, nargs="?")
     parser.add_argument("--model", choices=MODELS)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--size", type=int, default=1)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--size", type=int, help="of this process's group")
     parser.add_argument("--grouped", action="store_true")
     given = parser.parse_args()
     if given.folder is None:
-        compare(given.rows, [given.model] if given.model else list(MODELS))
+        names = [given.model] if given.model else list(MODELS)
+        compare(given.rows, names, given.sizes)
     else:
         fit(given.folder, given.model, given.size, grouped=given.grouped)
