@@ -63,8 +63,12 @@ class Labelled(NamedTuple):
     labels : Labels
     groups : Any
         The batch's entries, grouped as the reader wants them; None otherwise.
+    bounds : ndarray of int or None
+        Where several processes learn from a batch, the bounds between the lanes of
+        this one's rows: see `skfm.distributed.lanes`.
     """
 
     batch: Batch | DeviceBatch
     labels: Labels
     groups: Any = None
+    bounds: np.ndarray | None = None

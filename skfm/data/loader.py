@@ -64,8 +64,9 @@ class Loader:
     def _gather(self, draw: Draw) -> Labelled:
         batch = self._prepare(self._rows.take(draw.rows))
         labels = self._labels.take(draw.rows, draw.queries)
-        return Labelled(batch, labels, self._reader.group(batch))
+        return Labelled(batch, labels, self._reader.group(batch), draw.bounds)
 
     def _placed(self, given: Labelled) -> Labelled:
         batch = self._reader.place(given.batch)
-        return Labelled(batch, place_labels(given.labels, batch), given.groups)
+        labels = place_labels(given.labels, batch)
+        return given._replace(batch=batch, labels=labels)

@@ -11,10 +11,14 @@ from .queries import Queries, starts_of
 
 
 class Draw(NamedTuple):
-    """The rows of a batch, and their queries where rows are ranked."""
+    """The rows of a batch, and their queries where rows are ranked.
+
+    ``bounds`` are those of `skfm.data.labels.Labelled`.
+    """
 
     rows: np.ndarray
     queries: Queries | None = None
+    bounds: np.ndarray | None = None
 
 
 class Shuffle(Protocol):

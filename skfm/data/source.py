@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ..distributed.lanes import Lanes
 from .batch import Batch
 from .labels import Labelled, Labels
 from .rows import Rows
@@ -34,11 +35,6 @@ class Reader(Protocol):
         """Keep all rows where they are read, if that pays and there is room."""
 
 
-def all_rows(rows: np.ndarray) -> np.ndarray:
-    """Return all rows of a batch."""
-    return rows
-
-
 @dataclass(frozen=True)
 class Reading:
     """Description of how a run reads its batches.
@@ -54,9 +50,8 @@ class Reading:
         Rows that can be ranked among each other at once.
     reserved : int
         Bytes of the device's free memory that the run will need for something else.
-    own_rows : callable
-        Returns those of the rows of a batch that this process reads: all of them, but
-        where several processes make a run together.
+    lanes : Lanes or None
+        Where several processes make a run together, the lanes of this one.
     """
 
     reader: Reader
@@ -64,7 +59,7 @@ class Reading:
     batch_size: int
     longest_query: int
     reserved: int = 0
-    own_rows: Callable[[np.ndarray], np.ndarray] = all_rows
+    lanes: Lanes | None = None
 
 
 class Epoch(NamedTuple):

@@ -66,10 +66,10 @@ class Lanes:
         bounds = self.bounds(len(rows))
         return rows[bounds[0] : bounds[-1]]
 
-    def of_rows(self, n_rows: int) -> np.ndarray:
-        """Return the lane of each of the worker's rows of a batch of ``n_rows``."""
+    def of_rows(self, bounds: np.ndarray) -> np.ndarray:
+        """Return the lane of each of the worker's rows, given the bounds of lanes."""
         lanes = np.arange(self.first, self.stop, dtype=np.int32)
-        return np.repeat(lanes, np.diff(self.bounds(n_rows)))
+        return np.repeat(lanes, np.diff(bounds))
 
     def stem_of_lane(self) -> np.ndarray:
         """Return the position in ``stems`` for each lane of a batch, (n,) of int32.

@@ -124,7 +124,7 @@ def warn_if_worse(model: Any, examined: Examined) -> None:
 def _compare(model: Any, examined: Examined) -> Comparison | None:
     """Score a sample of the rows; None where there are too few."""
     loss = examined.loss
-    batch, labels, _ = examined.source.sample(_MANY)
+    batch, labels, *_ = examined.source.sample(_MANY)
     if len(batch) < _FEW:
         return None
     with torch_threads(1), torch.no_grad():

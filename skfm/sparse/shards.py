@@ -106,7 +106,12 @@ class Shards:
         """Return None: batches are gathered where their rows are."""
 
     def fetch(
-        self, batch: Any, groups: Groups | None = None, *, n_threads: int = 1
+        self,
+        batch: Any,
+        groups: Groups | None = None,
+        bounds: np.ndarray | None = None,
+        *,
+        n_threads: int = 1,
     ) -> Excerpt:
         """Fetch the weights of a batch's columns; all workers call this.
 
@@ -116,8 +121,12 @@ class Shards:
             This worker's rows.
         groups : Groups, default=None
             Groups of the batch, if they have been computed already.
+        bounds : ndarray of int, default=None
+            Bounds between the lanes of the rows, which a later `reduce` needs.
         n_threads : int, default=1
         """
+        if bounds is None:
+            bounds = np.zeros(0, np.int64)
         groups, size = groups or self.group(batch), self.communicator.size
         owner = groups.distinct % size
         order = np.argsort(owner, kind="stable")
@@ -139,6 +148,7 @@ class Shards:
             asked,
             (sent, received),
             int(n_rows.sum()),
+            bounds,
         )
 
     def _answer(
@@ -172,7 +182,7 @@ class Shards:
         sizes = table.n_factors, table.n_linear
         padded = ReducedGradient.width(*sizes)
         width = table.width + (len(share) > 0) if size > 1 else padded
-        of_row = self.lanes.of_rows(excerpt.n_rows)
+        of_row = self.lanes.of_rows(excerpt.bounds)
         sums = own_sums(gradient, share, self.lanes, of_row, width)
         if size == 1:
             return ReducedGradient(excerpt.asked, sums[0], *sizes, gradient.n_threads)
@@ -208,6 +218,8 @@ class Excerpt:
         from here.
     n_rows : int
         Number of rows of the batches of all workers.
+    bounds : ndarray of int
+        Bounds between the lanes of the rows of this worker.
     """
 
     table: EmbeddingTable
@@ -217,6 +229,7 @@ class Excerpt:
     asked: np.ndarray
     counts: tuple[np.ndarray, np.ndarray]
     n_rows: int
+    bounds: np.ndarray
 
     def look_up(self, batch: Batch, n_threads: int = 1) -> Lookup:
         """Look up some rows of the batch."""

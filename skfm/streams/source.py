@@ -16,10 +16,12 @@ from ..data.rows import Rows
 from ..data.sampler import Draw
 from ..data.source import Epoch, Reading
 from ..data.transfer import DeviceBatch
+from ..distributed.lanes import Lanes
 from ..encoding.hashing import scramble
 from .block_writer import BlockWriter
 from .blocks import BlockRows, Blocks
 from .cache import Cache
+from .lane_pools import LanePool
 
 __all__ = ["BlockSource", "LabelledBlocks", "held_out_rows", "hold_out"]
 
@@ -81,7 +83,18 @@ class LabelledBlocks:
             rows, block = self.read(number)
             loader = Loader(rows, self.labels.take(block.numbers), reading)
             for lo, hi in batch_bounds(len(rows), PREDICTION_BATCH):
-                yield loader.take(reading.own_rows(np.arange(lo, hi)), n_threads)
+                yield _take(loader, np.arange(lo, hi), reading.lanes, n_threads)
+
+
+def _take(
+    loader: Loader, rows: np.ndarray, lanes: Lanes | None, n_threads: int
+) -> Labelled:
+    """Gather a batch, or the part of it that lanes have."""
+    if lanes is None:
+        return loader.take(rows, n_threads)
+    bounds = lanes.bounds(len(rows))
+    taken = loader.take(lanes.rows(rows), n_threads)
+    return taken._replace(bounds=bounds - bounds[0])
 
 
 def held_out_rows(n_rows: int, fraction: float, seed: int) -> np.ndarray:
@@ -206,14 +219,25 @@ class BlockFeed:
     def _batches(
         self, groups: list[np.ndarray], seed: int, n_threads: int
     ) -> Iterator[Labelled]:
-        rng = np.random.default_rng(seed)
-        for rows, block in _one_ahead(self._train.pool, groups, n_threads):
+        rng, lanes = np.random.default_rng(seed), self._reading.lanes
+        parts = [] if lanes is None else [self._part(g, lanes) for g in groups]
+        numbers = [part.numbers for part in parts] or groups
+        pools = _one_ahead(self._train.pool, numbers, n_threads)
+        for i, (rows, block) in enumerate(pools):
             labels = self._train.labels.take(block.numbers)
             loader = Loader(rows, labels, self._reading)
-            order = rng.permutation(len(rows))
-            pieces = np.array_split(order, self._n_batches(len(rows)))
-            draws = [Draw(self._reading.own_rows(piece)) for piece in pieces]
+            if parts:
+                draws = parts[i].draws(int(rng.integers(2**62)))
+            else:
+                order = rng.permutation(len(rows))
+                pieces = np.array_split(order, self._n_batches(len(rows)))
+                draws = [Draw(piece) for piece in pieces]
             yield from loader.batches(draws, n_threads)
+
+    def _part(self, group: np.ndarray, lanes: Lanes) -> LanePool:
+        """Return the part of a pool that this process reads."""
+        counts = self._counts[group]
+        return LanePool.of(group, counts, lanes, self._n_batches(int(counts.sum())))
 
     def first(self) -> Batch | DeviceBatch:
         rows, block = self._train.read(int(np.argmax(self._counts > 0)))

@@ -17,6 +17,7 @@ from ..data.batch import Batch
 from ..data.labels import Labelled, Labels
 from ..data.transfer import DeviceBatch
 from ..distributed.communicator import Communicator
+from ..distributed.lanes import Lanes
 from ..losses import Loss
 from ..nn.layers import Dropout
 from ..nn.network import Network
@@ -42,6 +43,8 @@ class LaneLearner(Learner):
     communicator : Communicator
     """
 
+    lanes: Lanes
+
     def __init__(
         self,
         network: Network,
@@ -53,7 +56,7 @@ class LaneLearner(Learner):
     ) -> None:
         self._communicator = communicator
         self._shards = Shards(network.table, communicator)
-        self._lanes = self._shards.lanes
+        self.lanes = self._shards.lanes
         self.part, self.writes = self._shards.part, communicator.rank == 0
         network.table = self._shards.own
         self._running = running_statistics(network)
@@ -66,30 +69,36 @@ class LaneLearner(Learner):
     def _gradients(self, entries_per_row: float) -> list[Tensor]:
         values = self.dense_optimizer.values
         like = torch.cat([values, *(part.flatten() for part in self._running)])
-        self._sums = LaneSums(self._communicator, self._lanes, like)
+        self._sums = LaneSums(self._communicator, self.lanes, like)
         (self._gradient,) = self.dense_optimizer.gradient_buffers(1)
         return list(self._sums.parts[:, : len(values)])
 
     def step(self, labelled: Labelled, mean_weight: float) -> tuple[float, int]:
         """Learn from one batch, of which ``labelled`` holds this worker's rows."""
-        batch, labels, groups = labelled
-        excerpt = self._fetch(batch, groups)
+        labels, excerpt = labelled.labels, self._fetch(*labelled)
         share = labels.weight / (mean_weight * excerpt.n_rows)
         losses, lookups = self._backward_lanes(excerpt, labels, share)
-        loss = sum(in_lane_order(self._communicator, self._lanes, losses).tolist())
+        loss = sum(in_lane_order(self._communicator, self.lanes, losses).tolist())
         if np.isfinite(loss):
             self._step_shards(excerpt, lookups, share)
             self._step_dense()
         return loss, excerpt.n_rows
 
-    def _fetch(self, batch: Any, groups: Any = None) -> Excerpt:
-        return self._shards.fetch(batch, groups, n_threads=self.settings.n_threads)
+    def _fetch(
+        self,
+        batch: Any,
+        labels: Any = None,
+        groups: Any = None,
+        bounds: np.ndarray | None = None,
+    ) -> Excerpt:
+        n_threads = self.settings.n_threads
+        return self._shards.fetch(batch, groups, bounds, n_threads=n_threads)
 
     def _backward_lanes(
         self, excerpt: Excerpt, labels: Labels, share: Tensor
     ) -> tuple[np.ndarray, list[Lookup]]:
         """Compute the losses of the lanes and their gradients, a replica for each."""
-        bounds = self._lane_bounds(excerpt)
+        bounds = excerpt.bounds.tolist()
         losses, whole = np.zeros(len(self.replicas)), None
         if excerpt.table.pooled:
             # In one go, which is faster; the sums of a row are its own.
@@ -116,12 +125,6 @@ class LaneLearner(Learner):
         parallel_for(work, len(self.replicas), self.settings.n_threads)
         return losses, [lookup for lookups in found for lookup in lookups]
 
-    def _lane_bounds(self, excerpt: Excerpt) -> list[int]:
-        """Return where the worker's lanes start in its rows, and where they end."""
-        bounds = self._lanes.bounds(excerpt.n_rows)
-        found: list[int] = (bounds - bounds[0]).tolist()
-        return found
-
     def _begin(self, i: int) -> None:
         """Prepare the replica of the i-th lane for a step."""
         replica = self.replicas[i]
@@ -130,7 +133,7 @@ class LaneLearner(Learner):
             own.copy_(common)
         if self._drops:
             # A run that is resumed, by any number of workers, draws the same.
-            key = self._seed, self.n_steps[1], self._lanes.first + i
+            key = self._seed, self.n_steps[1], self.lanes.first + i
             (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
             replica.generator.manual_seed(int(seed >> np.uint64(1)))
 
@@ -163,7 +166,7 @@ class LaneLearner(Learner):
         self._gradient.copy_(total[:at])
         self.dense_optimizer.step(self.settings.n_threads)
         for part in self._running:
-            mean = total[at : at + part.numel()] / self._lanes.n
+            mean = total[at : at + part.numel()] / self.lanes.n
             part.copy_(mean.view(part.shape))
             at += part.numel()
 
@@ -175,8 +178,8 @@ class LaneLearner(Learner):
         )
 
     def weighted_loss(self, labelled: Labelled) -> tuple[float, float]:
-        excerpt, labels = self._fetch(labelled.batch), labelled.labels
-        bounds = self._lane_bounds(excerpt)
+        excerpt, labels = self._fetch(*labelled), labelled.labels
+        bounds = excerpt.bounds.tolist()
         sums = np.zeros((len(self.replicas), 2))
 
         def work(first: int, last: int) -> None:
@@ -188,16 +191,13 @@ class LaneLearner(Learner):
                     sums[i] = self._weighted_loss(scores, labels.slice(lo, hi))
 
         parallel_for(work, len(sums), self.settings.n_threads)
-        everywhere = in_lane_order(self._communicator, self._lanes, sums)
+        everywhere = in_lane_order(self._communicator, self.lanes, sums)
         loss, weight = everywhere.sum(axis=0).tolist()
         return loss, weight
 
     @property
     def reader(self) -> Shards:
         return self._shards
-
-    def own_rows(self, rows: np.ndarray) -> np.ndarray:
-        return self._lanes.rows(rows)
 
     def total(self, number: float) -> float:
         numbers = self._communicator.gather(np.array([number], float))
@@ -219,7 +219,7 @@ class LaneLearner(Learner):
         )
 
     def origins(self) -> Iterator[Any]:
-        yield "lanes", self._lanes.n
+        yield "lanes", self.lanes.n
 
     def whole(self, live: Tensor, tensor: Tensor) -> Tensor:
         return self._shards.whole(tensor) if self._is_divided(live) else tensor

@@ -129,7 +129,7 @@ class Learner(OneProcess):
         n_rows : int
             Number of rows of the batch.
         """
-        batch, labels, groups = labelled
+        batch, labels, groups, _ = labelled
         share = labels.weight / (mean_weight * len(batch))
         loss, lookups = self._backward(labelled, share)
         if np.isfinite(loss):
@@ -177,7 +177,7 @@ class Learner(OneProcess):
     ) -> tuple[float, list[Lookup]]:
         """Compute the loss's gradients; replica i takes every n-th part from i on."""
         settings, n = self.settings, len(self.replicas)
-        table, (batch, labels, _) = self.network.table, labelled
+        table, (batch, labels, *_) = self.network.table, labelled
         parts = self.network.parts(batch, n)
         if labels.queries is not None:
             parts = labels.queries.whole(parts)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data.source import Reader
+from ..distributed.lanes import Lanes
 from ..nn.layers import Dropout
 from ..nn.network import Network
 from .replicas import Replica
@@ -31,21 +32,20 @@ class OneProcess:
         The columns whose weights this process holds.
     writes : bool
         Whether this process writes the files of the run.
+    lanes : Lanes or None
+        The part of each batch that this process learns from; None: all of it.
     """
 
     network: Network
     replicas: list[Replica]
     part = slice(None)
     writes = True
+    lanes: Lanes | None = None
 
     @property
     def reader(self) -> Reader:
         """Reader of the batches."""
         return self.network.table
-
-    def own_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Return those of the rows of a batch that this process learns from."""
-        return rows
 
     def total(self, number: float) -> float:
         """Return the sum of the numbers of all processes."""

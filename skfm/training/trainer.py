@@ -95,7 +95,7 @@ class Trainer:
             size,
             longest_query,
             self.snapshot.n_bytes() if self.settings.max_iter > 1 else 0,
-            self.learner.own_rows,
+            self.learner.lanes,
         )
 
     def state(self) -> State:
@@ -235,8 +235,8 @@ class Trainer:
 
     def _scored(self) -> Iterator[tuple[Tensor, Labels]]:
         """Yield the scores and labels of the held-out rows, batch by batch."""
-        for batch, labels, _ in self._feed.held_out(self.settings.n_threads):
-            yield self.learner.score(batch), labels
+        for labelled in self._feed.held_out(self.settings.n_threads):
+            yield self.learner.score(labelled.batch), labelled.labels
 
     def _held_out_metric(self, loss: RankingLoss) -> float:
         parts = [(s, labels.target, labels.weight) for s, labels in self._scored()]

@@ -28,7 +28,7 @@ def test_workers_divide_the_lanes(size):
     assert lanes[0].n == n_lanes(size) == max(16, 1 << (size - 1).bit_length())
     rows = np.arange(53)
     assert_array_equal(np.concatenate([own.rows(rows) for own in lanes]), rows)
-    found = np.concatenate([own.of_rows(53) for own in lanes])
+    found = np.concatenate([own.of_rows(own.bounds(53)) for own in lanes])
     assert_array_equal(
         np.bincount(found, minlength=lanes[0].n).cumsum(),
         [53 * (i + 1) // lanes[0].n for i in range(lanes[0].n)],

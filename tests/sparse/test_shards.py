@@ -30,7 +30,8 @@ def learn(rank, lookup, share):
     shards = Shards(random_table(lookup, n_linear=2), communicator)
     rows = shards.lanes.rows(np.arange(X.shape[0]))
     batch = batch_of(X[rows])
-    excerpt = shards.fetch(batch)
+    bounds = shards.lanes.bounds(X.shape[0])
+    excerpt = shards.fetch(batch, bounds=bounds - bounds[0])
     assert excerpt.n_rows == X.shape[0]
     looked_up = excerpt.look_up(excerpt.batch).collect_gradients()
     start = rows[0] if len(rows) else 0
