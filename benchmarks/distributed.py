@@ -6,8 +6,8 @@ writes that many rows of 39 columns to Parquet files, as `benchmarks/streams.py`
 and fits them for two epochs in one process without a group, and in groups of one, two
 and four processes on this machine, with 8192 rows a step for each process. It prints
 the processor time of all processes in the last epoch, and the bytes that a process
-sends in a step, beside ``4 + 8 * (n_factors + 1)`` for each of its distinct columns
-times the share that other processes own.
+sends in a step, beside ``4 + 8 * (n_factors + 1)`` for each of its distinct columns and
+8 for each dense weight, times the share of the other processes.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def fit(folder: Path, name: str, size: int, *, grouped: bool) -> None:
     )
     with skfm.distributed.group() if grouped else nullcontext():
         model.fit(ds.dataset(folder / "data"), "click")
-    print(json.dumps(found | {"width": model.n_factors + 1}))
+    dense = sum(parameter.numel() for parameter in model.network_.parameters())
+    print(json.dumps(found | {"width": model.n_factors + 1, "dense": dense}))
 
 
 def start(folder: Path, name: str, size: int, *, grouped: bool) -> list[dict[str, Any]]:
@@ -119,7 +120,8 @@ def compare(n_rows: int, names: list[str], sizes: list[int]) -> None:
                     expected = np.mean(
                         [(4 + 8 * f["width"]) * f["columns"] for f in found]
                     )
-                    expected *= (size - 1) / size / found[0]["steps"]
+                    expected = expected / found[0]["steps"] + 8 * found[0]["dense"]
+                    expected *= (size - 1) / size
                     sent = np.mean([f["bytes"] for f in found]) / found[0]["steps"]
                     line += f"  {sent / 1e6:6.3f} MB a step, {sent / expected:.3f} of"
                     line += f" {expected / 1e6:.3f}"
