@@ -287,7 +287,8 @@ class SharedParameters(Parametrized):
         default=0,
         valid=["verbose"],
         doc="""int
-            Verbosity level; 1 prints a line per epoch.""",
+            Verbosity level; 1 prints a line per epoch, and one if kernels are compiled,
+            which a fit then waits for.""",
     )
 
     def __sklearn_clone__(self) -> Self:
