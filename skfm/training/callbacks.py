@@ -15,13 +15,13 @@ class CallbackMonitor:
     Parameters
     ----------
     estimator : estimator
-        Being fitted; ``estimator.verbose`` asks for the line.
+        Estimator that is fitted. ``estimator.verbose`` asks for the line.
     context : sklearn.callback.CallbackContext
         Context of the whole fit.
     data : dict
-        X, y and metadata, which every hook is offered.
+        X, y and metadata, which are passed to every hook.
     attributes : callable
-        Turns a `History` into the fitted attributes that tell of it and of the data.
+        Function from a `History` to the attributes that describe it and the data.
     rescue : callable
         Called with the state after the last full iteration of a run that fails.
     task_name : str, default="epoch"

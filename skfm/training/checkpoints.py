@@ -1,8 +1,9 @@
-"""The state of a training run on disk, to go on from after a crash.
+"""The state of a training run on disk, from which a run continues after a crash.
 
-A run starts from nothing but its data and parameters, so only what its epochs change
-is kept. The file is named after a digest of all that the run starts from: another fit
-in the same directory, of other rows, parameters or weights, has a file of its own.
+Data and parameters determine the start of a run, so that the file holds only what its
+epochs change. It is named after a digest of everything that the run starts from:
+another fit in the same directory, with other rows, parameters or weights, has a file of
+its own.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Checkpoint:
     Parameters
     ----------
     directory : path-like
-        Made if it does not exist.
+        Directory of the file. It is created if it does not exist.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -52,14 +53,14 @@ class Checkpoint:
         self._path: Path | None = None
 
     def resume(self, run: Run) -> None:
-        """Go on from the run's file if there is one; else write the first.
+        """Continue from the run's file if there is one, and write the first otherwise.
 
         Raises
         ------
         OSError
             If the directory cannot be written to.
         FileFormatError
-            If the file is damaged, or holds what no run of this kind leaves.
+            If the file is damaged, or holds a state that no run of this kind leaves.
         """
         if self.find(digest(run.origins())):
             self.restore(run)
@@ -67,13 +68,13 @@ class Checkpoint:
             self.save(run)
 
     def find(self, name: str) -> bool:
-        """Return whether the run called ``name`` has a file; make its directory."""
+        """Create the directory; return whether it has a file of the run ``name``."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._path = self.directory / f"{name}.checkpoint"
         return self._path.exists()
 
     def restore(self, run: Run) -> None:
-        """Go on from the run's file; see `resume`."""
+        """Continue from the run's file; see `resume`."""
         assert self._path is not None
         with container.opened(self._path) as reader:
             try:
@@ -104,7 +105,7 @@ class Checkpoint:
 class SharedCheckpoint(Checkpoint):
     """File that keeps the state of a run of several workers.
 
-    The first worker writes it. Any number of workers goes on from it.
+    The first worker writes the file. Any number of workers can continue from it.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ class SharedCheckpoint(Checkpoint):
         name = digest(run.origins())
         with agreeing(self._workers):
             found = self.find(name)
-        # The others may see what the first one writes now.
+        # From here on, the other workers can read the file of the first one.
         if gather_values(self._workers, found)[0]:
             with agreeing(self._workers):
                 self.restore(run)
@@ -143,7 +144,7 @@ class SharedCheckpoint(Checkpoint):
 def open_checkpoint(
     model: Any, max_iter: int, workers: Communicator | None = None
 ) -> Checkpoint | None:
-    """Return the checkpoint of an estimator's run, or None if it wants none.
+    """Return the checkpoint of an estimator's run, or None if it has none.
 
     Raises
     ------

@@ -19,7 +19,7 @@ class FixedColumns:
     ----------
     network : Network
     part : slice
-        The columns that the rows of its table are of.
+        Columns of the model that the rows of the network's table belong to.
     """
 
     def __init__(self, network: Network, part: slice) -> None:
@@ -38,12 +38,12 @@ class FixedColumns:
     def kept(
         self, gradient: RowGradient | ReducedGradient, rows: Sequence[ColumnRows]
     ) -> Iterator[None]:
-        """Put them back at the end.
+        """Restore the weights of these columns at the end of the block.
 
         Parameters
         ----------
         gradient : RowGradient or ReducedGradient
-            Gradient of the step; no other columns change.
+            Gradient of the step. Other columns do not change.
         rows : sequence of ColumnRows
             Rows of the table, and others in the same layout.
         """

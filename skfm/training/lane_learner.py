@@ -1,4 +1,4 @@
-"""Steps of several workers together, with the same bits for any number of them.
+"""Training steps of several workers, with the same bits for any number of workers.
 
 Each worker learns from some lanes of a batch: see `skfm.distributed.lanes`. A lane has
 a replica of the network, with dropout and batch statistics of its own.
@@ -32,12 +32,13 @@ __all__ = ["LaneLearner"]
 
 
 class LaneLearner(Learner):
-    """A learner whose table, and whose batches, are divided among workers.
+    """A learner whose table and batches are divided among workers.
 
     Parameters
     ----------
     network : Network
-        The same on all workers. Until `gather`, its table has the worker's rows alone.
+        Network that is equal on all workers. Until `gather`, its table has only the
+        rows of this worker.
     loss, settings, entries_per_row, rng
         As for `Learner`.
     communicator : Communicator
@@ -74,7 +75,7 @@ class LaneLearner(Learner):
         return list(self._sums.parts[:, : len(values)])
 
     def step(self, labelled: Labelled, mean_weight: float) -> tuple[float, int]:
-        """Learn from one batch, of which ``labelled`` holds this worker's rows."""
+        """Learn from one batch; ``labelled`` holds the rows of this worker."""
         labels, excerpt = labelled.labels, self._fetch(*labelled)
         share = labels.weight / (mean_weight * excerpt.n_rows)
         losses, lookups = self._backward_lanes(excerpt, labels, share)
@@ -101,7 +102,7 @@ class LaneLearner(Learner):
         bounds = excerpt.bounds.tolist()
         losses, whole = np.zeros(len(self.replicas)), None
         if excerpt.table.pooled:
-            # In one go, which is faster; the sums of a row are its own.
+            # All lanes at once, which is faster: sums of a row do not depend on others.
             whole = excerpt.look_up(excerpt.batch, self.settings.n_threads)
         found: list[list[Lookup]] = [[] for _ in self.replicas]
 
@@ -132,7 +133,7 @@ class LaneLearner(Learner):
         for own, common in zip(self._statistics[i], self._running, strict=True):
             own.copy_(common)
         if self._drops:
-            # A run that is resumed, by any number of workers, draws the same.
+            # A run that is resumed by any number of workers draws the same numbers.
             key = self._seed, self.n_steps[1], self.lanes.first + i
             (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
             replica.generator.manual_seed(int(seed >> np.uint64(1)))
@@ -145,7 +146,7 @@ class LaneLearner(Learner):
             table = table.linear_part()
         if not table.width:
             return
-        # A worker without rows takes part.
+        # A worker without rows takes part as well.
         lookups = lookups or [excerpt.look_up(excerpt.batch)]
         gradient = self._row_gradient(
             table, excerpt.batch, lookups, share, excerpt.groups
@@ -155,7 +156,7 @@ class LaneLearner(Learner):
         self._step_table(reduced, excerpt.n_rows)
 
     def _step_dense(self) -> None:
-        """Update the dense weights and the running statistics, alike on all workers."""
+        """Update dense weights and running statistics equally on all workers."""
         for parts, row in zip(self._statistics, self._sums.parts, strict=True):
             at = len(self._gradient)
             for part in parts:
@@ -207,7 +208,7 @@ class LaneLearner(Learner):
         self.network.table = self._shards.whole_table()
 
     def copy_network(self) -> Network:
-        """Refuse, because this worker has not all weights.
+        """Raise an error, because this worker does not have all weights.
 
         Raises
         ------
@@ -228,7 +229,7 @@ class LaneLearner(Learner):
         return array[self.part] if self._is_divided(live) else array
 
     def _is_divided(self, live: Tensor) -> bool:
-        """Return whether a tensor of the run has a row for each of the own columns."""
+        """Return whether a tensor has a row for each column of this worker."""
         divided = [*self._shards.own.weight.tensors(), *self._table_state()]
         return any(tensor is live for tensor in divided)
 

@@ -1,4 +1,4 @@
-"""Sums over all lanes of a batch of vectors that workers have for their lanes."""
+"""Sums of vectors over all lanes of a batch, which are divided among workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..distributed.communicator import Communicator
 from ..distributed.lanes import Lanes, add_lanes
 from ..runtime.threads import parallel_for
 
-#: Numbers that are added up at once, so that they stay in cache.
+#: Number of elements that are added at once, so that they stay in the cache.
 _BLOCK = 1 << 13
 
 
@@ -21,14 +21,14 @@ class LaneSums:
     ----------
     communicator : Communicator
     lanes : Lanes
-        This worker's lanes.
+        Lanes of this worker.
     like : Tensor of shape (n,)
         Vector of the same size and type.
 
     Attributes
     ----------
     parts : Tensor of shape (n_lanes of this worker, n)
-        The vectors; `total` overwrites them.
+        Vectors of the lanes. `total` overwrites them.
     """
 
     def __init__(self, communicator: Communicator, lanes: Lanes, like: Tensor) -> None:
@@ -41,7 +41,7 @@ class LaneSums:
         self.parts = self._parts[:, : len(like)]
 
     def total(self, n_threads: int) -> Tensor:
-        """Return the sum over the lanes of all workers, (n,); all call this."""
+        """Return the sum over all lanes, (n,). All workers must call this."""
         lanes, size = self._lanes, self._communicator.size
         n_blocks = -(-self._parts.shape[1] // _BLOCK)
         parallel_for(self._add_own, n_blocks, n_threads)
@@ -73,7 +73,7 @@ class LaneSums:
 def in_lane_order(
     communicator: Communicator, lanes: Lanes, own: np.ndarray
 ) -> np.ndarray:
-    """Return numbers of all lanes, (n_lanes, ...), given those of this worker's."""
+    """Return numbers of all lanes, (n_lanes, ...), given those of this worker."""
     padded = np.zeros((lanes.n, *own.shape[1:]))
     padded[lanes.first : lanes.stop] = own
     # One worker has each lane: nothing is rounded.

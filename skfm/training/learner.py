@@ -1,4 +1,4 @@
-"""One step of learning: scores, loss and gradients of a batch, then both optimizers."""
+"""One training step: scores, loss and gradients of a batch, and both optimizers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .optimizer_state import OptimizerState
 from .replicas import Norms, Replica
 from .settings import Settings
 
-#: Work of a part of a batch (multiplications of the dense layers, plus the numbers
-#: looked up, which cost more) that is worth handing to a thread.
+#: Work of a part of a batch from which on a thread for it pays: multiplications of the
+#: dense layers plus the numbers that are looked up, which cost more.
 _WORK_PER_PART = 20_000_000
 _WORK_PER_NUMBER = 10
-#: Fewer rows do not make up for the gradient of all weights that each part has.
+#: Fewest rows of a part: each part has a gradient of all weights.
 _ROWS_PER_PART = 512
 _MAX_PARTS = 16
 
@@ -35,13 +35,13 @@ class Learner(OneProcess):
     Parameters
     ----------
     network : Network
-        Trained in place.
+        Network, which is trained in place.
     loss : Loss
     settings : Settings
     entries_per_row : float
-        Average entries of a row, to judge how much work a batch is.
+        Average number of entries of a row, by which the work of a batch is estimated.
     rng : numpy Generator
-        Seeds dropout.
+        Generator of the seed of dropout.
 
     """
 
@@ -65,7 +65,7 @@ class Learner(OneProcess):
             settings.clip_norm,
         )
         gradients = self._gradients(entries_per_row)
-        # One draw, so that rows are shuffled alike on all devices.
+        # A single draw, so that the order of the rows is the same on all devices.
         self._seed = int(rng.integers(2**62))
         self.replicas = [
             Replica(network, gradient, self._seed + i, fixed_bias=loss.fixes_bias)
@@ -84,7 +84,7 @@ class Learner(OneProcess):
         network, settings = self.network, self.settings
         looked_up = entries_per_row * network.table.width * _WORK_PER_NUMBER
         work = settings.batch_size * (network.work_per_row() + looked_up)
-        # By the work alone, so that the bits do not depend on the number of threads.
+        # It depends on the work only, so that the bits do not depend on n_threads.
         n_parts = min(work / _WORK_PER_PART, settings.batch_size / _ROWS_PER_PART)
         n_replicas = min(_MAX_PARTS, max(1, int(n_parts)))
         if not network.table.backend.shares_rows:
@@ -175,7 +175,7 @@ class Learner(OneProcess):
     def _backward(
         self, labelled: Labelled, share: Tensor
     ) -> tuple[float, list[Lookup]]:
-        """Compute the loss's gradients; replica i takes every n-th part from i on."""
+        """Compute the gradients; replica i takes every n-th part from the i-th on."""
         settings, n = self.settings, len(self.replicas)
         table, (batch, labels, *_) = self.network.table, labelled
         parts = self.network.parts(batch, n)
@@ -246,7 +246,7 @@ class Learner(OneProcess):
 
     @property
     def n_steps(self) -> tuple[int, int]:
-        """Steps made by the two optimizers."""
+        """Numbers of steps of the two optimizers."""
         return self.table_optimizer.n_steps, self.dense_optimizer.n_steps
 
     @n_steps.setter

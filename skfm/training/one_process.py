@@ -1,4 +1,4 @@
-"""Parts of a learner that are other ones where several processes learn together."""
+"""Parts of a learner that differ if several processes train together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["OneProcess"]
 
 
 class OneProcess:
-    """Base class of learners, for those that have all rows and all weights.
+    """Base class of learners, and learner of a process with all rows and all weights.
 
     `skfm.training.lane_learner` overrides all methods.
 
@@ -29,7 +29,7 @@ class OneProcess:
     network : Network
     replicas : list of Replica
     part : slice
-        The columns whose weights this process holds.
+        Columns whose weights this process holds.
     writes : bool
         Whether this process writes the files of the run.
     lanes : Lanes or None
@@ -48,36 +48,36 @@ class OneProcess:
         return self.network.table
 
     def total(self, number: float) -> float:
-        """Return the sum of the numbers of all processes."""
+        """Return the sum of a number over all processes."""
         return number
 
     def gather(self) -> None:
-        """Give the network all weights, at the end of a run."""
+        """Collect all weights in the network at the end of a run."""
 
     def copy_network(self) -> Network:
         """Return a copy of the network, for callbacks between two epochs."""
         return copy.deepcopy(self.network)
 
     def origins(self) -> Iterator[Any]:
-        """Yield what determines the result of steps, beside settings and weights."""
+        """Yield what determines the steps, except settings and weights."""
         yield from ()
 
     def whole(self, live: Tensor, tensor: Tensor) -> Tensor:
-        """Return the rows of all processes of ``tensor``, a copy of ``live`` or it."""
+        """Return the rows of all processes; ``tensor`` is ``live`` or a copy of it."""
         return tensor
 
     def own(self, live: Tensor, array: np.ndarray) -> np.ndarray:
-        """Return what `whole` was given."""
+        """Return the rows of this process: the inverse of `whole`."""
         return array
 
     def buffers(self) -> list[Tensor]:
-        """Return the tensors that training changes beside weights and optimizers."""
+        """Return the tensors that training changes, except weights and optimizers."""
         twins = [replica.network for replica in self.replicas]
         networks = [self.network, *twins]
         return [buffer for network in networks for buffer in network.buffers()]
 
     def streams(self) -> list[torch.Generator]:
-        """Return the streams of dropout whose state lasts, each once."""
+        """Return the distinct streams of dropout whose state outlasts a step."""
         modules = [m for r in self.replicas for m in r.network.modules()]
         streams = [m.generator for m in modules if isinstance(m, Dropout)]
         return list({id(s): s for s in streams if s is not None}.values())

@@ -1,4 +1,4 @@
-"""The state of the optimizers between two runs."""
+"""State of the optimizers between two runs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..persistence.records import is_integer, require, saved
 @saved("record")
 @dataclass(frozen=True)
 class OptimizerState:
-    """The optimizers between two runs, as NumPy arrays.
+    """State of the optimizers between two runs, as NumPy arrays.
 
     Attributes
     ----------
     optimizer : str
         Name of the optimizer of the table.
     table_arrays : list of ndarray
-        Its state, of the factors' part and the linear weights' by turns.
+        State of that optimizer: arrays of factors and of linear weights by turns.
     table_steps : int
     mean, variance : ndarray of shape (n_dense,)
-        Moments of the gradients of the network's other weights.
+        Moments of the gradients of the dense weights.
     dense_steps : int
     """
 

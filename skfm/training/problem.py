@@ -16,16 +16,16 @@ from .solver import History
 
 @dataclass(frozen=True)
 class Problem:
-    """A loss, and the rows on which it is to be small.
+    """A loss, and the rows on which it is minimized.
 
     Attributes
     ----------
     loss : Loss
     source : RowSource
-        Held-out rows, if it has any, are those to stop early on.
+        Training rows, and held-out rows for early stopping, if there are any.
     judge : callable or None
-        Scores the held-out rows from their raw scores (n_rows, n_outputs) and the
-        network; None: minus the loss, or the loss's own metric.
+        Function from the raw scores of the held-out rows (n_rows, n_outputs) and the
+        network to a score. None means minus the loss, or the metric of the loss.
     """
 
     loss: Loss
@@ -35,16 +35,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class State:
-    """A network, trained or about to be.
+    """A network before or after training.
 
     Attributes
     ----------
     network : Network
-        Trained in place.
+        Network, which is trained in place.
     new_columns : ndarray of bool of shape (n_columns,), or None
-        Columns of a trained network whose factors are still to be drawn.
+        Columns of a trained network whose factors have not been drawn yet.
     optimizers : list of OptimizerState
-        States of the optimizers of the members' earlier runs, to go on from.
+        States of the members' optimizers after earlier runs, from which they continue.
     history : History
     """
 

@@ -1,8 +1,9 @@
-"""A network at work on several parts of a batch at once.
+"""Replicas of a network that process several parts of a batch at once.
 
-Rows are independent but for batch normalisation, so threads share out the rows of a
-batch rather than the loops of each operation: no team of spinning OpenMP threads, one
-hand-over a step instead of one an operation, and operands that fit the cache.
+Rows are independent except for batch normalisation. Threads therefore share the rows of
+a batch, and not the loops of each operation: this needs no team of spinning OpenMP
+threads, distributes work once in a step instead of once in an operation, and has
+operands that fit the cache.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class Replica:
-    """A network's twin: the same weights and table, its own gradients and dropout.
+    """Twin of a network, with its weights and table but own gradients and dropout.
 
     Batch normalisation sees the rows of one replica; `Norms` averages the running
     statistics.
@@ -27,7 +28,7 @@ class Replica:
     Parameters
     ----------
     network : Network
-        Its parameters must already share one flat buffer (see `skfm.optim.dense_adam`).
+        Network whose parameters share one flat buffer (see `skfm.optim.dense_adam`).
     gradient : Tensor
         Flat buffer for the gradients, of the size of all parameters.
     seed : int
@@ -61,14 +62,14 @@ class Replica:
 
 
 class Norms:
-    """The running statistics of a network's batch normalisation, and its replicas'."""
+    """Running statistics of the batch normalisation of a network and its replicas."""
 
     def __init__(self, network: Network, replicas: list[Replica]) -> None:
         networks = [network, *(replica.network for replica in replicas)]
         self._same = list(zip(*map(running_statistics, networks), strict=True))
 
     def merge(self) -> None:
-        """Average the replicas' statistics, into them and the network."""
+        """Set the statistics of replicas and network to the replicas' average."""
         for buffers in self._same:
             mean = torch.stack(buffers[1:]).mean(dim=0)
             for buffer in buffers:
@@ -83,7 +84,7 @@ def running_statistics(module: nn.Module) -> list[Tensor]:
 
 
 def _twin(module: Module) -> Module:
-    """Copy the module tree; parameters share storage with the original's."""
+    """Copy the module tree; the parameters share their storage with the original."""
     twin = module.__new__(type(module))
     twin.__dict__ = dict(module.__dict__)
     twin._parameters = {

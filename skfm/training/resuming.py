@@ -1,4 +1,4 @@
-"""State of runs that are under way: what they start from, and what epochs change."""
+"""State of unfinished runs: what they start from, and what epochs change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .trainer import Trainer
 
 
 class RunState:
-    """Reads and writes the state of a trainer's run.
+    """Reader and writer of the state of a trainer's run.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ class RunState:
     def restore(
         self, document: dict[str, Any], array: Callable[[str], np.ndarray]
     ) -> None:
-        """Put a run that has not begun where `dump` found another.
+        """Move a run that has not begun to the state of a `dump`.
 
-        The file may be of anyone who can write to its directory: all is checked.
+        All values are checked, because others may be able to write to the directory.
 
         Raises
         ------
         ValueError, TypeError, KeyError
-            If this run cannot have been there.
+            If this run cannot have been in the state.
         """
         trainer = self._trainer
         history = History(
@@ -140,7 +140,7 @@ class RunState:
 
 
 class JointState:
-    """Reads and writes the state of runs that go on side by side.
+    """Reader and writer of the state of runs that are trained side by side.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ class JointState:
     def restore(
         self, document: dict[str, Any], array: Callable[[str], np.ndarray]
     ) -> None:
-        """Put runs that have not begun where `dump` found others: see `RunState`."""
+        """Move runs that have not begun to the states of a `dump`: see `RunState`."""
         for i, (run, own) in enumerate(zip(self._runs, document["runs"], strict=True)):
             run.restore(own, lambda name, i=i: array(f"{i}.{name}"))  # type: ignore[misc]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """Hyper-parameters of one run; the names are the estimators'."""
+    """Hyper-parameters of one run, with the names that estimators give them."""
 
     max_iter: int
     batch_size: int
@@ -26,7 +26,7 @@ class Settings:
     l1_ratio_factors: float = 0.0
     clip_norm: float | None = None
     freeze: bool = False
-    #: Rows that the mean gradient of a batch counts as; None: those of the batch.
+    #: Rows that the mean gradient of a batch stands for; None: as many as it has.
     rows_per_step: int | None = None
     init_scale: float = 0.05
     learning_rate_schedule: str = "constant"

@@ -1,4 +1,4 @@
-"""Weights to go back to: those of the best epoch, or of the start."""
+"""Weights that a run returns to: those of the best epoch, or of the start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Snapshot:
     Attributes
     ----------
     live : list of Tensor
-        What is remembered, as it is.
+        Tensors that are remembered, in their present state.
     """
 
     def __init__(self, learner: Learner, *, with_optimizers: bool) -> None:
@@ -37,15 +37,15 @@ class Snapshot:
         self.n_steps = learner.n_steps
 
     def n_bytes(self) -> int:
-        """Return the memory that a snapshot takes, in bytes."""
+        """Return the size of a snapshot in bytes."""
         return sum(tensor.nbytes for tensor in self.live)
 
     def tensors(self) -> list[Tensor]:
-        """Return the remembered tensors; none at first."""
+        """Return the remembered tensors; an empty list before the first `take`."""
         return self._saved or []
 
     def put(self, tensors: list[Tensor], n_steps: tuple[int, int]) -> None:
-        """Remember this instead of what was taken; ValueError if it does not fit."""
+        """Remember given tensors; raise a ValueError if they do not fit."""
         if [t.shape for t in tensors] != [t.shape for t in self.tensors()]:
             raise ValueError("the best epoch's weights are not those of this network")
         self.n_steps = n_steps
@@ -53,7 +53,7 @@ class Snapshot:
             saved.copy_(tensor)
 
     def take(self) -> None:
-        """Remember everything as it is."""
+        """Remember the present state."""
         self.n_steps = self._learner.n_steps
         if self._saved is None:
             self._saved = [torch.empty_like(live) for live in self.live]
@@ -61,7 +61,7 @@ class Snapshot:
             saved.copy_(live)
 
     def restore(self) -> None:
-        """Go back to what was remembered, if anything was."""
+        """Return to the remembered state, if there is one."""
         if self._saved is None:
             return
         self._learner.n_steps = self.n_steps

@@ -1,8 +1,8 @@
-"""The seam between estimators and what fits them: solvers, monitors, progress.
+"""Interface between estimators and solvers: solvers, monitors, progress.
 
 A solver turns what a fit starts from into a state. The stochastic solver
 (`skfm.training.stochastic`) trains any network; the Bayesian one samples factorization
-machines. Monitors see a `Progress` after each iteration, never a solver's insides.
+machines. Monitors see a `Progress` after each iteration, and nothing else of a solver.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ State = TypeVar("State", covariant=True)
 
 @dataclass
 class History:
-    """Record of a run, an element per iteration.
+    """Record of a run, with an element for each iteration.
 
     Attributes
     ----------
     loss_curve : list of float
-        Mean training loss, without penalty, as the iteration went.
+        Mean training loss during the iteration, without penalty.
     validation_scores : list of float
         Score on the held-out rows after the iteration: minus the mean loss, or the
         mean NDCG.
     best_epoch : int
-        Iterations of this run behind the weights that are kept; 0 if there are none.
+        Number of iterations that led to the weights that are kept; 0 if there are none.
     members : list of History
-        Records of the runs side by side, if there were several. The others are their
-        means and, of the best epochs, the last one.
+        Records of the runs side by side, if there were several. The other attributes
+        are their means; ``best_epoch`` is the last of theirs.
     """
 
     loss_curve: list[float] = field(default_factory=list)
@@ -42,7 +42,7 @@ class History:
     def of_members(cls, histories: list[History]) -> History:
         """Return the record of runs side by side.
 
-        A run that has ended counts further on with what it had at its best epoch.
+        A run that has ended counts on with the values of its best epoch.
         """
         if len(histories) == 1:
             return histories[0]
@@ -67,13 +67,13 @@ class Progress:
     Attributes
     ----------
     history : History
-        Record of the run so far, of which the last element is the iteration's.
+        Record of the run so far; the last elements belong to this iteration.
     max_iter : int
-        Iterations at most.
+        Largest number of iterations.
     n_rows : int
-        Rows that an iteration passes over.
+        Number of rows of an iteration.
     attributes : callable
-        Returns the fitted attributes that hold what has been learnt so far, as copies.
+        Function that returns copies of the fitted attributes learnt so far.
     """
 
     history: History
@@ -86,10 +86,10 @@ class Monitor(Protocol):
     """Observer of a run, called around every iteration."""
 
     def begin_iteration(self) -> None:
-        """Take note that an iteration starts."""
+        """Notice the start of an iteration."""
 
     def end_iteration(self, progress: Progress) -> bool:
-        """Take note that an iteration has ended; True stops the run."""
+        """Notice the end of an iteration; return True to stop the run."""
 
     def rescue(self, state: Any) -> None:
         """Receive the state after the last full iteration of a run that fails."""
@@ -115,8 +115,8 @@ class Solver(Protocol, Generic[Start, State]):
     def solve(self, start: Start, monitor: Monitor) -> State:
         """Go on from ``start`` and return the state at the end of the run.
 
-        An exception, of a monitor or a KeyboardInterrupt, ends the run: the state after
-        the last full iteration, if there was any, goes to ``monitor.rescue``.
+        An exception of a monitor or a KeyboardInterrupt ends the run. The state after
+        the last full iteration, if there is one, is passed to ``monitor.rescue``.
         """
 
 

@@ -22,7 +22,7 @@ from .trainer import Trainer
 
 @dataclass(frozen=True)
 class Start:
-    """A run about to begin.
+    """Input of a run.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Start:
     state : State
     settings : Settings
     rng : numpy Generator
-        Shuffles the rows and seeds dropout.
+        Generator that shuffles the rows and seeds dropout.
     """
 
     problem: Problem
@@ -46,11 +46,11 @@ class StochasticSolver:
     Parameters
     ----------
     n_threads : int
-        Number of networks that are trained at a time.
+        Number of networks that are trained at the same time.
     keep_optimizers : bool, default=False
-        Whether the state holds what a later run needs to go on from the optimizers'.
+        Whether the state includes that of the optimizers, for a later run.
     checkpoint : Checkpoint or None
-        Keeps the state of the runs on disk.
+        File that keeps the state of the runs.
     workers : Communicator or None
         Workers that train one network together, with the same arguments.
     """
@@ -63,15 +63,15 @@ class StochasticSolver:
     def solve(self, starts: Sequence[Start], monitor: Monitor) -> State:
         """Train, and return the state of the network whose score is the mean of all.
 
-        The runs are independent of each other. After each epoch of all that go on, the
-        monitor sees the means of their losses and scores.
+        The runs are independent of each other. After each epoch of those that continue,
+        the monitor sees the means of their losses and scores.
 
         Raises
         ------
         FloatingPointError
             If a loss became NaN or infinite. Before this error or any other is raised,
-            the state after the last full (or best) epoch goes to ``monitor.rescue``.
-            With workers, which may have gone, this is so after this error alone.
+            the state after the last full (or best) epoch is passed to
+            ``monitor.rescue``. With workers, which may be lost, only this error does.
         """
         trainers = [
             Trainer(
@@ -128,7 +128,7 @@ class StochasticSolver:
     def _threads(
         self, trainers: list[Trainer]
     ) -> Iterator[Callable[[list[Trainer]], None]]:
-        """Yield what makes trainers advance by an epoch, at the same time."""
+        """Yield a function that lets trainers advance by an epoch at the same time."""
         own_threads = trainers[0].settings.n_threads
         n_threads = min(self.n_threads, len(trainers))
         if n_threads == 1:
@@ -140,7 +140,7 @@ class StochasticSolver:
             with torch_threads(1), team(own_threads):
                 trainer.advance()
 
-        # At the end it waits for the epochs that go on.
+        # The end of the block waits for epochs that are still running.
         with ThreadPoolExecutor(n_threads, thread_name_prefix="skfm-member") as pool:
             yield lambda left: list(pool.map(one, left)).clear()
 
@@ -170,7 +170,7 @@ def _joined(trainers: list[Trainer]) -> State:
 
 
 def _check_same(runs: JointState, workers: Communicator) -> None:
-    """Refuse to solve other problems on other workers.
+    """Raise an error if the workers solve different problems.
 
     Raises
     ------

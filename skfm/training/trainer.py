@@ -1,4 +1,4 @@
-"""The training loop, in small named steps. It knows no estimator."""
+"""The training loop in small named steps, independent of estimators."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class Trainer:
     state : State
     settings : Settings
     rng : numpy Generator
-        Shuffles the rows and seeds dropout.
+        Generator that shuffles the rows and seeds dropout.
     keep_optimizers : bool
         Whether a later run will go on from the optimizers' state.
     workers : Communicator or None
-        Workers that make the run together; None: this process is alone.
+        Workers that share the run; None if this process is alone.
 
     Attributes
     ----------
     history : History
     judged_by : str or None
-        Description of what scores the held-out rows.
+        Description of the score of the held-out rows.
     ended : bool
-        Whether no epoch follows.
+        Whether the run has no further epoch.
     learner : Learner
     snapshot : Snapshot
     """
@@ -65,7 +65,7 @@ class Trainer:
         self.history = History()
         self._keep_optimizers = keep_optimizers
         self.ended = False
-        # Whether the network has the weights to keep, rather than the snapshot.
+        # Whether the network, and not the snapshot, has the weights to keep.
         self._best_is_live = False
         if state.new_columns is not None:
             self.network.draw_factors(state.new_columns, rng, settings.init_scale)
@@ -80,7 +80,7 @@ class Trainer:
         self._schedule = Schedule(
             settings.learning_rate_schedule, settings.warmup_epochs, settings.max_iter
         )
-        # Epochs before the last change of rates, which is given time to show.
+        # Epochs before the last change of the rates, which needs time to show.
         self._plateau_from = 0
 
     def _reading(self) -> Reading:
@@ -109,7 +109,7 @@ class Trainer:
         )
 
     def advance(self) -> None:
-        """Train for an epoch; after the last one, go back to the best epoch's weights.
+        """Train for an epoch; after the last, return to the weights of the best epoch.
 
         Raises
         ------
@@ -130,23 +130,23 @@ class Trainer:
             self.finish()
 
     def finish(self) -> None:
-        """Go back to the best epoch's weights, also after an error or interruption."""
+        """Return to the weights of the best epoch, also after an error."""
         if not self._best_is_live:
             self.snapshot.restore()
             self._best_is_live = self.history.best_epoch > 0
         self.network.eval()
 
     def progress(self) -> list[int]:
-        """Return the position of the run beside its history, as `go_on` takes it."""
+        """Return the position of the run, without its history, for `go_on`."""
         position = self._plateau_from, self._schedule.n_divisions, int(self.ended)
         return [*position, *self.snapshot.n_steps]
 
     def kept(self) -> list[Tensor]:
-        """Return the best epoch's tensors, if kept apart from the live ones."""
+        """Return the tensors of the best epoch, if they are not the live ones."""
         return [] if self._best_is_live else self.snapshot.tensors()
 
     def go_on(self, history: History, progress: list[int], kept: list[Tensor]) -> None:
-        """Take the position of another run whose tensors are loaded already."""
+        """Continue from the position of another run, whose tensors have been loaded."""
         self.history = history
         self._plateau_from, self._schedule.n_divisions, ended, *steps = progress
         self.ended = bool(ended)
@@ -157,10 +157,10 @@ class Trainer:
             self.snapshot.put(kept, (steps[0], steps[1]))
 
     def _record(self, loss: float, last: bool) -> None:
-        """Add an epoch to the history, if what it left is finite.
+        """Add an epoch to the history if its loss and weights are finite.
 
-        Weights may be finite but too large to compute with. The next epoch, or the
-        held-out rows, would tell; after the last epoch a few training rows do.
+        Weights may be finite, but too large for finite scores. The next epoch or the
+        held-out rows show this; after the last epoch, a few training rows are scored.
         """
         table, dense = self.network.table, self.learner.dense_optimizer
         weights = [*table.weight.tensors(), dense.values]
@@ -186,7 +186,7 @@ class Trainer:
     def _should_stop(self) -> bool:
         """Return whether the last ``n_iter_no_change`` epochs gained less than ``tol``.
 
-        An adaptive schedule then first lowers the learning rates.
+        An adaptive schedule lowers the learning rates before it stops.
         """
         history, settings = self.history, self.settings
         scores = history.validation_scores
@@ -203,7 +203,7 @@ class Trainer:
         return not self._schedule.goes_on()
 
     def _epoch(self, number: int) -> float:
-        """Make a pass over the training rows, and return their mean loss."""
+        """Pass over the training rows once, and return their mean loss."""
         self.learner.train()
         total, n_rows = 0.0, 0
         n_batches, batches = self._feed.epoch(self.rng, self.settings.n_threads)
@@ -252,7 +252,7 @@ class Trainer:
         )
 
     def _check_finite(self, number: float) -> None:
-        """Refuse to go on from a loss, or with weights, that are NaN or infinite."""
+        """Raise an error if the loss or the weights are NaN or infinite."""
         if math.isfinite(number):
             return
         raise FloatingPointError(
@@ -265,7 +265,7 @@ class Trainer:
 
 
 def _total(weight: Tensor) -> float:
-    """Sum weights; the sum is finite unless one of them is not."""
+    """Return the sum of weights, which is finite if all of them are."""
     total = float(weight.sum())
     # Summing in float64 takes ten times as long.
     return total if math.isfinite(total) else float(weight.sum(dtype=torch.float64))
