@@ -1,8 +1,8 @@
 """Blocks: encodings of one column of a table as columns of a sparse matrix.
 
-A block learns from cells (`update`), settles its layout (`finish`) and then says in
-which of its columns each cell stores which value (`encode`). Each block ends with a
-column for missing cells, so that no row is without an entry in a single-valued field.
+A block learns from cells (`update`), determines its layout (`finish`) and then returns
+the column and the value of the entry of each cell (`encode`). Each block ends with a
+column for missing cells, so that every row has an entry in a single-valued field.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ __all__ = [
     "interval_labels",
 ]
 
-#: Stands for a numeric 0, which estimators drop from sparse matrices: a dropped entry
-#: hides its field from inference. Below rounding error; its square is a normal float32.
+#: Value that is stored for a numeric 0. Estimators drop zeros from sparse matrices, and
+#: a dropped entry hides its field from inference. It is smaller than rounding errors,
+#: and its square is a normal float32.
 ALMOST_ZERO = 2.0**-50
-#: Standard deviations beyond which a value beside bins, or in a vector, does not grow.
+#: Number of standard deviations at which values with bins, or of vectors, are clipped.
 CLIP = 5.0
-#: Quantiles are those of at most this many cells.
+#: Largest number of cells from which quantiles are computed.
 SAMPLE_SIZE = 200_000
 
 
@@ -49,13 +50,13 @@ class Encoded:
     columns : ndarray of int of shape (n_entries,)
         Column within the block.
     values : ndarray of shape (n_entries,) or None
-        Stored values; None: all are 1. Where rows have ``per_row`` entries, those of
-        the first entry of each, (n_rows,): the others are 1.
+        Stored values. None means that all are 1. If rows have ``per_row`` entries,
+        these are the values of the first entry of each, (n_rows,); the others are 1.
     lengths : ndarray of int of shape (n_rows,) or None
-        Entries of each row; None: all have ``per_row``.
+        Number of entries of each row. None means that all have ``per_row``.
     per_row : int
     n_hidden : int
-        Missing cells that have no entry.
+        Number of missing cells without an entry.
     """
 
     columns: NDArray[Any]
@@ -85,42 +86,42 @@ class Block(Protocol):
 
     @property
     def has_unknown(self) -> bool:
-        """Return whether the last column but one is for unknown categories."""
+        """Return whether the second last column is for unknown categories."""
 
     @property
     def missing_column(self) -> int | None:
-        """The column of missing cells, if there is one."""
+        """Column of missing cells, if there is one."""
 
     @property
     def absent(self) -> Any:
-        """The cell of a row without an entry."""
+        """Cell of a row without an entry."""
 
     def read(self, series: pd.Series) -> Any:
-        """Return the cells of a column in the form that the block works on."""
+        """Return the cells of a column in the form that `update` and `encode` take."""
 
     def update(self, cells: Any) -> None:
         """Learn from cells."""
 
     def finish(self, n_rows: int) -> None:
-        """Settle the layout after ``n_rows`` rows in all."""
+        """Determine the layout after ``n_rows`` rows in total."""
 
     def encode(self, cells: Any) -> Encoded:
         """Return the entries of cells."""
 
     def labels(self) -> list[str]:
-        """Return the names of the columns, without the field's."""
+        """Return the names of the columns, without that of the field."""
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
         """Return the cells that have these entries."""
 
 
 def check_name(name: Any) -> None:
-    """Raise a ValueError for what cannot be the name of a column."""
+    """Raise a ValueError unless a value can be the name of a column."""
     require(isinstance(name, str), f"the name of a column is {name!r}")
 
 
 def check_edges(edges: Any) -> None:
-    """Raise a ValueError unless these are the edges between bins."""
+    """Raise a ValueError unless an array can hold the edges between bins."""
     require(is_array(edges, np.float64, (None,)), "edges are no vector of numbers")
     require(bool(np.all(np.diff(edges) > 0)), "edges do not ascend")
 
@@ -140,7 +141,7 @@ class NumberBlock:
 @saved("record")
 @dataclass
 class ScaleBlock(NumberBlock):
-    """A number, standardised or as it is, then missing."""
+    """A column for the number, standardised or unchanged, and one for missing cells."""
 
     standardise: bool = True
     n: int = 0
@@ -178,7 +179,7 @@ class ScaleBlock(NumberBlock):
         self.n = both
 
     def finish(self, n_rows: int) -> None:
-        """Settle the scale; a constant column keeps its own."""
+        """Determine the scale; a constant column is not scaled."""
         if not np.isfinite([self.mean, self.squares]).all():
             raise ValueError(
                 f"The numbers of column {self.name!r} are too large to be scaled. Use "
@@ -196,16 +197,16 @@ class ScaleBlock(NumberBlock):
 
     @property
     def missing_column(self) -> int:
-        """The column of missing cells."""
+        """Column of missing cells."""
         return 1
 
     @property
     def absent(self) -> float:
-        """The cell of a row without an entry: an estimator dropped a zero."""
+        """Cell of a row without an entry: an estimator has dropped a zero."""
         return self.mean
 
     def encode(self, cells: NDArray[np.float64]) -> Encoded:
-        """Scale; a missing cell stores 1 in its own column."""
+        """Scale the cells; missing ones store 1 in a column of their own."""
         missing = np.isnan(cells)
         values = (cells - self.mean) / self.scale
         values[values == 0] = ALMOST_ZERO
@@ -225,11 +226,11 @@ class ScaleBlock(NumberBlock):
 
 @dataclass
 class SampledBlock(NumberBlock):
-    """A block whose bins are those of a sample of the cells.
+    """A block whose bins are determined by a sample of the cells.
 
-    The sample is kept while blocks of rows are streamed: the cells whose row numbers
-    `scramble` makes smallest, so that the sample, and with it the edges, do not depend
-    on how the rows were cut into blocks.
+    The sample is kept while blocks of rows are streamed. It consists of the cells whose
+    row numbers have the smallest values of `scramble`, so that neither the sample nor
+    the edges depend on the division of the rows into blocks.
     """
 
     n_seen: int = 0
@@ -239,7 +240,7 @@ class SampledBlock(NumberBlock):
     edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def check(self) -> None:
-        """Raise a ValueError unless the edges ascend, and the sample is whole."""
+        """Raise a ValueError unless the edges ascend and the sample is complete."""
         check_name(self.name)
         require(is_integer(self.n_seen, 0), f"n_seen is {self.n_seen!r}")
         require(isinstance(self.frozen, bool), "frozen is no truth value")
@@ -258,7 +259,7 @@ class SampledBlock(NumberBlock):
         self.add_sample(cells[held], scramble(rows[held]))
 
     def add_sample(self, cells: NDArray[np.float64], ranks: NDArray[np.uint64]) -> None:
-        """Add cells, none missing, and the ranks of their rows to the sample."""
+        """Add cells that are not missing, and the ranks of their rows."""
         sample = np.concatenate([self.sample, cells])
         ranks = np.concatenate([self.ranks, ranks])
         if len(sample) > SAMPLE_SIZE:
@@ -267,7 +268,7 @@ class SampledBlock(NumberBlock):
         self.sample, self.ranks = sample, ranks
 
     def freeze(self) -> None:
-        """Forget the sample; the edges stay as they are."""
+        """Drop the sample and keep the edges."""
         self.frozen = True
         self.sample, self.ranks = np.empty(0), np.empty(0, np.uint64)
 
@@ -282,10 +283,10 @@ def interval_labels(edges: NDArray[np.float64]) -> list[str]:
 @saved("record")
 @dataclass
 class QuantileBlock(SampledBlock):
-    """One column per bin, then missing.
+    """One column per bin, and one for missing cells.
 
-    Bins are closed on the right, so that a column of which most cells are at its
-    minimum, a count with many zeros, has a bin for these and one for the others.
+    Bins are closed on the right. A column with most cells at its minimum, such as a
+    count with many zeros, therefore has a bin for these and one for the others.
     """
 
     n_bins: int = 10
@@ -294,18 +295,18 @@ class QuantileBlock(SampledBlock):
     absent: ClassVar[None] = None
 
     def check(self) -> None:
-        """Raise a ValueError unless the limits are numbers, too."""
+        """Raise a ValueError unless the limits are numbers as well."""
         super().check()
         require(is_integer(self.n_bins, 2), f"n_bins is {self.n_bins!r}")
         limits = all(isinstance(n, int | float) for n in (self.low, self.high))
         require(limits, "a limit is no number")
 
     def finish(self, n_rows: int) -> None:
-        """Settle the edges between bins; equal ones are merged."""
+        """Determine the edges between bins, and merge equal ones."""
         if self.frozen or not len(self.sample):
             return
         self.low, self.high = float(self.sample.min()), float(self.sample.max())
-        # linspace would round some of these up, past a run of equal cells.
+        # linspace would round some positions up, beyond a run of equal cells.
         at = np.arange(1, self.n_bins) / self.n_bins
         edges = np.unique(np.quantile(self.sample, at))
         self.edges = edges[edges < self.high]
@@ -317,17 +318,17 @@ class QuantileBlock(SampledBlock):
 
     @property
     def missing_column(self) -> int:
-        """The column of missing cells."""
+        """Column of missing cells."""
         return len(self.edges) + 1
 
     def encode(self, cells: NDArray[np.float64]) -> Encoded:
-        """Look the bins up; what lies outside goes to the first or the last."""
+        """Look the bins up; numbers outside of all belong to the first or the last."""
         columns = np.searchsorted(self.edges, cells)
         columns[np.isnan(cells)] = self.width - 1
         return Encoded(columns.astype(np.int32))
 
     def labels(self) -> list[str]:
-        """Return intervals."""
+        """Return the names of the intervals."""
         return interval_labels(self.edges)
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Blocks of a categorical column: a column per category, or hashed."""
+"""Blocks of a categorical column: with a column per category, or hashed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ __all__ = [
 
 
 def check_kind(name: str, seen: str, cells: Factorized, ids: bool) -> None:
-    """Refuse cells of another type than those of fit.
+    """Refuse cells of another type than those of the fit.
 
-    ``ids`` says that the cells of fit were integers, which large floats can't equal.
+    ``ids`` tells that the cells of the fit were integers, which large floats cannot
+    equal.
     """
     if not len(cells.values):
         return
@@ -63,7 +64,7 @@ class CategoricalBlock:
 
     @property
     def missing_column(self) -> int | None:
-        """The column of missing cells."""
+        """Column of missing cells."""
         return self.width - 1
 
     def read(self, series: pd.Series) -> Factorized:
@@ -71,7 +72,7 @@ class CategoricalBlock:
         return factorize(series, self.name)
 
     def take_categories(self, other: Any) -> None:
-        """Know what a block of another column does, whose arrays both hold then."""
+        """Take over the categories of another block; both then share its arrays."""
         known = vars(other).items()
         vars(self).update({key: value for key, value in known if key != "name"})
 
@@ -79,7 +80,7 @@ class CategoricalBlock:
 @saved("record")
 @dataclass
 class CategoryBlock(CategoricalBlock):
-    """One column per category, then infrequent (if any), unknown, missing."""
+    """One column per category, then those of infrequent, unknown and missing cells."""
 
     has_unknown: ClassVar[bool] = True
     min_frequency: float | None = None
@@ -97,7 +98,7 @@ class CategoryBlock(CategoricalBlock):
         self._number_columns()
 
     def check(self) -> None:
-        """Raise a ValueError unless there is one count and one mark per category."""
+        """Raise a ValueError unless each category has a count and a mark."""
         check_name(self.name)
         known = isinstance(self.vocabulary, np.ndarray) and self.vocabulary.ndim == 1
         require(known, f"the categories of column {self.name!r} are no vector")
@@ -127,7 +128,7 @@ class CategoryBlock(CategoricalBlock):
         self.vocabulary, self.counts = values[order], counts[order]
 
     def finish(self, n_rows: int) -> None:
-        """Settle which categories are infrequent."""
+        """Determine the infrequent categories."""
         least = self.min_frequency or 0
         if isinstance(least, float):
             least *= n_rows
@@ -160,7 +161,7 @@ class CategoryBlock(CategoricalBlock):
 
     @property
     def categories(self) -> NDArray[Any]:
-        """The categories with a column of their own."""
+        """Categories with a column of their own."""
         return self.vocabulary[~self.infrequent]
 
     @property
@@ -171,7 +172,7 @@ class CategoryBlock(CategoricalBlock):
     def encode(self, cells: Factorized) -> Encoded:
         """Look the categories up."""
         table = np.full(len(cells.values) + 1, self.width - 2, dtype=np.int32)
-        # Code -1, a missing cell, reads the last element.
+        # The code -1 of a missing cell reads the last element.
         table[-1] = self.width - 1
         if self.kind != "nothing":
             check_kind(self.name, self.kind, cells, self.vocabulary.dtype.kind in "iu")
@@ -182,26 +183,26 @@ class CategoryBlock(CategoricalBlock):
         return Encoded(table[cells.codes])
 
     def columns_at(self, positions: NDArray[Any]) -> NDArray[np.int32]:
-        """Return the columns of categories by their positions; -1 is unknown."""
+        """Return the columns of categories, given their positions; -1 means unknown."""
         return self._slots[positions]
 
     def _index_for(self, n_wanted: int) -> pd.Index:
-        """Return the index to look values up in.
+        """Return the index in which values are looked up.
 
         An index keeps its hash table, which takes as much memory as the vocabulary.
-        That pays for a few rows at a time; many rows build one of their own for little
-        more than their look-ups cost, and let it go.
+        This pays if a few rows are encoded at a time. For many rows a temporary one is
+        built, which takes little more time than their look-ups.
         """
         few = 10 * n_wanted < len(self._index)
         return self._index if few else _index(self.vocabulary)
 
     def labels(self) -> list[str]:
-        """Return category names, OneHotEncoder's way."""
+        """Return the names of the categories, as scikit-learn's OneHotEncoder does."""
         rare = ["<infrequent>"] if self.infrequent.any() else []
         return [*map(str, self.categories), *rare, "<unknown>", "<missing>"]
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Return categories; None where the category is not known."""
+        """Return categories, and None for unknown ones."""
         table = np.full(self.width, None, dtype=object)
         table[: self.n_frequent] = self.categories
         return table[columns]
@@ -212,7 +213,7 @@ def join_categories(
     other: tuple[NDArray[Any], NDArray[np.int64]],
     name: str,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the distinct values of two sets of them, and the sums of their counts."""
+    """Return the union of two sets of values, and the sums of their counts."""
     codes, values = pd.factorize(_concatenate(one[0], other[0], name))
     counts = np.zeros(len(values), dtype=np.int64)
     np.add.at(counts, codes, np.concatenate([one[1], other[1]]))
@@ -220,7 +221,7 @@ def join_categories(
 
 
 def _concatenate(old: NDArray[Any], new: NDArray[Any], name: str) -> NDArray[Any]:
-    """Join values of one kind without rounding any."""
+    """Concatenate values of one kind without rounding."""
     kinds = {old.dtype.kind, new.dtype.kind}
     if kinds <= {"i", "u", "f"} and len(kinds) > 1:
         low = min(part.min() for part in (old, new) if part.dtype.kind != "f")
@@ -237,10 +238,10 @@ def _concatenate(old: NDArray[Any], new: NDArray[Any], name: str) -> NDArray[Any
 
 
 def sort_order(values: NDArray[Any], kind: str) -> NDArray[np.intp]:
-    """Return the order in which a block keeps its categories."""
+    """Return the order of the categories in a block."""
     if kind == "strings":
-        # Sorts by code points, as Python does, in a third of the time. Lone surrogates
-        # have no UTF-8.
+        # This sorts by code points, as Python does, in a third of the time. Lone
+        # surrogates have no UTF-8.
         with suppress(UnicodeEncodeError):
             values = values.astype(np.dtypes.StringDType())
     try:
@@ -256,13 +257,13 @@ def _index(values: NDArray[Any]) -> pd.Index:
 
 
 def _find(index: pd.Index, dtype: np.dtype, values: NDArray[Any]) -> NDArray[np.intp]:
-    """Return positions in the index, -1 for what it does not hold."""
+    """Return positions in the index, -1 for values that it does not hold."""
     if values.dtype == dtype or not len(values):
         wanted = values.astype(np.int64) if dtype.kind in "bmM" else values
         return index.get_indexer(pd.Index(wanted, dtype=wanted.dtype))
     with np.errstate(invalid="ignore"):
         cast = values.astype(dtype)
-        # Equal only where nothing was rounded and no sign was lost.
+        # They are equal only if nothing was rounded and no sign was lost.
         same = (cast.astype(values.dtype) == values) & ((cast < 0) == (values < 0))
     found = index.get_indexer(pd.Index(cast))
     return np.where(same, found, -1)
@@ -271,7 +272,7 @@ def _find(index: pd.Index, dtype: np.dtype, values: NDArray[Any]) -> NDArray[np.
 @saved("record")
 @dataclass
 class HashBlock(CategoricalBlock):
-    """A fixed number of columns that categories are hashed to, then missing."""
+    """A fixed number of columns for hashed categories, and one for missing cells."""
 
     has_unknown: ClassVar[bool] = False
     n_buckets: int
@@ -287,7 +288,7 @@ class HashBlock(CategoricalBlock):
         require(isinstance(self.ids, bool), "ids is no truth value")
 
     def update(self, cells: Factorized) -> None:
-        """Note the type; there is nothing else to learn."""
+        """Learn the type of the cells."""
         hash_values(cells.values[:1], cells.kind, self.name)
         if self.kind != "nothing":
             check_kind(self.name, self.kind, cells, self.ids)
@@ -312,9 +313,9 @@ class HashBlock(CategoricalBlock):
         return Encoded(np.append(buckets, np.int32(self.n_buckets))[cells.codes])
 
     def labels(self) -> list[str]:
-        """Return bucket names."""
+        """Return the names of the buckets."""
         return [*(f"<hash {b}>" for b in range(self.n_buckets)), "<missing>"]
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Return None for each cell: a hash has no inverse."""
+        """Return None for each cell, because a hash has no inverse."""
         return np.full(len(columns), None, dtype=object)

@@ -52,14 +52,14 @@ class TableCodec:
     n_rows : int
         Number of rows learned from.
     joined : dict
-        From the number of each block that holds a dummy of a variable to the number
-        of the variable's first block, and the variable's name.
+        Number of the first block and name of the variable, for each block that holds
+        one of its dummies.
     crosses : Crosses
-        Crosses of the blocks' fields. The columns of each follow those of all blocks;
-        it is a field, and a variable, of its own.
+        Crosses of the blocks' fields. The columns of each cross follow those of all
+        blocks. It is a field and a variable of its own.
     shared : SharedCategories
-        Groups of blocks with the same categories, and the same columns of the matrix:
-        a field, and a variable.
+        Groups of blocks with the same categories and the same columns of the matrix. A
+        group is a field and a variable.
     """
 
     blocks: list[Block]
@@ -97,7 +97,7 @@ class TableCodec:
     def create(
         cls, columns: Columns, names: list[str], *, named: bool, params: dict[str, Any]
     ) -> TableCodec:
-        """Return a codec that has learnt nothing; see `make_blocks`."""
+        """Return an unfitted codec; see `make_blocks`."""
         shared = SharedCategories.read(params["shared_categories"], names, named)
         blocks = make_blocks(
             list(columns), names, named=named, params=params, shared=shared
@@ -107,16 +107,16 @@ class TableCodec:
     def learn(
         self, columns: Columns, *, stream: bool = False, encode: bool = True
     ) -> tuple[TableCodec, list[Encoded]]:
-        """Return a codec that knows these rows too, and the rows as it encodes them.
+        """Return a codec that has also learnt these rows, and the encoded rows.
 
-        This one is left as it is, so that refused rows leave no trace. Without
-        ``stream`` the samples that quantiles need are dropped. Without ``encode`` the
+        This codec does not change, so that refused rows have no effect. Without
+        ``stream``, the samples for quantiles are dropped. Without ``encode``, the
         second list is empty.
         """
         blocks = copy.deepcopy(self.blocks)
         n_rows = self.n_rows + len(columns[0])
         encoded: list[Any] = [None] * len(blocks)
-        # One column after the other: its distinct values are let go before the next.
+        # One column after the other: its distinct values are freed before the next.
         for part in self.shared.parts(len(blocks)):
             cells = [blocks[j].read(columns[j]) for j in part]
             learn_together([blocks[j] for j in part], cells, n_rows)
@@ -133,7 +133,7 @@ class TableCodec:
     def _join(
         self, blocks: list[Block], encoded: list[Any]
     ) -> dict[int, tuple[int, str]]:
-        """Find the dummies of one variable; later rows only part what was joined."""
+        """Find the dummies of one variable; later rows can only separate them."""
         first = not self.n_rows
         flags = [j for j, b in enumerate(blocks) if _is_flag(b)]
         candidates = [j for j in flags if first or j in self.joined]
@@ -156,10 +156,10 @@ class TableCodec:
         *,
         named: bool,
     ) -> tuple[TableCodec, list[NDArray[np.int32]]]:
-        """Return a codec that has crosses too, and their levels in these rows.
+        """Return a codec with crosses, and their levels in these rows.
 
-        `matrix` is to be told the levels of the rows that the crosses were learnt
-        from, as those of statistics are out of fold; see `learn_crosses`.
+        The levels must be passed to `matrix` for the rows from which the crosses were
+        learnt, because those of statistics are out of fold; see `learn_crosses`.
         """
         codes = field_codes(crossable_fields(self.blocks), encoded)
         crosses, levels = learn_crosses(
@@ -176,7 +176,7 @@ class TableCodec:
         share_ones: bool = False,
         crossed: Sequence[NDArray[np.int32]] | None = None,
     ) -> sp.csr_matrix:
-        """Return the matrix of what `encode` or `learn` returned.
+        """Return the matrix of rows that `encode` or `learn` has encoded.
 
         ``warn`` asks for a warning that counts unknown and missing cells by column.
         With ``share_ones`` the values, if all of them are 1, take no memory and can't
@@ -212,14 +212,14 @@ class TableCodec:
             warn("Cells by column: " + "; ".join(counts))
 
     def decode(self, X: sp.csr_matrix) -> NDArray[Any]:
-        """Return the table of an encoded matrix, one object per cell."""
+        """Return the table of an encoded matrix, with an object for each cell."""
         return decode(self.blocks, self.shared, self.sources, self.starts, X)
 
     @property
     def widths(self) -> list[int]:
         """Number of matrix columns of each block, then of each cross.
 
-        The columns of a group that shares them are those of its first block.
+        Columns that a group shares belong to its first block.
         """
         others = self.shared.followers
         own = [0 if j in others else b.width for j, b in enumerate(self.blocks)]
@@ -227,7 +227,7 @@ class TableCodec:
 
     @property
     def starts(self) -> list[int]:
-        """The first matrix column of each block, then of each cross."""
+        """First matrix column of each block, then of each cross."""
         starts = np.cumsum([0, *self.widths[:-1]]).tolist()
         for number, first in self.shared.followers.items():
             starts[number] = starts[first]
@@ -240,19 +240,19 @@ class TableCodec:
 
     @property
     def sources(self) -> NDArray[np.int32]:
-        """The table's column that each matrix column comes from.
+        """Column of the table from which each matrix column is made.
 
-        Crosses have numbers from that of the table's columns on. Of several columns
-        that share matrix columns, it is the first.
+        The numbers of crosses follow those of the table's columns. For columns that
+        share matrix columns, the first one is given.
         """
         widths = self.widths
         return np.repeat(np.arange(len(widths), dtype=np.int32), widths)
 
     def spread(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return the mask of matrix columns for one of the table's columns.
+        """Return the mask of matrix columns, given one of the table's columns.
 
-        A cross is chosen where all of its columns are, and columns that others share
-        where one of these is.
+        A cross is chosen if all of its columns are, and shared columns if one of the
+        columns that share them is.
         """
         fields = crossable_fields(self.blocks)
         crosses = [
@@ -265,7 +265,7 @@ class TableCodec:
 
     @property
     def fields(self) -> NDArray[np.int32]:
-        """The field of each matrix column."""
+        """Field of each matrix column."""
         fields, widths, number = [], [], -1
         for j, block in enumerate(self.blocks):
             if j in self.shared.followers:
@@ -295,10 +295,10 @@ class TableCodec:
 
     @property
     def variables(self) -> tuple[NDArray[np.int32], list[str]]:
-        """The number of each matrix column's variable, and the variables' names.
+        """Number of the variable of each matrix column, and names of the variables.
 
-        A variable is a column of the table, the dummies of one variable, the columns
-        of a group that shares categories, or a cross.
+        A variable is a column of the table, a group of dummies, a group of columns that
+        share their categories, or a cross.
         """
         own, variables = (
             [*self.names, *self.crosses.names(self.blocks)],
@@ -311,14 +311,14 @@ class TableCodec:
 
     @property
     def _variables(self) -> dict[int, tuple[int, str]]:
-        """The first block and the name of each variable of several blocks, by block."""
+        """First block and name of each variable that has several blocks, by block."""
         return {**self.joined, **self.shared.variables(self.names)}
 
     @property
     def terms(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
-        """The number of the term that each matrix column is part of, and their names.
+        """Number of the term of each matrix column, and names of the terms.
 
-        All columns that a number enters by are one term; others are one each.
+        All columns of a number are one term. Each other column is a term.
         """
         whole = np.zeros(len(self.widths), dtype=bool)
         whole[: len(self.blocks)] = [
@@ -336,7 +336,7 @@ class TableCodec:
         return numbers, names
 
     def categories(self, *, infrequent: bool) -> list[NDArray[Any] | None]:
-        """Return the categories of each block; None where it has none."""
+        """Return the categories of each block, or None if it has none."""
         inner = [b.inner if isinstance(b, MultiValuedBlock) else b for b in self.blocks]
         return [
             _share(b.vocabulary, b.infrequent == infrequent)
@@ -346,7 +346,7 @@ class TableCodec:
         ]
 
     def column_names(self, names: Iterable[Any] | None = None) -> NDArray[Any]:
-        """Return the name of each matrix column, given those of the table's columns."""
+        """Return the names of the matrix columns, given those of the table."""
         given = list(self.names if names is None else names)
         called, others = self.shared.called(given), self.shared.followers
         labels = [
@@ -377,7 +377,7 @@ def _field_widths(block: Block) -> dict[str, int]:
 
 
 def _share(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return values[mask], without a copy where the mask takes all."""
+    """Return values[mask], without a copy if the mask selects all."""
     if not mask.all():
         return values[mask]
     shared = values[:]

@@ -1,7 +1,7 @@
 """Columns as codes and distinct values, or as floats.
 
-What a column holds is settled here, once: all further work on categories is done per
-distinct value, and no row is visited.
+The type of a column is determined here once. All further work on categories is done for
+each distinct value, and not for each row.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
     "to_floats",
 ]
 
-#: Beyond this, neighbouring integers collide as float64.
+#: Largest integer up to which float64 distinguishes neighbours.
 LARGEST_EXACT = 2**53
 _NUMBERS = frozenset({"integer", "floating", "mixed-integer-float", "decimal"})
 _DATES = frozenset({"datetime", "datetime64", "date"})
@@ -42,7 +42,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Factorized:
-    """A column as one code per row and its distinct values.
+    """A column as a code for each row, and its distinct values.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Factorized:
 def holds_categories(series: pd.Series, name: str, *, sniff: bool) -> bool:
     """Tell from the dtype whether a column is categorical.
 
-    ``sniff`` looks into object columns, which is for tables that have one dtype only.
+    ``sniff`` inspects columns of objects, for tables that have one dtype only.
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
@@ -89,7 +89,7 @@ def holds_categories(series: pd.Series, name: str, *, sniff: bool) -> bool:
 
 
 def holds_flags(series: pd.Series) -> bool:
-    """Tell whether a column holds truth values, among missing cells."""
+    """Tell whether a column holds truth values, apart from missing cells."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         return pd.api.types.is_bool_dtype(series.cat.categories.dtype)
     if pd.api.types.is_bool_dtype(series.dtype):
@@ -101,16 +101,16 @@ def holds_flags(series: pd.Series) -> bool:
 
 
 def holds_dates(series: pd.Series) -> bool:
-    """Tell whether a column holds dates, among missing cells."""
+    """Tell whether a column holds dates, apart from missing cells."""
     if pd.api.types.is_object_dtype(series.dtype):
         return pd.api.types.infer_dtype(series) in _DATES
     return getattr(series.dtype, "kind", "O") == "M"
 
 
 def dates_of_objects(cells: NDArray[Any], *, local: bool) -> NDArray[np.datetime64]:
-    """Return date objects, none missing, as datetime64[us].
+    """Return date objects, of which none is missing, as datetime64[us].
 
-    ``local``: as the clocks of their zone show them, instead of UTC.
+    ``local`` asks for the local time of their zone, instead of UTC.
     """
     aware = any(getattr(cell, "tzinfo", None) is not None for cell in cells)
     if not aware:
@@ -192,7 +192,7 @@ def _overflows(number: Any) -> bool:
 
 
 def _first_of_another_kind(cells: NDArray[Any], held: NDArray[np.bool_]) -> int:
-    """Return the first row that is no number, or not one of the first's type."""
+    """Return the first row without a number, or with one of another type."""
     rows = np.flatnonzero(held)
     others = [row for row in rows if not isinstance(cells[row], Number)]
     first = type(cells[rows[0]])
@@ -211,7 +211,7 @@ def factorize(
 ) -> Factorized:
     """Number the distinct values of a column.
 
-    ``rows`` gives the row of each element, for errors; by default its position.
+    ``rows`` gives the row of each element for errors, by default its position.
 
     Raises
     ------
@@ -243,7 +243,7 @@ def _to_numpy(levels: Any) -> NDArray[Any]:
 
 
 def _canonical(values: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
-    """Return distinct, present values in the form of `Factorized` and their kind."""
+    """Return distinct values in the form of `Factorized`, and their kind."""
     kind = values.dtype.kind
     if kind == "O":
         return _canonical_objects(values, name)
@@ -266,7 +266,7 @@ def _canonical_integers(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _canonical_floats(values: NDArray[np.float64]) -> NDArray[Any]:
-    """Ids of a column with missing cells come as floats; they are integers again."""
+    """Return whole floats as integers: ids beside missing cells are floats."""
     whole = (values == np.floor(values)) & (np.abs(values) <= LARGEST_EXACT)
     return values.astype(np.int64) if whole.all() else values
 

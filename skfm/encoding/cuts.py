@@ -15,19 +15,19 @@ __all__ = ["coarsen", "cut_positions", "find_bins", "half_way"]
 
 
 def cut_positions(counts: NDArray[Any], n_bins: int) -> NDArray[np.intp]:
-    """Return after which of the sorted distinct values to cut.
+    """Return the positions of the cuts among the sorted distinct values.
 
-    Up to ``2 * n_bins`` distinct values get a bin each. Of more, the cuts are the
-    ``n_bins``-quantiles of the cells, those of the distinct values (the quantiles of
-    a column that is mostly zero would leave one bin for all that is not), and those
-    that give a bin of its own to a value that fills one. Only the order of the cells
-    counts, so that neither a positive factor nor a shift changes a bin. The cuts for
-    ``n_bins`` are among those for a multiple of it.
+    Up to ``2 * n_bins`` distinct values get a bin each. For more, the cuts are the
+    ``n_bins``-quantiles of the cells and of the distinct values, and cuts around each
+    value that fills a bin. (The quantiles of the cells alone would leave a single bin
+    for all numbers other than zero in a column that is mostly zero.) Only the order of
+    the cells counts, so that neither a positive factor nor a shift changes a bin. The
+    cuts for ``n_bins`` are among those for a multiple of it.
 
     Parameters
     ----------
     counts : ndarray of int of shape (n_values,)
-        Cells of each distinct value, in ascending order of the values.
+        Number of cells of each distinct value, in ascending order of the values.
     n_bins : int
 
     Returns
@@ -49,8 +49,8 @@ def cut_positions(counts: NDArray[Any], n_bins: int) -> NDArray[np.intp]:
 def half_way(values: NDArray[np.float64], positions: NDArray[Any]) -> NDArray[Any]:
     """Return the numbers half-way between values[positions] and the next ones.
 
-    Each is at least the lower of its two values and less than the upper one, also
-    where these are neighbours among the floats.
+    Each is at least the lower of its two values and less than the upper one, even if
+    these are neighbours among the floats.
     """
     low, high = values[positions], values[positions + 1]
     middle = np.maximum(low / 2 + high / 2, low)
@@ -58,16 +58,17 @@ def half_way(values: NDArray[np.float64], positions: NDArray[Any]) -> NDArray[An
 
 
 def coarsen(edges: NDArray[Any], coarse: NDArray[Any]) -> NDArray[np.int32]:
-    """Return the coarse bin of each fine one, where coarse edges are fine ones too."""
+    """Return the coarse bin of each fine one; all coarse edges are fine edges too."""
     return np.append(0, np.searchsorted(coarse, edges, "right")).astype(np.int32)
 
 
 @kernel
 def find_bins(edges: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.int32]:
-    """Return the bin of each number, closed on the right; NaN has one of its own.
+    """Return the bin of each number, closed on the right; NaN has a bin of its own.
 
-    As ``np.searchsorted``, but all numbers take the same step of the bisection before
-    any takes the next: a loop without branches, in a seventh of the time.
+    The result is that of ``np.searchsorted``. Here all numbers take the same step of
+    the bisection before any takes the next one, in a loop without branches, which takes
+    a seventh of the time.
     """
     n_edges = len(edges)
     bins = np.zeros(len(numbers), dtype=np.int32)

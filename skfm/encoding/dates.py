@@ -1,4 +1,4 @@
-"""Dates as elapsed time beside the parts of a calendar."""
+"""Dates as elapsed time and parts of a calendar."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ _DAY = 86_400e6
 @saved("record")
 @dataclass
 class DateBlock:
-    """A date as fields of its own: elapsed time, as a number has them, and parts.
+    """A date as fields of its own: those of the elapsed time, a number, and parts.
 
-    Parts that were the same in all rows are left out: the hour of dates without one.
+    Parts that were the same in all rows are left out, such as the hour of plain dates.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class DateBlock:
         require(self.elapsed is None or not self.elapsed.is_flag, "a date is a flag")
 
     def read(self, series: pd.Series) -> Dates:
-        """Return dates to the microsecond, as the clocks of their zone show them."""
+        """Return dates to the microsecond, in the local time of their zone."""
         return to_dates(series, self.name)
 
     def update(self, cells: Dates) -> None:
@@ -107,12 +107,12 @@ class DateBlock:
             block.update(_factorized(cells, part))
 
     def finish(self, n_rows: int) -> None:
-        """Settle the layout of the parts."""
+        """Determine the layout of the parts."""
         for block in self._blocks:
             block.finish(n_rows)
 
     def freeze(self) -> None:
-        """Forget the sample of the elapsed time."""
+        """Drop the sample of the elapsed time."""
         if self.elapsed is not None:
             self.elapsed.freeze()
 
@@ -148,7 +148,7 @@ class DateBlock:
 
     @property
     def missing_column(self) -> int | None:
-        """The column of missing cells in the field that tells of them first."""
+        """Column of missing cells in the first field that has one."""
         if self.elapsed is not None:
             return self.elapsed.missing_column
         return next(iter(self._varying.values())).width - 1
@@ -175,13 +175,13 @@ class DateBlock:
         return labels
 
     def tells(self, columns: NDArray[Any]) -> NDArray[np.bool_]:
-        """Say which entries tell the cell: those of the elapsed time."""
+        """Tell which entries determine the cell: those of the elapsed time."""
         if self.elapsed is None:
             return np.zeros(len(columns), dtype=bool)
         return self.elapsed.tells(columns)
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Return dates to the millisecond; what was clipped stays so."""
+        """Return dates to the millisecond; clipped dates stay clipped."""
         if self.elapsed is None:
             return np.full(len(columns), self.absent, dtype=object)
         days = self.elapsed.decode(columns, values).astype(np.float64)

@@ -27,17 +27,17 @@ def decode(
     starts: Sequence[int],
     X: sp.csr_matrix,
 ) -> NDArray[Any]:
-    """Return the table of an encoded matrix, one object per cell.
+    """Return the table of an encoded matrix, with an object for each cell.
 
     Parameters
     ----------
     blocks : sequence of Block
     shared : SharedCategories
-        Their columns have the categories of all columns of a group.
+        Groups of blocks that share their columns.
     sources : ndarray of int of shape (n_columns,)
-        The block of each column of the matrix.
+        Number of the block of each column of the matrix.
     starts : sequence of int
-        The first column of each block.
+        First column of each block.
     X : csr_matrix of shape (n_rows, n_columns)
     """
     n_rows = X.shape[0]
@@ -66,7 +66,7 @@ def decode(
 
 
 def _bags(rows: NDArray[Any], items: NDArray[Any], n_rows: int) -> NDArray[Any]:
-    """Cut items, ordered by row, into one array per row; None stands for no item."""
+    """Split items, which are ordered by row, into an array per row; None is no item."""
     known = np.array([item is not None for item in items], dtype=bool)
     sizes = np.bincount(rows[known], minlength=n_rows)
     return object_array(np.split(items[known], np.cumsum(sizes)[:-1]))

@@ -267,8 +267,8 @@ default="from_dtype"
         Raises
         ------
         ValueError, TypeError
-            When a column can't be encoded; the message names it and a cell. The
-            encoder is left as it was.
+            When a column cannot be encoded. The message names the column and a cell,
+            and the encoder is left unchanged.
         """
         self._learn(X, first=True, encode=False)
         return self
@@ -277,7 +277,7 @@ default="from_dtype"
     def partial_fit(self, X: Any, y: Any = None) -> FieldEncoder:
         """Learn from one more block of rows.
 
-        Which columns are categorical is settled by the first block.
+        The first block determines the categorical columns.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Truth values: an entry for True, none for False; and dummies of one variable."""
+"""Truth values, which have an entry if true, and dummies of one variable."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = [
 def encode_flags(
     values: NDArray[np.float64], missing: NDArray[np.bool_], has_missing: bool
 ) -> Encoded:
-    """Store what is not zero in column 0, and 1 in column 1 where a cell is missing.
+    """Store nonzero values in column 0, and 1 in column 1 for missing cells.
 
-    Without ``has_missing`` there is no such column, and no entry of a missing cell.
+    Without ``has_missing``, column 1 does not exist and missing cells have no entry.
     """
     stored = missing if has_missing else np.zeros_like(missing)
     present = stored | (~missing & (values != 0))
@@ -48,9 +48,9 @@ def encode_flags(
 @saved("record")
 @dataclass
 class FlagBlock(CategoricalBlock):
-    """An entry for True, none for False; a column for missing cells if there are any.
+    """An entry for True, none for False, and a column for missing cells if needed.
 
-    A missing cell has no entry where training had none.
+    If no cell was missing in training, a missing cell has no entry.
     """
 
     has_unknown: ClassVar[bool] = False
@@ -64,12 +64,12 @@ class FlagBlock(CategoricalBlock):
         require(isinstance(self.has_missing, bool), "has_missing is no truth value")
 
     def update(self, cells: Factorized) -> None:
-        """Note whether cells are missing."""
+        """Learn whether cells are missing."""
         check_kind(self.name, "booleans", cells, False)
         self.has_missing |= bool((cells.codes < 0).any())
 
     def finish(self, n_rows: int) -> None:
-        """Do nothing: there is no more to learn."""
+        """Do nothing: the layout is known."""
 
     @property
     def width(self) -> int:
@@ -78,13 +78,13 @@ class FlagBlock(CategoricalBlock):
 
     @property
     def missing_column(self) -> int | None:
-        """The column of missing cells."""
+        """Column of missing cells."""
         return 1 if self.has_missing else None
 
     def encode(self, cells: Factorized) -> Encoded:
         """Look the two values up."""
         check_kind(self.name, "booleans", cells, False)
-        # Code -1, a missing cell, reads the last element.
+        # The code -1 of a missing cell reads the last element.
         table = np.append(cells.values.astype(np.float64), np.nan)
         values = table[cells.codes]
         return encode_flags(values, np.isnan(values), self.has_missing)
@@ -94,7 +94,7 @@ class FlagBlock(CategoricalBlock):
         return ["", "<missing>"][: self.width]
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Return truth values, None for missing ones."""
+        """Return truth values, and None for missing ones."""
         cells = (values != 0).astype(object)
         cells[columns == 1] = None
         return cells
@@ -107,9 +107,9 @@ def join_flags(
 ) -> dict[int, tuple[int, str]]:
     """Find the dummies of one variable.
 
-    Flags that stand side by side are dummies of one variable where their names share
-    what precedes an underscore, as those of ``pandas.get_dummies`` do, and no row has
-    two of them. Of several such prefixes the shortest counts.
+    Adjacent flags are dummies of one variable if their names share the part before an
+    underscore, as those of ``pandas.get_dummies`` do, and no row has two of them. Among
+    several such prefixes, the shortest is used.
 
     Parameters
     ----------
@@ -122,15 +122,15 @@ def join_flags(
     Returns
     -------
     joined : dict
-        From the number of each such block to that of the first of its variable, and
-        the variable's name.
+        Number of the first block and name of the variable, for each block that is a
+        dummy.
     """
     joined: dict[int, tuple[int, str]] = {}
 
     def split(blocks: Sequence[int], depth: int) -> None:
         for prefix, run in _runs(blocks, lambda j: tuple(_words(names[j])[:depth])):
             if len(run) < 2 or min(len(_words(names[j])) for j in run) <= depth:
-                # A name that ends here is no dummy of this prefix.
+                # A name that ends here is not a dummy with this prefix.
                 longer = [j for j in run if len(_words(names[j])) > depth]
                 if 1 < len(longer) < len(run):
                     split(longer, depth)
@@ -147,7 +147,7 @@ def join_flags(
 
 
 def prefix_of(name: str) -> str:
-    """Return what the names of dummies of one variable have in common at least."""
+    """Return the shortest prefix that the names of dummies of one variable share."""
     return _words(name)[0]
 
 
@@ -158,7 +158,7 @@ def _words(name: str) -> list[str]:
 def _runs(
     blocks: Sequence[int], key: Callable[[int], Any]
 ) -> list[tuple[Any, list[int]]]:
-    """Cut ascending blocks into runs of neighbours with the same key."""
+    """Divide ascending blocks into runs of neighbours with the same key."""
     keyed = groupby(enumerate(blocks), lambda item: (key(item[1]), item[1] - item[0]))
     return [(prefix, [j for _, j in run]) for (prefix, _), run in keyed]
 

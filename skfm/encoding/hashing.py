@@ -1,4 +1,4 @@
-"""A hash of categories that is the same in every process and on every platform."""
+"""Hash of categories that is equal in all processes and on all platforms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["hash_values", "scramble"]
 
-#: SipHash's key, part of the format: another key means other buckets.
+#: Key of SipHash, which is part of the format: another key gives other buckets.
 _KEY = "skfm.FieldEncode"
 
 
@@ -41,17 +41,17 @@ def scramble(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def hash_values(values: NDArray[Any], kind: str, name: str) -> NDArray[np.uint64]:
     """Hash the distinct values of a column to 64 bits.
 
-    Strings: SipHash-2-4 of their UTF-8 bytes, mixed as by `scramble` but without its
-    first addition, which is what pandas does. Integers, integral floats and booleans:
-    `scramble` of their two's complement; other floats: of their IEEE bits; dates and
-    durations: of their microseconds.
+    The hash of a string is SipHash-2-4 of its UTF-8 bytes, mixed as by `scramble` but
+    without its first addition, as in pandas. That of an integer, an integral float or a
+    boolean is `scramble` of its two's complement, that of another float `scramble` of
+    its IEEE bits, and that of a date or a duration `scramble` of its microseconds.
 
     Parameters
     ----------
     values, kind
         Values and their kind, as in `skfm.encoding.columns.Factorized`.
     name : str
-        The column's name, for errors.
+        Name of the column, for errors.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def hash_values(values: NDArray[Any], kind: str, name: str) -> NDArray[np.uint64
 
 
 def _hash_floats(values: NDArray[np.float64]) -> NDArray[np.uint64]:
-    # An integer hashes the same whether missing cells made its column float or not.
+    # An integer has the same hash in a column of floats, which missing cells cause.
     whole = (values == np.floor(values)) & (np.abs(values) < 2.0**63)
     bits = values.view(np.uint64).copy()
     bits[whole] = values[whole].astype(np.int64).view(np.uint64)

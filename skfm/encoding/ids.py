@@ -19,7 +19,7 @@ def read_table(table: Any, called: str) -> pd.DataFrame:
     Raises
     ------
     TypeError
-        If it is none; the error calls it ``called``.
+        If it is not a DataFrame. The error calls it ``called``.
     ValueError
         If it has no rows, no columns, or two columns of one name.
     """
@@ -33,7 +33,7 @@ def read_table(table: Any, called: str) -> pd.DataFrame:
 
 
 def read_ids(table: pd.DataFrame, column: Hashable, called: str) -> pd.Index:
-    """Return the ids in a column, none of which is missing.
+    """Return the ids in a column, which must not be missing.
 
     Raises
     ------
@@ -54,13 +54,13 @@ def read_ids(table: pd.DataFrame, column: Hashable, called: str) -> pd.Index:
 
 
 def match(ids: pd.Index, known: pd.Index) -> np.ndarray:
-    """Return the number of each id among ``known``, which are distinct; -1: none."""
+    """Return the position of each id in ``known``, which are distinct, or -1."""
     found: np.ndarray = _plain(known).get_indexer(_plain(ids))
     return found
 
 
 def _plain(ids: pd.Index) -> pd.Index:
-    """Return ids as objects where two indexes of their type may not compare."""
+    """Return ids as objects if two indexes of their type may not be comparable."""
     return ids if isinstance(ids.dtype, np.dtype) else ids.astype(object)
 
 

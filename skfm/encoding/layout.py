@@ -37,13 +37,13 @@ def make_blocks(
     Parameters
     ----------
     columns, names
-        The columns of the table and what to call them.
+        Columns of the table, and their names.
     named : bool
-        Whether the table itself has names; parameters may use them then.
+        Whether the table has names, which parameters may then use.
     params : dict
-        The parameters of `FieldEncoder`.
+        Parameters of `FieldEncoder`.
     shared : SharedCategories
-        Columns that share their categories: they are categorical in any case.
+        Columns that share their categories, which are always categorical.
     """
     multi_valued = column_mask(params["multi_valued"], names, named, "multi_valued")
     vectors = [holds_vectors(column) for column in columns]
@@ -123,7 +123,7 @@ def _category_block(
 
 
 def _per_column(value: Any, names: list[str], named: bool, param: str) -> list[Any]:
-    """Return one value per column of a scalar, or of a dict by column."""
+    """Return a value for each column, given a scalar or a dict by column."""
     defaults = {"numeric": "nested", "pooling": "sum"}
     if not isinstance(value, dict):
         return [value] * len(names)
@@ -140,7 +140,7 @@ def _categorical(
     selected: Any,
     surely: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Return the mask of the categorical columns; those of ``surely`` are."""
+    """Return the mask of the categorical columns, which include ``surely``."""
     if isinstance(selected, str) and selected == "all":
         return np.ones(len(names), dtype=bool)
     if isinstance(selected, str):
@@ -157,7 +157,7 @@ def _check(
     categorical: NDArray[np.bool_],
     names: list[str],
 ) -> None:
-    """Refuse values of dict parameters that mean nothing for their column."""
+    """Refuse values of dict parameters that do not apply to their column."""
     for j, name in enumerate(names):
         delimiter, n_buckets = each["delimiter"][j], each["n_buckets"][j]
         if delimiter == "":
@@ -192,13 +192,13 @@ def _check_use(
     categorical: NDArray[np.bool_],
     names: list[str],
 ) -> None:
-    """Refuse what a dict asks of a column that has no use for it."""
+    """Refuse a dict with an option for a column that has no use for it."""
     for param, used, kind in (
         ("delimiter", multi_valued, "multi-valued"),
         ("n_buckets", categorical, "categorical"),
     ):
         asked = np.array([value is not None for value in each[param]])
-        # A scalar asks nothing of a particular column.
+        # A scalar applies to no column in particular.
         idle = np.flatnonzero(asked & ~used)
         if len(idle) and not asked.all():
             raise ValueError(
@@ -245,14 +245,14 @@ def assemble(
     *,
     share_ones: bool = False,
 ) -> sp.csr_matrix:
-    """Lay encoded blocks side by side in one CSR matrix.
+    """Combine encoded blocks side by side in one CSR matrix.
 
-    ``share_ones``: values that are all 1 are read-only views of a single one.
+    With ``share_ones``, values that are all 1 are a read-only view of a single one.
 
     Raises
     ------
     ValueError
-        If a block has encoded a cell outside of the matrix: kernels do not check.
+        If a block has encoded a cell outside of the matrix. Kernels do not check this.
     """
     starts = np.cumsum([0, *widths])
     n_rows = encoded[0].n_rows
@@ -275,7 +275,7 @@ def assemble(
         _fill_rows(encoded, starts, indptr, indices, None if shared else data)
     if shared:
         data = np.broadcast_to(data, n_entries)
-    # One pass: seen as unsigned, negative indices are too large.
+    # A single pass: as unsigned numbers, negative indices are too large.
     if indices.view(f"u{indices.itemsize}").max(initial=0) >= starts[-1]:
         raise ValueError("A cell was encoded outside of the columns of the matrix.")
     matrix = sp.csr_matrix((data, indices, indptr), shape=(n_rows, int(starts[-1])))
@@ -289,7 +289,7 @@ def _fill_grid(
     indices: NDArray[Any],
     data: NDArray[Any] | None,
 ) -> None:
-    """Write the entries of parts of which all rows have as many."""
+    """Write the entries of parts with the same number of entries in all rows."""
     n_rows, place = encoded[0].n_rows, 0
     columns = indices.reshape(n_rows, -1)
     values = None if data is None else data.reshape(n_rows, -1)
@@ -310,7 +310,7 @@ def _fill_rows(
     indices: NDArray[Any],
     data: NDArray[Any] | None,
 ) -> None:
-    """Write the entries of parts of which rows have more or fewer."""
+    """Write the entries of parts with different numbers of entries in the rows."""
     filled = indptr[:-1].astype(np.intp)
     for start, part in zip(starts, encoded, strict=False):
         first: NDArray[np.intp] = filled

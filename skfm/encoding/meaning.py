@@ -1,4 +1,4 @@
-"""The meaning of the columns that an encoder makes: their names, and their table."""
+"""Meaning of the columns of an encoded matrix: their names, and their table."""
 
 from __future__ import annotations
 

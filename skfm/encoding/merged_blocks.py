@@ -1,4 +1,4 @@
-"""Merging of blocks of the same column that have learned from different rows."""
+"""Merging of blocks of one column that have learnt from different rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["merge", "n_categories", "settle"]
 
 @singledispatch
 def merge(block: Any, other: Any) -> None:
-    """Let ``block`` learn what ``other``, a block of the same column, has learnt."""
+    """Add to ``block`` what another block of the same column has learnt."""
     raise TypeError(
         f"a {type(block).__name__} cannot be merged with what others learnt"
     )
@@ -109,9 +109,9 @@ def _check_kinds(name: str, one: str, other: str) -> None:
 
 @singledispatch
 def settle(block: Any) -> Block:
-    """Return a merged block as one that has learnt all rows at once.
+    """Return a merged block like one that has learnt all rows at once.
 
-    Categories, which are merged in any order, are sorted.
+    Categories are sorted, because they are merged in any order.
     """
     settled: Block = block
     return settled

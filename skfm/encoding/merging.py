@@ -1,9 +1,9 @@
-"""Codecs learnt from parts of a table, merged into that of the whole table.
+"""Codecs that are learnt from parts of a table and merged.
 
-Each part is learnt by itself, in any order and in any thread: `learn_part`. Parts are
-merged by `Part.merge`, in pairs, and `Part.finish` returns the codec that
-`TableCodec.learn` returns for all rows together. Counts, categories and samples are the
-same whatever the parts are; means and deviations are the same but for rounding.
+`learn_part` learns each part by itself, in any order and in any thread. `Part.merge`
+merges parts in pairs, and `Part.finish` returns the codec that `TableCodec.learn`
+returns for all rows together. Counts, categories and samples do not depend on the
+parts; means and deviations depend on them only by rounding.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Entries = NDArray[np.bool_] | None
 
 @dataclass
 class Part:
-    """Encodings that were learned from some rows of a table.
+    """Encodings that were learnt from some rows of a table.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Part:
     together : set of (int, int)
         Pairs of blocks of truth values that both have an entry in some row.
     shared : SharedCategories
-        Groups of blocks that will have the same categories in the end.
+        Groups of blocks that will have the same categories.
     """
 
     blocks: list[Block]
@@ -61,14 +61,14 @@ class Part:
         n_rows: int,
         shared: SharedCategories,
     ) -> Part:
-        """Return the part of what `learn_cells` returned of each column."""
+        """Return the part, given the results of `learn_cells` for all columns."""
         blocks = [block for block, _ in learnt]
         entries = {j: rows for j, (_, rows) in enumerate(learnt) if rows is not None}
         names = [str(block.name) for block in blocks]
         return cls(blocks, n_rows, _together(names, entries), shared)
 
     def merge(self, other: Part) -> None:
-        """Learn what ``other`` has learnt, which must not be used any more.
+        """Add what ``other`` has learnt; ``other`` must not be used afterwards.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Part:
         self.together |= other.together
 
     def take_samples(self, other: Part) -> None:
-        """Take the samples of ``other``, so that only one of many parts has some."""
+        """Take over the samples of ``other``: only one of many parts has samples."""
         pairs = zip(self.blocks, other.blocks, strict=True)
         for own, its in ((_sampled(a), _sampled(b)) for a, b in pairs):
             if own is not None and its is not None:
@@ -108,7 +108,7 @@ class Part:
         return TableCodec(self.blocks, self.n_rows, joined, shared=self.shared)
 
     def _join_categories(self) -> None:
-        """Let the first block of each group know the categories of all."""
+        """Add the categories of each group to its first block."""
         for group in self.shared.groups:
             own: list[Any] = [categories_of(self.blocks[number]) for number in group]
             check_kinds([part.name for part in own], [part.kind for part in own])
@@ -128,7 +128,7 @@ def learn_part(codec: TableCodec, columns: Sequence[pd.Series], start: int) -> P
     Parameters
     ----------
     codec : TableCodec
-        Codec that has learnt nothing.
+        Unfitted codec.
     columns : sequence of Series
         Columns of these rows.
     start : int
@@ -150,7 +150,7 @@ def learn_cells(block: Block, cells: Any, start: int) -> tuple[Block, Entries]:
     Parameters
     ----------
     block : Block
-        Block that has learnt nothing, and is left so.
+        Unfitted block, which does not change.
     cells : object
         Cells as ``block.read`` returns them.
     start : int
@@ -160,7 +160,7 @@ def learn_cells(block: Block, cells: Any, start: int) -> tuple[Block, Entries]:
     -------
     block : Block
     entries : ndarray of bool or None
-        The rows that have an entry, if the block may be one of truth values.
+        Mask of the rows with an entry, if the block may be one of truth values.
     """
     block = copy.deepcopy(block)
     sampled = _sampled(block)
@@ -178,9 +178,10 @@ def _sampled(block: Block) -> SampledBlock | None:
 
 
 def _entries(block: Block, cells: Any) -> Entries:
-    """Return which rows have an entry of a block of truth values; None for others."""
+    """Return the mask of rows with an entry of a block of truth values, else None."""
     if isinstance(block, FlagBlock):
-        table = np.append(cells.values.astype(bool), True)  # a missing cell, code -1
+        # Missing cells have the code -1.
+        table = np.append(cells.values.astype(bool), True)
         entries: NDArray[np.bool_] = table[cells.codes]
         return entries
     if isinstance(block, NestedBlock) and block.binary:
@@ -190,7 +191,7 @@ def _entries(block: Block, cells: Any) -> Entries:
 
 
 def _together(names: list[str], entries: dict[int, NDArray[np.bool_]]) -> Pairs:
-    """Return the pairs of neighbouring blocks, of names alike, that share a row."""
+    """Return the pairs of neighbouring blocks with similar names that share a row."""
     pairs: Pairs = set()
     keyed = groupby(
         enumerate(entries), lambda item: (prefix_of(names[item[1]]), item[1] - item[0])

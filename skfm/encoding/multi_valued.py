@@ -1,4 +1,4 @@
-"""Cells that hold several values: lists, or strings cut at a delimiter."""
+"""Cells that hold several values: lists, or strings with a delimiter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Bags", "MultiValuedBlock", "holds_lists", "sum_entries"]
 
 
 def holds_lists(series: pd.Series, *, named: bool) -> bool:
-    """Tell whether the cells of a column are lists, dicts or the like, or missing.
+    """Tell whether all cells of a column that are not missing are collections.
 
     In a column that the user ``named`` as one of categories, tuples and frozensets are
     categories.
@@ -30,7 +30,7 @@ def holds_lists(series: pd.Series, *, named: bool) -> bool:
     if series.dtype != object:
         return False
     held = series.notna().to_numpy()
-    # The first cell tells most columns apart, without a look at the others.
+    # The first cell decides for most columns, without the others.
     if not held.any() or not _is_list(type(series.array[int(np.argmax(held))])):
         return False
     kinds = set(map(type, series.array[held]))
@@ -47,9 +47,9 @@ def _is_list(kind: type) -> bool:
 
 @dataclass(frozen=True)
 class Bags:
-    """Cells of several items each: items row by row, and how many each row has.
+    """Cells with several items: the items row by row, and their number in each row.
 
-    ``weights`` are those of the items; None: all are 1.
+    ``weights`` are the weights of the items. None means that all are 1.
     """
 
     items: Factorized
@@ -60,7 +60,7 @@ class Bags:
 @saved("record")
 @dataclass
 class MultiValuedBlock:
-    """The block of the items, with as many entries per row as the cell has items."""
+    """Block of the items, with as many entries in a row as the cell has items."""
 
     inner: CategoryBlock | HashBlock
     delimiter: str | None = None
@@ -68,7 +68,7 @@ class MultiValuedBlock:
     absent: ClassVar[None] = None
 
     def check(self) -> None:
-        """Raise a ValueError unless the items have a block."""
+        """Raise a ValueError unless the block of the items can encode items."""
         inner = isinstance(self.inner, CategoryBlock | HashBlock)
         require(inner, "the items of a column have no block")
         cut = self.delimiter is None or isinstance(self.delimiter, str)
@@ -77,7 +77,7 @@ class MultiValuedBlock:
 
     @property
     def name(self) -> str:
-        """The column's name."""
+        """Name of the column."""
         return self.inner.name
 
     @property
@@ -87,16 +87,16 @@ class MultiValuedBlock:
 
     @property
     def missing_column(self) -> int:
-        """The column of cells without an item."""
+        """Column of cells without an item."""
         return self.width - 1
 
     @property
     def has_unknown(self) -> bool:
-        """Return whether the last column but one is for unknown categories."""
+        """Return whether the second last column is for unknown categories."""
         return self.inner.has_unknown
 
     def read(self, series: pd.Series) -> Bags:
-        """Take cells apart; missing items and empty strings are no items."""
+        """Split cells into items, without missing items and empty strings."""
         if self.delimiter is None:
             return _bags_of_cells(series, self.name)
         return _bags_of_strings(series, self.name, self.delimiter)
@@ -106,11 +106,11 @@ class MultiValuedBlock:
         self.inner.update(cells.items)
 
     def finish(self, n_rows: int) -> None:
-        """Settle the layout of the items."""
+        """Determine the layout of the items."""
         self.inner.finish(n_rows)
 
     def encode(self, cells: Bags) -> Encoded:
-        """Look the items up; repeated ones are added, a cell without is missing.
+        """Look the items up and add repeated ones; a cell without items is missing.
 
         The value of an item is its weight, or 1.
         """
@@ -132,7 +132,7 @@ class MultiValuedBlock:
         return self.inner.labels()
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Return items."""
+        """Return the items."""
         return self.inner.decode(columns, values)
 
 
@@ -143,9 +143,9 @@ def sum_entries(
     shape: tuple[int, int],
     divisors: NDArray[Any] | None = None,
 ) -> Encoded:
-    """Return entries in order, of which those of one row and column are added.
+    """Return entries in order, with those of the same row and column added up.
 
-    The sums of each row are divided by its element of ``divisors``, if there are any.
+    The sums of each row are divided by its element of ``divisors``, if these are given.
     """
     n_rows, width = shape
     keys, places = np.unique(rows * width + columns, return_inverse=True)
@@ -165,7 +165,7 @@ def _bags_of_strings(series: pd.Series, name: str, delimiter: str) -> Bags:
             f"Column {name!r} has delimiter={delimiter!r} but holds {cells.kind}, as "
             f"{cells.cell(row)!r} in row {row}, not strings."
         )
-    # Each distinct string is cut once.
+    # Each distinct string is split once.
     parts = [[p for p in text.split(delimiter) if p] for text in cells.values]
     sizes = np.array([*map(len, parts), 0], dtype=np.intp)
     flat = object_array(chain.from_iterable(parts))
@@ -202,7 +202,7 @@ def _bags_of_cells(series: pd.Series, name: str) -> Bags:
 def _weighted(
     cells: NDArray[Any], rows: NDArray[np.intp], name: str
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """Return items and their weights: of dicts, or of lists of pairs."""
+    """Return the items and weights of dicts, or of lists of pairs."""
     items = object_array(chain.from_iterable(cells))
     dicts = [isinstance(cell, dict) for cell in cells]
     if any(dicts):

@@ -1,4 +1,4 @@
-"""Numbers as their value beside bins of two sizes, and integers as ids as well."""
+"""Numbers as their value and bins of two sizes, and integers also as ids."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from skfm.persistence.records import require, saved
 
 __all__ = ["BINS", "NestedBlock", "Numbers"]
 
-#: Bins of the coarse and of the fine field.
+#: Numbers of bins of the coarse and of the fine field.
 BINS = (8, 64)
-#: Rows for each distinct value from which on integers may be ids.
+#: Rows per distinct value from which on integers may be ids.
 ROWS_PER_ID = 3
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """A column as floats, and where integers may be ids, as codes and exact values."""
+    """A column as floats and, if integers may be ids, as codes and exact values."""
 
     floats: NDArray[np.float64]
     ids: Factorized | None
@@ -48,23 +48,23 @@ class NestedBlock(SampledBlock):
     - the value, standardised, clipped, 0 where the cell is missing;
     - coarse bins, if they differ from the fine ones, and a column for missing cells;
     - fine bins, likewise;
-    - the distinct values, as a categorical column has them, of integers that repeat,
-      if the fine bins hold several of them.
+    - the distinct values of integers that repeat, as in a categorical column, if the
+      fine bins hold several of them.
 
-    A column that holds 0 and 1 only is a flag: its value is all that it needs.
+    A column that holds only 0 and 1 is a flag, and has no field but its value.
 
     Attributes
     ----------
     value : ScaleBlock
-        Mean and deviation.
+        Block with the mean and the deviation.
     ids : CategoryBlock or None
-        The values; None where they are no ids.
+        Block of the values; None if they are not ids.
     binary : bool
         Whether all cells so far were 0 or 1.
     has_missing : bool
         Whether a cell was missing.
     edges, coarse : ndarray
-        Between the fine and the coarse bins.
+        Edges between the fine and between the coarse bins.
     """
 
     has_unknown: ClassVar[bool] = False
@@ -90,21 +90,21 @@ class NestedBlock(SampledBlock):
 
     @property
     def is_flag(self) -> bool:
-        """Return whether 1 has an entry and 0 has none."""
+        """Return whether 1 has an entry and 0 does not."""
         return self.binary and self.n_held > 0
 
     @property
     def n_held(self) -> int:
-        """Number of cells learnt from that were not missing."""
+        """Number of cells that were learnt and not missing."""
         return self.value.n
 
     @property
     def absent(self) -> float:
-        """The cell of a row without an entry."""
+        """Cell of a row without an entry."""
         return 0.0 if self.is_flag else self.value.mean
 
     def read(self, series: pd.Series) -> Numbers:
-        """Return floats, and numbered values where integers may be ids."""
+        """Return floats, and numbered values if integers may be ids."""
         floats = to_floats(series, self.name)
         wanted = self.ids is not None and (
             self.ids.kind != "nothing" or _are_integers(series, floats)
@@ -132,12 +132,12 @@ class NestedBlock(SampledBlock):
             self.ids = None
 
     def freeze(self) -> None:
-        """Forget the sample, and values that are no ids; the layout stays as it is."""
+        """Drop the sample, and values that are not ids, and keep the layout."""
         super().freeze()
         self.ids = self.id_field
 
     def finish(self, n_rows: int) -> None:
-        """Settle the deviation, the edges and the ids."""
+        """Determine the deviation, the edges and the ids."""
         self.value.finish(n_rows)
         if self.ids is not None:
             self.ids.finish(n_rows)
@@ -150,7 +150,7 @@ class NestedBlock(SampledBlock):
 
     @property
     def id_field(self) -> CategoryBlock | None:
-        """The values, if they are a field of their own."""
+        """Block of the values, if they are a field of their own."""
         if self.ids is None or self.is_flag:
             return None
         n_values = len(self.ids.vocabulary)
@@ -177,14 +177,14 @@ class NestedBlock(SampledBlock):
 
     @property
     def missing_column(self) -> int | None:
-        """The column of missing cells among the fine bins."""
+        """Column of missing cells among the fine bins."""
         if self.is_flag:
             return 1 if self.has_missing else None
         widths = self.field_widths
         return 1 + widths.get("<coarse>", 0) + widths["<fine>"] - 1
 
     def encode(self, cells: Numbers) -> Encoded:
-        """Look the bins up; what lies outside goes to the first or the last."""
+        """Look the bins up; numbers outside of all belong to the first or the last."""
         known, columns = self.id_field, None
         if known is not None and cells.ids is not None:
             columns = known.encode(_lenient(cells.ids, known)).columns
@@ -193,7 +193,7 @@ class NestedBlock(SampledBlock):
     def encode_floats(
         self, floats: NDArray[np.float64], ids: NDArray[Any] | None
     ) -> Encoded:
-        """Encode numbers, given the columns of their ids if there are any."""
+        """Encode numbers, given the columns of their ids if they have some."""
         missing = np.isnan(floats)
         if self.is_flag:
             return encode_flags(floats, missing, self.has_missing)
@@ -215,13 +215,13 @@ class NestedBlock(SampledBlock):
         return Encoded(columns.ravel(), values, per_row=len(widths))
 
     def encode_levels(self, levels: NDArray[Any]) -> Encoded:
-        """Encode numbers of which only the finest field is known.
+        """Encode numbers for which only the finest field is known.
 
         Parameters
         ----------
         levels : ndarray of int of shape (n_rows,)
-            Column of each row within the last field: the ids, or the fine bins. The
-            number of a bin is its middle, that of an outer one its edge.
+            Column of each row within the last field: the ids, or the fine bins. A bin
+            stands for its middle, and an outer bin for its edge.
         """
         ids = self.id_field
         if ids is not None:
@@ -254,14 +254,14 @@ class NestedBlock(SampledBlock):
         return labels
 
     def tells(self, columns: NDArray[Any]) -> NDArray[np.bool_]:
-        """Say which entries tell the cell, rather than repeat it."""
+        """Tell which entries determine the cell; the others repeat it."""
         told: NDArray[np.bool_] = columns == 0
         if self.missing_column is not None:
             told |= columns == self.missing_column
         return told
 
     def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Undo the scaling; what was clipped stays so."""
+        """Undo the scaling; clipped values stay clipped."""
         numbers = np.where(np.abs(values) == ALMOST_ZERO, 0.0, values)
         if not self.is_flag:
             numbers = numbers * self.value.scale + self.value.mean
@@ -269,7 +269,7 @@ class NestedBlock(SampledBlock):
 
 
 def _are_integers(series: pd.Series, floats: NDArray[np.float64]) -> bool:
-    """Return whether cells are integers; in a column of other dtype, exact ones."""
+    """Return whether cells are integers, which must be exact in columns of floats."""
     dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
     if getattr(dtype, "kind", "O") in "iu":
         return True
@@ -279,9 +279,9 @@ def _are_integers(series: pd.Series, floats: NDArray[np.float64]) -> bool:
 
 
 def _lenient(cells: Factorized, ids: CategoryBlock) -> Factorized:
-    """Return cells of which those that are no ids for certain raise no error.
+    """Return cells without an error for those that cannot be ids.
 
-    Floats beyond 2**53 may be ids that were rounded, but only where ids are as large.
+    Floats beyond 2**53 may be ids that were rounded, but only if ids are as large.
     """
     known = ids.vocabulary
     if cells.values.dtype.kind != "f" or max(-known[0], known[-1]) > LARGEST_EXACT:

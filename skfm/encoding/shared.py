@@ -1,4 +1,4 @@
-"""Columns of a table that share their categories, and so the columns of the matrix."""
+"""Columns of a table that share their categories and the columns of the matrix."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SharedCategories:
     """Groups of blocks with the same categories.
 
     Each block of a group reads and encodes the cells of its own column of the table.
-    The first one stands for the group: the columns of the matrix are its columns.
+    The first one represents the group: its columns are those of the matrix.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class SharedCategories:
 
     @cached_property
     def followers(self) -> dict[int, int]:
-        """The first block of its group, of each block that is not the first."""
+        """First block of the group of each block that is not the first."""
         return {number: group[0] for group in self.groups for number in group[1:]}
 
     def parts(self, n_blocks: int) -> list[list[int]]:
@@ -127,12 +127,12 @@ class SharedCategories:
         ]
 
     def link(self, blocks: Sequence[Any]) -> None:
-        """Let all blocks of a group know what the first one does."""
+        """Copy the categories of the first block of each group to the others."""
         for number, first in self.followers.items():
             _hand_on(blocks[first], blocks[number])
 
     def variables(self, names: Any) -> dict[int, tuple[int, str]]:
-        """Return the first block of each shared one, and the name of the group."""
+        """Return the first block and the name of the group of each shared block."""
         return {
             number: (group[0], "+".join(str(names[n]) for n in group))
             for group in self.groups
@@ -140,25 +140,25 @@ class SharedCategories:
         }
 
     def called(self, names: Iterable[Any]) -> list[Any]:
-        """Return names of columns in which that of a group stands at its first."""
+        """Return names of columns, with the name of a group at its first column."""
         known = list(names)
         of_group = self.variables(known)
         return [of_group.get(j, (j, name))[1] for j, name in enumerate(known)]
 
     def spread(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return a mask of blocks in which the first stands for all of its group."""
+        """Return a mask whose first block of each group tells whether one is chosen."""
         spread = mask.copy()
         for group in self.groups:
             spread[group[0]] = mask[group].any()
         return spread
 
     def divided(self, mask: NDArray[np.bool_]) -> list[int] | None:
-        """Return a group of which a mask of blocks chooses some and leaves others."""
+        """Return a group of which a mask of blocks chooses a part, or None."""
         both = (group for group in self.groups if 0 < mask[group].sum() < len(group))
         return next(both, None)
 
     def join(self, encoded: Sequence[Encoded], widths: Sequence[int]) -> list[Encoded]:
-        """Add the entries of each group up in its first block; others have none."""
+        """Add up the entries of each group in its first block and clear the others."""
         joined = list(encoded)
         for group in self.groups:
             parts = [encoded[number] for number in group]
@@ -170,7 +170,7 @@ class SharedCategories:
 
 
 def learn_together(blocks: Sequence[Any], cells: Sequence[Any], n_rows: int) -> None:
-    """Let a block, or the blocks of a group, learn cells and settle their layout.
+    """Learn the cells of a block or of a group, and determine the layout.
 
     Raises
     ------
@@ -207,14 +207,14 @@ def check_kinds(names: Sequence[str], kinds: Sequence[str]) -> None:
 
 
 def _hand_on(block: Any, other: Any) -> None:
-    """Let ``other`` know the categories that ``block`` knows."""
+    """Copy the categories of ``block`` to ``other``."""
     its, own = categories_of(block), categories_of(other)
     assert own is not None
     own.take_categories(its)
 
 
 def _added(parts: Sequence[Encoded], width: int) -> Encoded:
-    """Add entries of several columns; those of a row in one column are one entry."""
+    """Add up the entries of several columns, one for each row and column."""
     if all(part.lengths is None and part.values is None for part in parts):
         return _counted(np.stack([part.columns for part in parts], axis=1))
     n_rows = parts[0].n_rows

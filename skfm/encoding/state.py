@@ -1,4 +1,4 @@
-"""The fitted state of a FieldEncoder: a codec, and attributes that tell of it."""
+"""Fitted state of a FieldEncoder: a codec, and attributes that describe it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["CodecEstimator", "adopt", "codec_of"]
 
 
 class CodecEstimator(SavedEstimator):
-    """An estimator that learns a codec of a table, wholly or not at all."""
+    """An estimator that learns a codec of a table completely or not at all."""
 
     min_frequency: float | None
     n_features_in_: int
@@ -44,7 +44,7 @@ class CodecEstimator(SavedEstimator):
     def _learn(
         self, X: Any, *, first: bool, stream: bool = False, encode: bool = True
     ) -> tuple[TableCodec, list[Encoded]]:
-        """Learn a table; return the codec and the rows as it encodes them."""
+        """Learn a table, and return the codec and the encoded rows."""
         share = self.min_frequency
         if isinstance(share, float) and not 0 < share < 1:
             raise ValueError(f"min_frequency={share} is a float outside of (0, 1).")
@@ -66,7 +66,7 @@ class CodecEstimator(SavedEstimator):
         )
 
     def _adopt(self, codec: TableCodec) -> None:
-        """Set the fitted attributes that tell of a codec."""
+        """Set the fitted attributes that describe a codec."""
         vars(self).update(
             _codec=codec,
             fields_=codec.fields,
@@ -98,5 +98,5 @@ def adopt(estimator: Estimator, codec: TableCodec, names: list[str]) -> Estimato
 
 
 def codec_of(estimator: CodecEstimator) -> TableCodec:
-    """Return what a fitted estimator has learnt of its table."""
+    """Return the codec of a fitted estimator."""
     return estimator._codec

@@ -1,4 +1,4 @@
-"""Tables of every make as lists of pandas Series."""
+"""Tables of all kinds as lists of pandas Series."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["as_table", "check_frame", "is_frame", "object_array", "read_columns"
 
 def is_frame(X: Any) -> bool:
     """Return whether X is a DataFrame of a library that narwhals reads."""
-    # Asking narwhals takes half as long as scoring a row.
+    # narwhals needs half the time of scoring a row for the answer.
     if isinstance(X, np.ndarray | list | tuple) or sp.issparse(X):
         return False
     if nw.dependencies.is_polars_lazyframe(X):
@@ -63,12 +63,12 @@ def check_frame(frame: Any) -> None:
 
 
 def _column_names(frame: Any) -> list[Any]:
-    # An Arrow table's columns are not their names.
+    # The columns of an Arrow table are not their names.
     return list(getattr(frame, "column_names", frame.columns))
 
 
 def read_columns(table: Any) -> list[pd.Series]:
-    """Return the columns of what `as_table` returned as pandas Series."""
+    """Return the columns of a result of `as_table` as pandas Series."""
     if isinstance(table, np.ndarray):
         if table.dtype.kind == "U":
             table = table.astype(object)
@@ -80,7 +80,7 @@ def read_columns(table: Any) -> list[pd.Series]:
 
 
 def _plain(series: pd.Series) -> pd.Series:
-    """Return objects for Arrow's dictionaries and lists, which pandas can't number."""
+    """Return objects for types of Arrow that pandas cannot factorize."""
     dtype = series.dtype
     if not isinstance(dtype, pd.ArrowDtype) or dtype.kind != "O":
         return series
@@ -89,16 +89,16 @@ def _plain(series: pd.Series) -> pd.Series:
 
 
 def _to_pandas(series: Any) -> pd.Series:
-    """Convert a narwhals Series; integers with missing cells stay integers."""
+    """Convert a narwhals Series, and keep integers with missing cells integers."""
     dtype = series.dtype
     if isinstance(dtype, nw.Decimal):
         series = series.cast(nw.Float64)
     if not (dtype.is_integer() or isinstance(dtype, nw.Boolean)):
         values = series.cast(nw.String) if _has_levels(dtype) else series
-        # Nested cells would come out of to_numpy as matrices where lengths agree.
+        # to_numpy would make matrices of nested cells of equal length.
         array = object_array(values) if dtype.is_nested() else values.to_numpy()
         if array.dtype.kind in "mM":
-            # Days, for one, are a unit that pandas does not have.
+            # pandas lacks some units, such as days.
             array = array.astype(f"{array.dtype.kind}8[us]")
         kept = array.dtype if array.dtype.kind in "fmM" else object
         return pd.Series(array, dtype=kept, copy=False)
@@ -107,7 +107,7 @@ def _to_pandas(series: Any) -> pd.Series:
         values = series.fill_null(False).to_numpy().astype(bool)
         return pd.Series(pd.arrays.BooleanArray(values, missing))
     values = series.fill_null(0).to_numpy()
-    # Arrow hands out read-only views, which pandas' masked arrays do not mind.
+    # Arrow returns read-only views, which pandas' masked arrays accept.
     return pd.Series(pd.arrays.IntegerArray(values, missing))
 
 
@@ -116,6 +116,6 @@ def _has_levels(dtype: Any) -> bool:
 
 
 def object_array(cells: Any) -> NDArray[Any]:
-    """Return cells, whatever they hold, as a one-dimensional array of objects."""
+    """Return cells of any type as a one-dimensional array of objects."""
     listed = cells.to_list() if hasattr(cells, "to_list") else cells
     return np.fromiter(listed, dtype=object)

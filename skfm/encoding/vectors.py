@@ -1,4 +1,4 @@
-"""Cells that hold a vector of numbers each, such as the embedding of a text."""
+"""Cells that hold a vector of numbers, such as the embedding of a text."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["VectorBlock", "holds_vectors"]
 def holds_vectors(series: pd.Series) -> bool:
     """Tell whether a column holds lists or arrays of numbers, some of them floats.
 
-    That is told by the first cell. If it has integers only, others must have fractions:
-    lists of integers hold categories.
+    The first cell decides. If it holds only integers, other cells must hold fractions,
+    because lists of integers are lists of categories.
     """
     if series.dtype != object:
         return False
@@ -50,7 +50,7 @@ def _are_numbers(kinds: set[type]) -> bool:
 @saved("record")
 @dataclass
 class VectorBlock:
-    """A column per coordinate, standardised and clipped, then missing: one field."""
+    """A field with a standardised column per coordinate, and one for missing cells."""
 
     name: str
     n: int = 0
@@ -86,7 +86,7 @@ class VectorBlock:
         return vectors
 
     def _size(self, cells: NDArray[Any], held: NDArray[np.intp]) -> int:
-        """Return the number of coordinates; all cells must have as many."""
+        """Return the number of coordinates, which must be equal in all cells."""
         for kind in set(map(type, cells[held])):
             if not issubclass(kind, list | tuple | np.ndarray):
                 row = next(int(r) for r in held if type(cells[r]) is kind)
@@ -133,11 +133,11 @@ class VectorBlock:
         self.n = both
 
     def finish(self, n_rows: int) -> None:
-        """Do nothing: the moments are all that is learnt."""
+        """Do nothing, because the layout depends on the moments only."""
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """Standard deviations; 1 for constant coordinates."""
+        """Standard deviations of the coordinates; 1 for constant ones."""
         deviation = np.sqrt(self.squares / max(self.n, 1))
         rounding = np.abs(self.mean) * np.finfo(np.float64).eps * max(self.n, 1)
         return np.where(deviation > rounding, deviation, 1.0)
@@ -149,11 +149,11 @@ class VectorBlock:
 
     @property
     def missing_column(self) -> int:
-        """The column of missing cells."""
+        """Column of missing cells."""
         return len(self.mean)
 
     def encode(self, cells: NDArray[np.float64]) -> Encoded:
-        """Standardise; a missing cell stores 1 in its own column."""
+        """Standardise the cells; missing ones store 1 in a column of their own."""
         missing = np.asarray(np.isnan(cells).any(axis=1))
         if not len(self.mean):
             missing = np.ones(len(cells), dtype=bool)
@@ -178,7 +178,7 @@ class VectorBlock:
         values: NDArray[Any],
         n_rows: int,
     ) -> NDArray[Any]:
-        """Return the vector of each row; None where it is missing."""
+        """Return the vector of each row, or None if it is missing."""
         scaled = np.zeros((n_rows, self.width))
         scaled[rows, columns] = np.where(np.abs(values) == ALMOST_ZERO, 0, values)
         vectors = scaled[:, :-1] * self.scale + self.mean

@@ -1,8 +1,8 @@
 """A quick additive model of coded fields, for residuals.
 
-Each field's effects have a normal prior of their own, whose variance is estimated
-(empirical Bayes), so that many rare levels need no tuning. Backfitting by blocks of one
-field: each sweep costs one `numpy.bincount` a field.
+The effects of each field have a normal prior, whose variance is estimated (empirical
+Bayes), so that many rare levels need no tuning. The model is fitted by backfitting in
+blocks of one field: each sweep costs one `numpy.bincount` per field.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def fit_additive(
     widths : sequence of int
         Number of levels of each field.
     y : ndarray of shape (n_rows, n_outputs)
-        0 and 1, several columns one against the others, or numbers.
+        Outcomes 0 and 1, with a column for each of several classes, or numbers.
     logistic : bool
-        Whether y are outcomes, not numbers.
+        Whether y holds outcomes, and not numbers.
     weight : ndarray of shape (n_rows,) or None, default=None
         Weight of each row, as a number of equal rows; None: one.
     """
@@ -129,12 +129,12 @@ def _fit_output(
 
 @dataclass
 class _Field:
-    """The effects of a field while they are fitted."""
+    """Effects of a field during the fit."""
 
     codes: Codes
-    #: Rows of each level, by their weights.
+    #: Weighted number of rows of each level.
     counts: NDArray[Any]
-    #: The effect of a level of one row could not be told from noise.
+    #: The effect of a level with a single row cannot be told from noise.
     repeats: NDArray[np.bool_]
     effects: NDArray[np.float64]
     variance: float
@@ -151,8 +151,8 @@ class _Field:
     ) -> tuple[NDArray[np.float64], float]:
         """Move effects and their variance, given the derivatives of all rows.
 
-        Returns the steps of the levels, and the variance that the effects' posterior
-        adds to a row's score on average.
+        Returns the steps of the levels, and the variance that the posterior of the
+        effects adds to the score of a row on average.
         """
         width = len(self.counts)
         precision = np.bincount(self.codes, w, width) + 1 / self.variance
@@ -218,7 +218,7 @@ def additive_model(
         Number of levels of each field.
     y : ndarray of float of shape (n_rows, n_outputs)
     logistic : bool
-        Whether y are outcomes, 0 and 1, not numbers.
+        Whether y holds outcomes 0 and 1, and not numbers.
     weight : ndarray of float of shape (n_rows,) or None, default=None
         Weight of each row, as a number of equal rows; None: one.
     """

@@ -1,4 +1,4 @@
-"""The crosses of a table: found or given, learnt from rows, and encoded."""
+"""Crosses of a table, which are found or given, learnt from rows, and encoded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .scores import Candidate
 
 __all__ = ["CrossInfo", "Crosses"]
 
-#: Folds of the statistics of training rows, and of the smallest tables.
+#: Number of folds of the statistics of training rows, and for the smallest tables.
 _N_FOLDS = 10
 
 
@@ -76,7 +76,7 @@ class Crosses:
         y : ndarray of float of shape (n_rows, n_outputs)
             Targets. Statistics are of the first output.
         min_count : int, default=2
-            Levels of fewer rows share a column.
+            Levels with fewer rows share a column.
         random_state : RandomState
             Draws the folds of statistics.
         weight : ndarray of float of shape (n_rows,) or None, default=None
@@ -130,7 +130,7 @@ class Crosses:
         return self.encode_codes(field_codes(crossable_fields(blocks), encoded))
 
     def encode_codes(self, codes: Codes) -> list[NDArray[np.int32]]:
-        """Return the same, given the level of each row in each field."""
+        """Return the result of `encode`, given the level of each row in each field."""
         return [item.encode(codes) for item in self.items]
 
     @property
@@ -141,7 +141,7 @@ class Crosses:
     def names(
         self, blocks: Sequence[Block], columns: Iterable[Any] | None = None
     ) -> list[str]:
-        """Return what the crosses are called, given the names of the columns."""
+        """Return the names of the crosses, given those of the columns."""
         fields = crossable_fields(blocks, columns)
         return [
             " x ".join(fields[f].name for f in item.fields) + item.suffix
@@ -159,7 +159,7 @@ class Crosses:
         ]
 
     def describe(self, blocks: Sequence[Block]) -> list[CrossInfo]:
-        """Return what users may want to know."""
+        """Return a description of each cross for users."""
         fields = crossable_fields(blocks)
         return [
             CrossInfo(
@@ -176,24 +176,24 @@ class Crosses:
 
 
 class CrossInfo(NamedTuple):
-    """A cross, as users see it.
+    """Description of a cross for users.
 
     Attributes
     ----------
     name : str
-        The name of its column: ``"month x day"``.
+        Name of its column, such as ``"month x day"``.
     columns : tuple of str
-        The columns that it crosses.
+        Columns that it crosses.
     kind : {"levels", "statistics"}
         Whether it has a level for each combination, or for each count and mean of the
         target.
     n_levels : int
         Number of levels.
     gain : float
-        Estimated gain in log-likelihood when it was added; NaN of crosses that were
-        asked for.
+        Estimated gain in log-likelihood when it was added; NaN for crosses that were
+        given.
     variance : float
-        Variance of its levels' effects on the score.
+        Variance of the effects of its levels on the score.
     z : float
         Standard score of the variance where the cross has no effect.
     """

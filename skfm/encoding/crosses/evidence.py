@@ -1,4 +1,4 @@
-r"""The evidence that residuals give for an effect of a field's levels.
+r"""Evidence of residuals for an effect of the levels of a field.
 
 A field with an effect :math:`b_l \sim N(0, s^2)` on the score leaves
 :math:`E[r_i r_j] = s^2 w_i w_j` in the out-of-fold residuals of two rows i and j of a
@@ -33,14 +33,14 @@ class Evidence:
     Attributes
     ----------
     gain : float
-        Estimated gain in log-likelihood, after the cost of the levels' effects.
+        Estimated gain in log-likelihood, less the cost of the effects of the levels.
     variance : float
         Variance component of the effects, on the scale of the score.
     z : float
-        Standard score of the variance component where there is no effect.
+        Standard score of the variance component if there is no effect.
     agreement : float
-        The same by the deviation that the levels show, not by that of normal residuals.
-        A single level can't make it more than 1.
+        Standard score by the deviation that the levels show, instead of that of normal
+        residuals. A single level cannot raise it above 1.
     dense_gain : float
         Part of the gain that comes from levels of enough rows for the sums of their
         residuals to be about normal.
@@ -55,8 +55,8 @@ class Evidence:
     def is_significant(self, least_z: float) -> bool:
         """Return whether there is an effect.
 
-        Where levels have few rows and outcomes are rare, or errors have heavy tails, a
-        single level reaches any z and gain by chance: then many have to agree.
+        If levels have few rows and outcomes are rare, or errors have heavy tails, a
+        single level can reach any z and gain by chance. Then many levels must agree.
         """
         least_gain = least_z**2 / 2
         is_large = self.z > least_z and self.gain > least_gain
@@ -64,7 +64,7 @@ class Evidence:
 
 
 NO_EVIDENCE = Evidence(0.0, 0.0, 0.0, 0.0, 0.0)
-#: Sums of residuals with this variance are about normal.
+#: Variance from which on sums of residuals are about normal.
 _DENSE = 10.0
 
 
@@ -130,11 +130,11 @@ def weigh_levels(
     residuals : Residuals
         Residuals of ``n_rows`` rows.
     levels : ndarray of int of shape (n_rows,)
-        The level of each row, in ``[0, n_levels)``.
+        Level of each row, in ``[0, n_levels)``.
     n_levels : int
-        Number of levels; some may not occur.
+        Number of levels, some of which may not occur.
     min_count : int, default=2
-        Levels of fewer rows add nothing to the gain.
+        Levels with fewer rows do not contribute to the gain.
 
     Notes
     -----
@@ -165,7 +165,7 @@ def _sums(residuals: Residuals, k: int, levels: Codes, n_levels: int) -> tuple:
 
 
 def without_effects(residuals: Residuals, fields: list[tuple[Codes, int]]) -> Residuals:
-    """Return residuals without what is left in them of the effects of fields.
+    """Return residuals without the remaining effects of fields.
 
     A model that was fitted on other rows errs in the effect of each level by about
     its posterior standard deviation. Rows of a level share that error, and so do the
@@ -176,7 +176,7 @@ def without_effects(residuals: Residuals, fields: list[tuple[Codes, int]]) -> Re
     ----------
     residuals : Residuals
     fields : list of (codes, n_levels)
-        The fields that the model knows.
+        Fields that the model includes.
     """
     r, w = residuals.r.copy(), residuals.w
     for levels, n_levels in fields:

@@ -1,4 +1,4 @@
-"""The fields of a codec's blocks, as the codes that crosses are made of."""
+"""Fields of the blocks of a codec, as codes from which crosses are made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .levels import Codes
 
 __all__ = ["CrossableField", "crossable_fields", "field_codes"]
 
-#: Marks in the names of the fields of a number that has several.
+#: Marks in the names of the fields of a number with several fields.
 _MARKS = {"<coarse>": " (bins)", "<fine>": " (fine bins)", "<values>": ""}
 
 
@@ -29,7 +29,7 @@ class CrossableField:
     Attributes
     ----------
     block : int
-        Number of the block, which is that of the table's column.
+        Number of the block, and of its column of the table.
     part : str
         Part of the block of a number: ``"<coarse>"``, ``"<fine>"`` or
         ``"<values>"``; of a date also ``"<month>"`` and such; empty for others.
@@ -49,7 +49,7 @@ class CrossableField:
 
     @property
     def is_calendar(self) -> bool:
-        """Return whether this is a part of the calendar: the month of a date."""
+        """Return whether the field is a part of the calendar, such as a month."""
         return self.part not in ("", *_MARKS)
 
     @property
@@ -70,8 +70,8 @@ def crossable_fields(
 ) -> list[CrossableField]:
     """Return the fields that can be crossed, in the order of the blocks.
 
-    Multi-valued columns, and numbers that enter by their value only, can't. ``names``
-    are those of the columns, by default those that the blocks know.
+    Multi-valued columns, and numbers without bins, cannot be crossed. ``names`` are the
+    names of the columns, by default those of the blocks.
     """
     known = (block.name for block in blocks) if names is None else names
     fields = []

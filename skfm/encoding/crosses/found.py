@@ -1,4 +1,4 @@
-"""Crosses as fields: which columns of a matrix the rows of a table get."""
+"""Crosses as fields: the columns of a matrix for the rows of a table."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Cross:
     Attributes
     ----------
     fields : tuple of int
-        The fields that it crosses.
+        Fields that it crosses.
     widths : tuple of int
         Number of levels of each of these.
     gain, variance, z : float
         See `skfm.encoding.crosses.evidence.Evidence`.
     keys : ndarray of int64
-        The known levels, in ascending order; see `joint_keys`.
+        Known levels in ascending order; see `joint_keys`.
     """
 
     fields: tuple[int, ...]
@@ -80,7 +80,7 @@ class Cross:
         return np.where(self.keys[found] == wanted, found, -1)
 
     def _find_one(self, codes: Sequence[int]) -> int:
-        """Return the same of one row, given the levels of the crossed fields."""
+        """Return the position for one row, given the levels of the crossed fields."""
         key = 0
         for code, width in zip(codes, self.widths, strict=True):
             key = key * width + code
@@ -92,7 +92,7 @@ class Cross:
 @saved("record")
 @dataclass
 class LevelCross(Cross):
-    """One column for each level that was seen often enough, and one for the others."""
+    """A column for each level that is frequent enough, and one for the others."""
 
     kind: ClassVar[str] = "levels"
     suffix: ClassVar[str] = ""
@@ -108,7 +108,7 @@ class LevelCross(Cross):
         *,
         weight: Weight = None,
     ) -> LevelCross:
-        """Return the cross of fields with the levels that are in at least some rows.
+        """Return the cross of fields, with the levels that are frequent enough.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class LevelCross(Cross):
             Number of levels of all fields.
         codes : ndarray of int of shape (n_rows, n_fields)
         min_count : int
-            Levels of fewer rows get no column.
+            Levels with fewer rows get no column.
         evidence : tuple of float, default=(nan, nan, nan)
             Gain, variance and z.
         weight : ndarray of float of shape (n_rows,) or None, default=None
@@ -143,7 +143,7 @@ class LevelCross(Cross):
         return len(self.keys)
 
     def encode(self, codes: Codes) -> NDArray[np.int32]:
-        """Return the column of each row; the last one is for levels not known."""
+        """Return the column of each row; the last column is for unknown levels."""
         found = self._find(codes)
         found[found < 0] = len(self.keys)
         return found.astype(np.int32)
@@ -166,17 +166,18 @@ class LevelCross(Cross):
 @saved("record")
 @dataclass
 class StatisticCross(Cross):
-    """Columns for the count and the mean target of a row's level in other rows.
+    """Columns for the count and the mean target of other rows with the same level.
 
-    A row of a level with count c and sum of targets s gets one of the columns of
-    ``min(c, 3)``, by the bin of ``(s + prior) / (c + 1)``. Rows count by their weights.
+    A row whose level has the count c and the sum of targets s has an entry in one of
+    the columns of ``min(c, 3)``, by the bin of ``(s + prior) / (c + 1)``. Rows count by
+    their weights.
 
     Attributes
     ----------
     counts : ndarray of float of shape (n_keys,)
-        Rows of each level in training.
+        Number of training rows of each level.
     sums : ndarray of float of shape (n_keys,)
-        Their sum of targets.
+        Sum of the targets of these rows.
     prior : float
         Mean target of all rows.
     edges : list of ndarray
@@ -202,10 +203,10 @@ class StatisticCross(Cross):
         *,
         weight: Weight = None,
     ) -> tuple[StatisticCross, NDArray[np.int32]]:
-        """Return the cross, and the columns of the rows that it was learnt from.
+        """Return the cross, and the columns of the rows from which it was learnt.
 
-        The statistics of a row in training are those of the rows in other folds, so
-        that its own target has no part in them.
+        The statistics of a training row are computed from the rows of other folds, so
+        that they do not include its own target.
 
         Parameters
         ----------
@@ -215,7 +216,7 @@ class StatisticCross(Cross):
         codes : ndarray of int of shape (n_rows, n_fields)
         y : ndarray of float of shape (n_rows,)
         folds : ndarray of int of shape (n_rows,)
-            Number of each row's fold, from 0.
+            Number of the fold of each row, from 0.
         evidence : tuple of float, default=(nan, nan, nan)
             Gain, variance and z.
         weight : ndarray of float of shape (n_rows,) or None, default=None
@@ -241,11 +242,11 @@ class StatisticCross(Cross):
 
     @property
     def n_known(self) -> int:
-        """Number of columns of known levels: all."""
+        """Number of columns of known levels, which are all columns."""
         return self.width
 
     def check(self) -> None:
-        """Raise a ValueError unless there are statistics of each level."""
+        """Raise a ValueError unless each level has statistics."""
         super().check()
         size = (len(self.keys),)
         known = all(

@@ -16,7 +16,7 @@ __all__ = ["number_keys", "weigh"]
 
 @kernel
 def number_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
-    """Number distinct keys in the order in which they occur; return how many."""
+    """Number distinct keys in the order in which they occur, and return their count."""
     size = 4
     while size < 2 * len(keys):
         size *= 2
@@ -25,7 +25,7 @@ def number_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
     distinct = np.empty(len(keys), np.int64)
     n_distinct = 0
     for i in range(len(keys)):
-        # The golden ratio spreads keys that lie close together.
+        # The golden ratio spreads adjacent keys.
         mixed = np.uint64(keys[i]) * np.uint64(0x9E3779B97F4A7C15)
         at = np.int64(mixed >> np.uint64(32)) & (size - 1)
         while slots[at] >= 0 and distinct[slots[at]] != keys[i]:
@@ -65,11 +65,11 @@ def weigh(
     squares : (float, float)
         Weighted sums of the squares of residuals and variances over all rows.
     share : float
-        Part of the evidence of several outputs that is not counted more than once.
+        Share of the evidence of several outputs that is counted once.
     min_count : float
-        Levels of less weight add nothing to the gain.
+        Levels with less weight do not contribute to the gain.
     dense : float
-        Variance from which on a level is a dense one.
+        Variance from which on a level is dense.
     """
     n_outputs = r.shape[1]
     sums = np.zeros((n_levels, 2 * n_outputs))

@@ -1,4 +1,4 @@
-"""Crosses learnt from a table: those asked for, or those found."""
+"""Crosses that are learnt from a table, and given or found."""
 
 from __future__ import annotations
 
@@ -56,24 +56,24 @@ def learn_crosses(
 ) -> tuple[Crosses, list[NDArray[np.int32]]]:
     """Return the crosses of a table, and the rows encoded; see `Crosses.learn`.
 
-    Rows of weight zero have no part in what is learnt. They are encoded as new rows.
+    Rows of weight zero are not learnt from. They are encoded as new rows.
 
     Parameters
     ----------
     blocks : sequence of Block
         Learned encodings of the columns.
     codes : ndarray of int of shape (n_rows, n_fields)
-        The levels of the rows in the fields that `crossable_fields` returns.
+        Levels of the rows in the fields that `crossable_fields` returns.
     target : Target
     options : CrossOptions
     random_state : RandomState
     named : bool
-        Whether the columns have names, by which crosses may ask for them.
+        Whether the columns have names, which crosses may then use.
 
     Raises
     ------
     ValueError
-        When crosses are asked for that are no tuples of columns.
+        When the given crosses are not tuples of columns.
     """
     rows = target.counted
     crosses, columns = _learn(
@@ -95,7 +95,7 @@ def _learn(
     *,
     named: bool,
 ) -> tuple[Crosses, list[NDArray[np.int32]]]:
-    """Learn from rows of which each has a weight above zero."""
+    """Learn from rows, all of which have a weight above zero."""
     fields = crossable_fields(blocks)
     widths = [field.width for field in fields]
     if not isinstance(options.crosses, str):

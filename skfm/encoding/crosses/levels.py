@@ -16,8 +16,8 @@ Codes = NDArray[np.integer]
 #: Weight of each row, as a number of equal rows; None: one.
 Weight = NDArray[np.float64] | None
 
-#: Up to this many times as many possible keys as rows, keys are levels as they are:
-#: counting over empty ones costs less than hashing the rows.
+#: Number of possible keys per row up to which keys are used as levels: counting over
+#: empty levels costs less than hashing the rows.
 _SPARSE = 4
 
 
@@ -27,12 +27,12 @@ def fits_in_key(widths: Sequence[int]) -> bool:
 
 
 def joint_keys(codes: Sequence[Codes], widths: Sequence[int]) -> NDArray[np.int64]:
-    """Return one integer per row that is equal where all fields are.
+    """Return an integer for each row, equal for rows with the same levels.
 
     Parameters
     ----------
     codes : sequence of ndarray of int of shape (n_rows,)
-        The levels of each field, in ``[0, width)``.
+        Levels of each field, in ``[0, width)``.
     widths : sequence of int
         Number of levels of each field; see `fits_in_key`.
     """
@@ -44,7 +44,7 @@ def joint_keys(codes: Sequence[Codes], widths: Sequence[int]) -> NDArray[np.int6
 
 
 def split_keys(keys: NDArray[np.int64], widths: Sequence[int]) -> list[NDArray]:
-    """Return the level of each field for keys that `joint_keys` made."""
+    """Return the level of each field, given keys of `joint_keys`."""
     parts = []
     for width in reversed(widths[1:]):
         keys, part = np.divmod(keys, width)
@@ -53,7 +53,7 @@ def split_keys(keys: NDArray[np.int64], widths: Sequence[int]) -> list[NDArray]:
 
 
 def compact(keys: NDArray[np.int64], n_possible: int) -> tuple[Codes, int]:
-    """Return small levels for keys, equal where these are, and how many to count.
+    """Return small levels for keys, and their number; equal keys have equal levels.
 
     Some of the levels may not occur.
     """

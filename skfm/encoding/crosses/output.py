@@ -27,14 +27,14 @@ def append_columns(
     names : sequence of str
         Names of the new columns.
     levels : sequence of ndarray of int of shape (n_rows,)
-        The level of each row.
+        Level of each row.
     labels : sequence of sequence of str
-        The names of the levels. A level beyond them is a missing cell.
+        Names of the levels. Further levels are missing cells.
 
     Raises
     ------
     ValueError
-        When the table has a column of such a name.
+        When the table has a column with one of the names.
     """
     taken = set(names).intersection(table.columns)
     if taken:
@@ -77,7 +77,7 @@ def _categorical(levels: NDArray[np.int32], labels: Sequence[str]) -> pd.Categor
 
 
 def _distinct(labels: pd.Index) -> pd.Index:
-    """Return labels, numbered where several are equal, as a level may hold an " x "."""
+    """Return labels, with numbers if several are equal, as levels may contain " x "."""
     repeated = labels.duplicated(keep=False)
     if not repeated.any():
         return labels

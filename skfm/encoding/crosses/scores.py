@@ -17,7 +17,7 @@ from .statistics import bin_means, find_columns, n_columns, out_of_fold
 
 __all__ = ["ROWS_A_LEVEL", "Candidate", "Scores", "best_candidate"]
 
-#: Statistics are for crosses whose levels have at most this many rows on average.
+#: Largest average number of rows of a level for a cross by statistics.
 ROWS_A_LEVEL = 20
 #: Nor is it worth less than this gain: rows to predict have the statistics of more rows
 #: than those in training, which costs a model something.
@@ -33,7 +33,7 @@ class Candidate:
     fields : tuple of int
         Numbers of the fields, in ascending order.
     statistic : bool
-        Whether it enters by statistics of the target, not by its levels.
+        Whether it is added by statistics of the target, and not by its levels.
     """
 
     fields: tuple[int, ...]
@@ -51,10 +51,10 @@ class Scores:
         Number of levels of each field.
     y : ndarray of float of shape (n_rows, n_outputs)
     half : ndarray of int of shape (n_rows,)
-        0 or 1: the rows' residuals are of a model fitted on the rows of the other half.
+        Half of each row, 0 or 1. Its residual is that of a model of the other half.
     residuals : Residuals
     min_count : int
-        Levels of fewer rows add nothing to a gain.
+        Levels with fewer rows do not contribute to a gain.
     weight : ndarray of float of shape (n_rows,) or None, default=None
         Weight of each row, as a number of equal rows; None: one.
     """
@@ -75,8 +75,8 @@ class Scores:
         """Return the evidence for a candidate."""
         levels, n_levels = self._levels(candidate.fields)
         evidence = weigh_levels(self.residuals, levels, n_levels, self.min_count)
-        # Where rows of a level do not agree at all, their targets say nothing of one
-        # another, and the statistics need not be computed.
+        # If rows of a level do not agree, their targets do not predict one another, and
+        # the statistics need not be computed.
         if candidate.statistic and evidence.z > 0:
             return self._of_statistics(levels, n_levels)
         return evidence
@@ -103,8 +103,8 @@ class Scores:
         c, s = out_of_fold(levels, n_levels, y, self.half, self.weight)
         means = (s + self._mean) / (c + 1)
         edges = bin_means(c, means, self.weight)
-        # A half's statistics are of the other half's targets, so they are independent
-        # of its residuals. Across halves they would not be.
+        # The statistics of a half are those of the targets of the other half, and
+        # therefore independent of its residuals.
         width = n_columns(edges)
         return find_columns(c, means, edges) + self.half * width, 2 * width
 
@@ -114,10 +114,10 @@ class Scores:
 
     @cached_property
     def _beyond_statistics(self) -> Residuals:
-        """Residuals without what the statistics of single fields say.
+        """Residuals without the effects of the statistics of single fields.
 
-        A model errs most where its levels are rare or extreme. That is no effect of a
-        cross, but it shows in the statistics of every cross with the field.
+        Models err most at rare or extreme levels. This is not an effect of a cross, but
+        it shows in the statistics of every cross with the field.
         """
         single = [
             self._statistics(self.codes[:, f], int(width))
@@ -129,7 +129,7 @@ class Scores:
 def best_candidate(
     known: dict[Candidate, Evidence], past: list[Candidate], least_z: float
 ) -> Candidate | None:
-    """Return the candidate of the highest score, or None if none is significant."""
+    """Return the candidate with the highest score, or None if none is significant."""
     gains = {c: e.gain if e.is_significant(least_z) else 0.0 for c, e in known.items()}
     scores = dict(gains)
     explained = [set(c.fields) for c in past if not c.statistic]
@@ -140,6 +140,6 @@ def best_candidate(
         for pair in combinations(triple.fields, 2):
             if Candidate(pair) in scores:
                 scores[Candidate(pair)] += gain
-    # A single triple counts as much as each of its pairs, but has the larger gain.
+    # A single triple has the score of each of its pairs, but a larger gain.
     best = min(scores, key=lambda c: (-scores[c], -gains[c], c.fields, c.statistic))
     return best if scores[best] > 0 else None

@@ -1,4 +1,4 @@
-"""The search for crosses: score the candidates, add the best one, and so on."""
+"""Search for crosses: score the candidates, add the best one, and repeat."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .scores import ROWS_A_LEVEL, Candidate, Scores, best_candidate
 
 __all__ = ["CrossSearch", "Extra", "ResidualModel"]
 
-#: No smaller z is taken for an effect, however few the candidates.
+#: Smallest z of an effect, even if there are few candidates.
 _LEAST_Z = 3.0
-#: Triples are sought above this many pairs ...
+#: Number of pairs whose triples are considered ...
 _MAX_LEADING = 300
-#: ... and this many of them are scored.
+#: ... and number of triples that are scored.
 _MAX_TRIPLES = 2000
-#: The search looks at this many rows in any case.
+#: Number of rows that are used in any case.
 _MIN_ROWS = 20_000
-#: Folds of statistics within a half.
+#: Number of folds of statistics within a half.
 _N_FOLDS = 10
 
 
 @dataclass(frozen=True)
 class Extra:
-    """A field that crosses add to the model's own.
+    """A field that a cross adds to those of the model.
 
     Attributes
     ----------
@@ -47,8 +47,8 @@ class Extra:
     width: int
 
 
-#: Fits a model with extra fields on some rows and returns the residuals of others:
-#: ``model(train, test, extras)`` with the numbers of the rows.
+#: Function that fits a model with extra fields on some rows and returns the residuals
+#: of others: ``model(train, test, extras)`` with the numbers of the rows.
 ResidualModel = Callable[
     [NDArray[np.intp], NDArray[np.intp], Sequence[Extra]], Residuals
 ]
@@ -66,7 +66,7 @@ class CrossSearch:
     Parameters
     ----------
     codes : ndarray of int of shape (n_rows, n_fields)
-        The level of each field in each row, in ``[0, width)``.
+        Level of each row in each field, in ``[0, width)``.
     widths : sequence of int
         Number of levels of each field.
     y : ndarray of float of shape (n_rows, n_outputs)
@@ -79,16 +79,16 @@ class CrossSearch:
     max_degree : {2, 3}, default=3
         Largest number of fields in a cross.
     min_count : int, default=2
-        Levels of fewer rows are not told apart.
+        Levels with fewer rows are not distinguished.
     statistics : bool, default=True
-        Whether crosses may enter by statistics of the target.
+        Whether crosses may be added by statistics of the target.
     max_error : float, default=0.01
         Probability to add a cross in a round where none has an effect, by the normal
         approximation.
     max_rows : int, default=200_000
-        The search looks at no more rows than these.
+        Largest number of rows that are used.
     max_work : int, default=400_000_000
-        Nor at more than this number of rows times candidates.
+        Largest product of the numbers of rows and of candidates.
     weight : ndarray of float of shape (n_rows,) or None, default=None
         Weight of each row above 0, as a number of equal rows; None: one.
     """
@@ -109,7 +109,7 @@ class CrossSearch:
     def run(
         self, model: ResidualModel, random_state: np.random.RandomState
     ) -> list[tuple[Candidate, Evidence]]:
-        """Return the crosses found, in the order in which they were.
+        """Return the crosses in the order in which they were found.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class CrossSearch:
         return chosen
 
     def _pairs(self) -> list[Candidate]:
-        """Return all pairs, and the sparse ones a second time by their statistics."""
+        """Return all pairs, and sparse ones also by their statistics."""
         n_rows = len(self.codes) if self.weight is None else self.weight.sum()
         n_rows = min(n_rows, self.max_rows)
         used = [f for f, width in enumerate(self.widths) if width > 1]
@@ -175,7 +175,7 @@ class CrossSearch:
         return [np.sort(rows[: size // 2]), np.sort(rows[size // 2 :])]
 
     def _triples(self, pairs: dict[Candidate, Evidence]) -> list[Candidate]:
-        """Return the triples above the pairs of the largest z, the largest first."""
+        """Return the triples that contain pairs with the largest z, largest first."""
         if self.max_degree < 3:
             return []
         z = {c.fields: max(e.z, 0.0) for c, e in pairs.items() if not c.statistic}
@@ -200,9 +200,9 @@ class CrossSearch:
         halves: list[NDArray[np.intp]],
         past: list[Candidate],
     ) -> Scores:
-        """Fit the model on each half; return what scores candidates."""
+        """Fit the model on each half, and return the scores of candidates."""
         a, b = halves
-        # Fields are read one by one, so theirs are kept adjacent.
+        # Fields are read one by one, so the codes of each are kept adjacent.
         codes = np.asfortranarray(self.codes[np.concatenate(halves)])
         weight = self._weights(np.concatenate(halves))
         levels = {
@@ -238,7 +238,7 @@ class CrossSearch:
         train: NDArray[np.intp],
         test: NDArray[np.intp],
     ) -> Extra:
-        """Return the field of a chosen cross as a model of one half sees it."""
+        """Return the field of a chosen cross for the model of one half."""
         cross: LevelCross | StatisticCross
         if not candidate.statistic:
             cross = levels[candidate]

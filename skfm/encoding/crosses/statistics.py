@@ -21,9 +21,9 @@ __all__ = [
     "out_of_fold",
 ]
 
-#: Counts of a level from this one on are not told apart.
+#: Count of a level from which on counts are not distinguished.
 MOST_TOLD = 3
-#: Bins of the mean for each count.
+#: Number of bins of the mean for each count.
 _N_BINS = 8
 
 #: Upper edges of the bins for each count from 1 on, without the last.
@@ -37,7 +37,7 @@ def out_of_fold(
     folds: NDArray[np.integer],
     weight: Weight,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return number and sum of the targets of each row's level in other folds.
+    """Return number and sum of the targets with the level of each row in other folds.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def out_of_fold(
     n_levels : int
     y : ndarray of float of shape (n_rows,)
     folds : ndarray of int of shape (n_rows,)
-        Number of each row's fold, from 0.
+        Number of the fold of each row, from 0.
     weight : ndarray of float of shape (n_rows,) or None
         Weight of each row, as a number of equal rows; None: one.
     """
@@ -74,7 +74,7 @@ def bin_means(
 
 
 def _edges(means: NDArray[np.float64], weight: Weight) -> NDArray[np.float64]:
-    """Return edges half-way between values, so that rounding moves no value."""
+    """Return edges half-way between values, so that rounding does not move values."""
     order = np.argsort(means)
     means = means[order]
     last = np.flatnonzero(np.append(means[1:] > means[:-1], len(means) > 0))
@@ -89,7 +89,7 @@ def _edges(means: NDArray[np.float64], weight: Weight) -> NDArray[np.float64]:
 def find_columns(
     c: NDArray[np.float64], means: NDArray[np.float64], edges: Edges
 ) -> NDArray[np.int32]:
-    """Return the column of each row, by count and bin; 0 is that of the count 0."""
+    """Return the column of each row, by count and bin; column 0 is for the count 0."""
     columns, told = np.zeros(len(c), np.int32), _told(c)
     start = 1
     for count, own in enumerate(edges, start=1):

@@ -1,4 +1,4 @@
-"""The target that crosses explain, as a matrix of numbers, and the rows' weights."""
+"""Target that crosses explain, as a matrix of numbers, with the weights of rows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TARGET_TYPES = ("binary", "multiclass", "continuous")
 
 @dataclass(frozen=True)
 class Target:
-    """A target.
+    """Target of the search for crosses.
 
     Attributes
     ----------
     values : ndarray of float of shape (n_rows, n_outputs)
-        Numbers; 0 and 1 of the second of two classes; one column of 0 and 1 for each
-        of more classes.
+        Numbers, or 0 and 1 for the second of two classes, or a column of 0 and 1 for
+        each of several classes.
     kind : {"binary", "multiclass", "continuous"}
     weight : ndarray of float of shape (n_rows,) or None, default=None
         Weight of each row, as a number of equal rows; None: one.
@@ -38,20 +38,19 @@ class Target:
     def weighed(self, sample_weight: NDArray[np.float64]) -> Target:
         """Return the target with the weights of its rows.
 
-        Whole weights are taken for numbers of rows. Others can't be any; they are
-        scaled to add up to the number of rows whose mean would be as precise (Kish's
-        effective sample size). Otherwise few rows of large weight would look like
-        many that agree.
+        Whole weights are numbers of rows. Other weights are scaled to add up to the
+        number of rows whose mean is as precise (Kish's effective sample size).
+        Otherwise few rows of large weight would look like many rows that agree.
         """
         weight = sample_weight
         if np.any(weight != np.round(weight)):
-            # Rounded, so that equal weights are exactly 1.
+            # Rounding makes equal weights exactly 1.
             weight = np.round(weight * (weight.sum() / (weight @ weight)), 9)
         return replace(self, weight=None if np.all(weight == 1) else weight)
 
     @property
     def counted(self) -> slice | NDArray[np.intp]:
-        """The rows of a weight above zero."""
+        """Rows with a weight above zero."""
         if self.weight is None or self.weight.all():
             return slice(None)
         return np.flatnonzero(self.weight)
@@ -63,7 +62,7 @@ class Target:
 
     @property
     def is_logistic(self) -> bool:
-        """Return whether values are outcomes, 0 and 1."""
+        """Return whether values are outcomes 0 and 1."""
         return self.kind != "continuous"
 
     @property
@@ -73,13 +72,13 @@ class Target:
 
     @classmethod
     def read(cls, y: Any, n_rows: int, asked: str, estimator: str) -> Target:
-        """Check y and find out what it is.
+        """Check y, and determine its kind.
 
         Raises
         ------
         ValueError
-            When y is missing, of another length than the table, not finite, or no
-            target of the kind that was asked for.
+            When y is missing, has another length than the table, is not finite, or is
+            not of the given kind.
         """
         if y is None:
             raise ValueError(
@@ -106,7 +105,7 @@ class Target:
 
     @classmethod
     def of_classes(cls, y: NDArray[Any]) -> Target:
-        """Return the target for labels, or for several of them as 0 and 1."""
+        """Return the target for labels, or for several labels as 0 and 1."""
         if y.ndim == 2:
             return cls((y != 0).astype(np.float64), "multiclass")
         classes, codes = np.unique(y, return_inverse=True)

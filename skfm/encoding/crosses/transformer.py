@@ -168,7 +168,7 @@ default="from_dtype"
         y : array-like of shape (n_samples,)
             The target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows. Whole ones are numbers of rows.
+            Non-negative weights of the rows. Whole weights are numbers of rows.
 
         Returns
         -------
@@ -177,7 +177,7 @@ default="from_dtype"
         Raises
         ------
         ValueError, TypeError
-            When a column can't be read, or the target is not of one column.
+            When a column cannot be read, or the target has several columns.
         """
         publish(self, self._learn(X, y, sample_weight)[0])
         return self
@@ -231,7 +231,7 @@ default="from_dtype"
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Return the names of the columns: the table's, then those of the crosses.
+        """Return the names of the table's columns, then those of the crosses.
 
         Parameters
         ----------
@@ -249,14 +249,14 @@ default="from_dtype"
     @property
     @on_snapshot
     def crosses_(self) -> list[CrossInfo]:
-        """The crosses in the order in which they were found."""
+        """Crosses in the order in which they were found."""
         check_is_fitted(self)
         return self._codec.crosses.describe(self._codec.blocks)
 
     def _learn(
         self, X: Any, y: Any, sample_weight: Any
     ) -> tuple[FieldCrosses, Any, list[NDArray[np.int32]]]:
-        """Return a draft that has learnt, the table, and the levels of its rows."""
+        """Return a fitted draft, the table, and the levels of its rows."""
         draft, table = snapshot(self), as_table(X)
         validate_data(draft, table, reset=True, skip_check_array=True)
         columns = read_columns(table)
@@ -323,7 +323,7 @@ default="from_dtype"
 
 
 def _codes(blocks: Sequence[Block], columns: Sequence[pd.Series]) -> Codes:
-    """Return the level of each row in each field, one column after the other."""
+    """Return the level of each row in each field, column by column."""
     fields = crossable_fields(blocks)
     parts: list[Codes] = [np.empty((0, len(columns[0])), np.int32)]
     for number, (block, series) in enumerate(zip(blocks, columns, strict=True)):
