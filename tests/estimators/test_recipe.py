@@ -71,7 +71,10 @@ def rows():
     return table[:11_000], y[:11_000], table[11_000:], y[11_000:]
 
 
-@pytest.mark.parametrize("name", ["FM", "DeepFM", "NFM"])
+@pytest.mark.parametrize(
+    "name",
+    ["FM", *(pytest.param(n, marks=pytest.mark.slow) for n in ("DeepFM", "NFM"))],
+)
 def test_no_number_of_rows_makes_another_model(name, rows):
     table, y, others, truth = rows
     losses = []
