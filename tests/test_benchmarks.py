@@ -31,6 +31,17 @@ def test_the_profile_of_a_step(load, capsys):
         assert out.count(part) >= 3
 
 
+def test_rates_of_many_workers(load, capsys):
+    scaling = load("scaling")
+    scaling.report()
+    assert capsys.readouterr().out.count("1000 workers") == len(scaling.MODELS)
+    for model in scaling.MODELS:
+        alone, two = model.step(1, 10), model.step(2, 10)
+        assert alone == (scaling.ROWS * model.seconds_per_row, 0, 0)
+        columns, dense = 140 * model.columns, 8 * model.dense
+        assert two[1] == pytest.approx((columns + dense) / 2 / (10e9 / 8))
+
+
 def test_rates_on_a_device(load, capsys):
     gpu = load("gpu")
     gpu.measure(gpu.models()[0], "cpu", X, Y)
