@@ -37,8 +37,8 @@ def brute_force(model, X, n_rows=5_000):
     [
         FMRegressor(random_state=0, max_iter=60),
         FMClassifier(random_state=0, max_iter=60),
-        FMClassifier(solver="sgd", random_state=0),
-        FMRegressor(solver="sgd", random_state=0),
+        FMClassifier(solver="sgd", n_members=1, random_state=0),
+        FMRegressor(solver="sgd", n_members=1, random_state=0),
         AFMRegressor(random_state=0, max_iter=5),
     ],
     ids=repr,

@@ -34,7 +34,7 @@ def test_adult(read):
 def _from_table_and_matrix(df, y):
     """Probabilities of fits of a table and of its encoded matrix."""
     train, test = df[:6_000], df[6_000:]
-    model = DeepFMClassifier(max_iter=3, random_state=0)
+    model = DeepFMClassifier(max_iter=3, n_members=1, random_state=0)
     probability = model.fit(train, y[:6_000]).predict_proba(test)
     encoder = FieldEncoder()
     model.fit(encoder.fit_transform(train), y[:6_000])
@@ -45,10 +45,10 @@ def test_flights_with_unseen_planes():
     df, late = real_flights(12_000)
     train, test, y_train, _ = train_test_split(df, late, random_state=0)
     assert len(set(test["tailnum"]) - set(train["tailnum"])) > 10
-    model = DeepFMClassifier(max_iter=2, crosses=None, random_state=0).fit(
+    model = DeepFMClassifier(max_iter=2, n_members=1, crosses=None, random_state=0).fit(
         train, y_train
     )
-    polars = DeepFMClassifier(max_iter=2, crosses=None, random_state=0)
+    polars = DeepFMClassifier(max_iter=2, n_members=1, crosses=None, random_state=0)
     polars.fit(pl.from_pandas(train), y_train)
     expected = model.predict_proba(test)
     assert_array_equal(polars.predict_proba(pl.from_pandas(test)), expected)
@@ -56,7 +56,8 @@ def test_flights_with_unseen_planes():
     train, test = train.astype(str), test.astype(str)
     encoder = FieldEncoder().fit(train)
     table, encoded = (
-        DeepFMClassifier(max_iter=2, crosses=None, random_state=0) for _ in range(2)
+        DeepFMClassifier(max_iter=2, n_members=1, crosses=None, random_state=0)
+        for _ in range(2)
     )
     expected = table.fit(train, y_train).predict_proba(test)
     encoded.fit(encoder.transform(train), y_train)
