@@ -308,7 +308,7 @@ def run(n_files, seed):
 def test_a_short_run(tmp_path):
     script = Path(__file__)
     ran = subprocess.run(
-        [sys.executable, str(script), "150", "0", "fast"],
+        [sys.executable, str(script), "110", "0", "fast"],
         capture_output=True,
         text=True,
         timeout=600,
