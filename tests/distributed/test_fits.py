@@ -1,7 +1,11 @@
 """Collective fits give the same bits for any number of workers and threads."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
+from estimator_cases import Recorder
 from numpy.testing import assert_allclose
 from sklearn.base import is_classifier
 from stream_cases import FEATURES, clicks, write
@@ -212,3 +216,54 @@ def test_other_numbers_of_workers_go_on_from_a_checkpoint(
     models = fit(after, skfm.DeepFMClassifier, data, **options)
     assert {digest(model) for model in models} == {digest(whole)}
     assert list((tmp_path / "ck").iterdir()) == []
+
+
+def test_one_error_everywhere(tmp_path):
+    frame = clicks(90)
+    write(frame[[*FEATURES, "click"]], tmp_path, (30, 60))
+    pq.write_table(pa.table({"user": ["u1"]}), tmp_path / "002.parquet")
+    data = ds.dataset(tmp_path, format="parquet")
+    errors = fit(3, skfm.FMClassifier, data)
+    assert {type(error) for error in errors} == {ValueError}
+    assert all("002.parquet has no column 'item'" in str(error) for error in errors)
+
+
+def test_workers_that_differ(tmp_path):
+    data = dataset(skfm.FMClassifier, tmp_path, 90)
+
+    def task(rank):
+        return make(skfm.FMClassifier, random_state=rank).fit(data, "click")
+
+    for error in run_workers(2, task):
+        assert isinstance(error, ValueError)
+        assert "do not fit the same model to the same data" in str(error)
+    (error,) = fit(1, skfm.FMClassifier, data, random_state=None)
+    assert "random_state must be an int inside of" in str(error)
+
+
+class Stop:
+    """Callback that stops a fit after its first epoch."""
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "epoch"
+
+
+def test_a_callback_of_one_stops_all(tmp_path):
+    data = dataset(skfm.FMClassifier, tmp_path, 90)
+
+    def task(rank, callback):
+        model = make(skfm.FMClassifier, max_iter=5)
+        if rank == 1:
+            model.set_callbacks(callback)
+        return model.fit(data, "click")
+
+    models = run_workers(3, lambda rank: task(rank, Stop()))
+    assert [model.n_iter_ for model in models] == [1, 1, 1]
+    errors = run_workers(3, lambda rank: task(rank, Recorder()))
+    assert "no worker of a group has all weights" in str(errors.pop(1))
+    assert all(isinstance(error, WorkerLostError) for error in errors)
