@@ -1,10 +1,10 @@
 """Generators with planted interactions and tastes, and readers."""
 
-from skfm.datasets.feedback import FeedbackTruth, make_implicit_feedback
-from skfm.datasets.interactions import make_interactions
-from skfm.datasets.libffm import dump_libffm, load_libffm
-from skfm.datasets.libffm_rows import LibffmRows, open_libffm
-from skfm.datasets.truth import InteractionTruth
+from .feedback import FeedbackTruth, make_implicit_feedback
+from .interactions import make_interactions
+from .libffm import dump_libffm, load_libffm
+from .libffm_rows import LibffmRows, open_libffm
+from .truth import InteractionTruth
 
 __all__ = [
     "FeedbackTruth",

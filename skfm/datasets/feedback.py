@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from .._sklearn import Interval, validate_params
@@ -31,7 +29,7 @@ class FeedbackTruth:
 
     scores: pd.DataFrame
 
-    def predict(self, X: pd.DataFrame) -> NDArray[np.float64]:
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Return the scores of pairs, so that `skfm.recommendation` can rank by them.
 
         Parameters
@@ -45,7 +43,7 @@ class FeedbackTruth:
         """
         rows = self.scores.index.get_indexer(X["user"])
         columns = self.scores.columns.get_indexer(X["item"])
-        found: NDArray[np.float64] = self.scores.to_numpy()[rows, columns]
+        found: np.ndarray = self.scores.to_numpy()[rows, columns]
         return found
 
 
@@ -156,5 +154,5 @@ def make_implicit_feedback(
     return interactions, users, items, FeedbackTruth(pd.DataFrame(scores, *ids))
 
 
-def _names(prefix: str, n: int) -> NDArray[Any]:
+def _names(prefix: str, n: int) -> np.ndarray:
     return np.array([f"{prefix}{i}" for i in range(n)], dtype=object)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils import check_random_state
 
-from skfm.datasets.truth import InteractionTruth
-
 from .._sklearn import Interval, StrOptions, validate_params
+from .truth import InteractionTruth
 
 __all__ = ["make_interactions"]
 
@@ -150,7 +149,7 @@ def make_interactions(
     return (X, y, truth) if return_truth else (X, y)
 
 
-def _sizes(n_categories: ArrayLike, n_fields: int) -> NDArray[np.intp]:
+def _sizes(n_categories: ArrayLike, n_fields: int) -> np.ndarray:
     given = np.asarray(n_categories)
     if given.dtype.kind not in "iu" or given.ndim > 1 or (given < 1).any():
         raise ValueError("n_categories must be a positive integer, or one per field.")
@@ -165,7 +164,7 @@ def _sizes(n_categories: ArrayLike, n_fields: int) -> NDArray[np.intp]:
 class _Plan:
     """Plan of a data set, which draws weights and factors, and then rows."""
 
-    def __init__(self, sizes: NDArray[np.intp], zipf: float, rng: Any) -> None:
+    def __init__(self, sizes: np.ndarray, zipf: float, rng: Any) -> None:
         self.rng = rng
         self.starts = np.cumsum(sizes) - sizes
         self.fields = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
@@ -174,16 +173,16 @@ class _Plan:
         ) ** -zipf
         self.probabilities = weights / np.bincount(self.fields, weights)[self.fields]
 
-    def _centred(self, *shape: int) -> NDArray[np.float64]:
+    def _centred(self, *shape: int) -> np.ndarray:
         """Draw normal parameters of each column, with mean zero in each field."""
         drawn = self.rng.normal(size=(len(self.fields), *shape))
         return drawn - self._mean(drawn)[self.fields]
 
-    def _mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _mean(self, values: np.ndarray) -> np.ndarray:
         weights = self.probabilities.reshape(-1, *[1] * (values.ndim - 1))
         return np.add.reduceat(weights * values, self.starts, axis=0)
 
-    def linear(self, n_outputs: int, scale: float) -> NDArray[np.float64]:
+    def linear(self, n_outputs: int, scale: float) -> np.ndarray:
         """Draw linear weights whose part of the scores has the deviation ``scale``."""
         weights = self._centred(n_outputs)
         return weights * _to_scale(self._mean(weights**2).sum(axis=0), scale)
@@ -195,7 +194,7 @@ class _Plan:
         n_groups: int,
         shape: tuple[int, int],
         scale: float,
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Draw factors whose part of the scores has a given deviation, and groups."""
         groups = np.array([*combinations(range(len(self.starts)), order)])
         if kind != "fm":
@@ -209,9 +208,7 @@ class _Plan:
         factors *= _to_scale(self._variance(factors, groups), scale, order)[:, None]
         return factors, groups
 
-    def _variance(
-        self, factors: NDArray[np.float64], groups: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
+    def _variance(self, factors: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Return the variance of the interactions over all rows.
 
         Centred products of different groups are uncorrelated. The variance of one group
@@ -242,9 +239,7 @@ class _Plan:
         return sp.csr_matrix(parts, shape=(n_samples, len(self.fields)))
 
 
-def _to_scale(
-    variance: NDArray[np.float64], scale: float, order: int = 1
-) -> NDArray[np.float64]:
+def _to_scale(variance: np.ndarray, scale: float, order: int = 1) -> np.ndarray:
     """Return the multiplier of the factors; 0 if all fields have only one category."""
     known = variance > 0
     return np.where(known, scale / np.sqrt(np.where(known, variance, 1)), 0) ** (
@@ -252,11 +247,11 @@ def _to_scale(
     )
 
 
-def _regress(scores: NDArray[Any], noise: float, rng: Any) -> NDArray[np.float64]:
+def _regress(scores: np.ndarray, noise: float, rng: Any) -> np.ndarray:
     return scores + noise * rng.normal(size=scores.shape)
 
 
-def _classify(scores: NDArray[Any], noise: float, rng: Any) -> NDArray[np.int64]:
+def _classify(scores: np.ndarray, noise: float, rng: Any) -> np.ndarray:
     if scores.ndim == 1:
         # The difference of two Gumbel variables is logistic.
         return (scores + noise * rng.logistic(size=scores.shape) > 0).astype(np.int64)

@@ -12,10 +12,10 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from skfm.datasets.libffm_text import Chunk, Claims, chunks_of
+from .libffm_text import Chunk, Claims, chunks_of
 
 __all__ = ["dump_libffm", "load_libffm"]
 
@@ -30,7 +30,7 @@ def load_libffm(
     handle_unknown: str = "error",
     dtype: DTypeLike = np.float64,
     zero_based: bool = True,
-) -> tuple[sp.csr_matrix, NDArray[np.float64], NDArray[np.int32]]:
+) -> tuple[sp.csr_matrix, np.ndarray, np.ndarray]:
     """Load a file in the libffm format.
 
     Each line is ``label field:feature:value field:feature:value ...``.
@@ -81,7 +81,7 @@ def load_libffm(
        machines for CTR prediction", RecSys 2016.
     """
     claims = new_claims(n_features, n_fields, handle_unknown, zero_based)
-    parts: list[tuple[NDArray[Any], ...]] = []
+    parts: list[tuple[np.ndarray, ...]] = []
     line = 1
     with opened(path_or_file, "rb") as file:
         for text in chunks_of(file):
@@ -185,9 +185,7 @@ def dump_libffm(
             file.write(_lines(X[rows], labels[rows], of_column, 0 if zero_based else 1))
 
 
-def _lines(
-    X: sp.csr_matrix, y: NDArray[np.float64], fields: NDArray[Any], base: int
-) -> bytes:
+def _lines(X: sp.csr_matrix, y: np.ndarray, fields: np.ndarray, base: int) -> bytes:
     of_column, columns = pd.factorize(X.indices)
     heads = [f" {fields[j] + base}:{j + base}:" for j in columns.tolist()]
     entries = np.empty((X.nnz, 2), dtype=object)
@@ -205,7 +203,7 @@ def _lines(
     return "".join(words.tolist()).encode("ascii")
 
 
-def _texts(numbers: NDArray[Any]) -> NDArray[Any]:
+def _texts(numbers: np.ndarray) -> np.ndarray:
     """Return the text of each number, formatting each distinct number once."""
     of_number, distinct = pd.factorize(numbers, use_na_sentinel=False)
     return np.array([*map(_write, distinct)], dtype=object)[of_number]

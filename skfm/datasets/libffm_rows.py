@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from skfm.datasets.libffm import new_claims, opened
-from skfm.datasets.libffm_text import Chunk, Claims, Lines, chunks_of
+from .libffm import new_claims, opened
+from .libffm_text import Chunk, Claims, Lines, chunks_of
 
 __all__ = ["LibffmRows", "open_libffm"]
 
@@ -89,7 +88,7 @@ def open_libffm(
     n_fields: int | None = None,
     handle_unknown: str = "error",
     zero_based: bool = True,
-) -> tuple[LibffmRows, NDArray[np.float64], NDArray[np.int32]]:
+) -> tuple[LibffmRows, np.ndarray, np.ndarray]:
     """Open a file in the libffm format that may be larger than memory.
 
     The file is read once for its labels and fields, and again by each fit and

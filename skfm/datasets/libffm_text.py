@@ -6,12 +6,11 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.datasets.libffm_scan import scan
+from .libffm_scan import scan
 
 __all__ = ["Chunk", "Claims", "Lines", "chunks_of"]
 
@@ -24,7 +23,7 @@ _BLANK = re.compile(rb"[ \t\r\n]")
 _INTEGER = re.compile(rb"[0-9]{1,18}")
 _FLOAT_BYTES = b"0123456789+-.eEinftyaINFTYA "
 
-Array = NDArray[Any]
+Array = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Lines:
     values: Array
     starts: Array
 
-    def only(self, kept: NDArray[np.bool_]) -> Lines:
+    def only(self, kept: np.ndarray) -> Lines:
         """Return the lines with only the entries that a mask keeps."""
         line = np.repeat(np.arange(len(self.labels)), self.lengths)
         return Lines(
@@ -137,7 +136,7 @@ class Claims:
             f"pass n_{kind}s"
         )
 
-    def fields(self) -> NDArray[np.int32]:
+    def fields(self) -> np.ndarray:
         """Return the field of each column."""
         size = self.largest + 1 if self.n_features is None else self.n_features
         fields = np.zeros(size, dtype=np.int32)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 __all__ = ["InteractionTruth"]
 
@@ -39,14 +37,14 @@ class InteractionTruth:
     """
 
     kind: str
-    fields: NDArray[np.int32]
-    probabilities: NDArray[np.float64]
-    linear: NDArray[np.float64]
-    factors: NDArray[np.float64]
-    groups: NDArray[np.intp]
+    fields: np.ndarray
+    probabilities: np.ndarray
+    linear: np.ndarray
+    factors: np.ndarray
+    groups: np.ndarray
     noise: float
 
-    def decision_function(self, X: sp.csr_matrix) -> NDArray[np.float64]:
+    def decision_function(self, X: sp.csr_matrix) -> np.ndarray:
         """Return the scores, without noise, of rows of `make_interactions`.
 
         Parameters
@@ -72,7 +70,7 @@ class InteractionTruth:
         scores = np.concatenate([self._score(columns[s : s + _CHUNK]) for s in starts])
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def _score(self, columns: NDArray[Any]) -> NDArray[np.float64]:
+    def _score(self, columns: np.ndarray) -> np.ndarray:
         """Score rows that are given by the column of each field."""
         scores = np.zeros((len(columns), self.linear.shape[1]))
         for column in columns.T:
@@ -86,7 +84,7 @@ class InteractionTruth:
             scores += product.sum(axis=2)
         return scores
 
-    def _all_pairs(self, columns: NDArray[Any]) -> NDArray[np.float64]:
+    def _all_pairs(self, columns: np.ndarray) -> np.ndarray:
         """Return Σ_{f<g} ⟨v_f, v_g⟩ = ½ (‖Σ v_f‖² − Σ ‖v_f‖²)."""
         (factors,) = self.factors
         norms = np.square(factors).sum(axis=2)

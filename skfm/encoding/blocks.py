@@ -12,11 +12,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from skfm.encoding.columns import to_floats
-from skfm.encoding.hashing import scramble
-from skfm.persistence.records import is_array, is_integer, require, saved
+from ..persistence.records import is_array, is_integer, require, saved
+from .columns import to_floats
+from .hashing import scramble
 
 __all__ = [
     "ALMOST_ZERO",
@@ -59,9 +58,9 @@ class Encoded:
         Number of missing cells without an entry.
     """
 
-    columns: NDArray[Any]
-    values: NDArray[Any] | None = None
-    lengths: NDArray[Any] | None = None
+    columns: np.ndarray
+    values: np.ndarray | None = None
+    lengths: np.ndarray | None = None
     per_row: int = 1
     n_hidden: int = 0
 
@@ -111,7 +110,7 @@ class Block(Protocol):
     def labels(self) -> list[str]:
         """Return the names of the columns, without that of the field."""
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the cells that have these entries."""
 
 
@@ -159,7 +158,7 @@ class ScaleBlock(NumberBlock):
         require(bool(np.isfinite(numbers).all()), "a moment is not finite")
         require(self.scale > 0 and self.squares >= 0, "a deviation is negative")
 
-    def update(self, cells: NDArray[np.float64]) -> None:
+    def update(self, cells: np.ndarray) -> None:
         """Merge mean and sum of squared deviations (Chan, Golub, LeVeque 1983)."""
         held = cells[~np.isnan(cells)]
         if not self.standardise or not len(held):
@@ -205,7 +204,7 @@ class ScaleBlock(NumberBlock):
         """Cell of a row without an entry: an estimator has dropped a zero."""
         return self.mean
 
-    def encode(self, cells: NDArray[np.float64]) -> Encoded:
+    def encode(self, cells: np.ndarray) -> Encoded:
         """Scale the cells; missing ones store 1 in a column of their own."""
         missing = np.isnan(cells)
         values = (cells - self.mean) / self.scale
@@ -217,7 +216,7 @@ class ScaleBlock(NumberBlock):
         """Return an empty name for the number itself."""
         return ["", "<missing>"]
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Undo the scaling."""
         scaled = np.where(np.abs(values) == ALMOST_ZERO, 0.0, values)
         numbers = np.where(columns == 1, np.nan, scaled * self.scale + self.mean)
@@ -235,9 +234,9 @@ class SampledBlock(NumberBlock):
 
     n_seen: int = 0
     frozen: bool = False
-    sample: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    ranks: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
-    edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    sample: np.ndarray = field(default_factory=lambda: np.empty(0))
+    ranks: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint64))
+    edges: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def check(self) -> None:
         """Raise a ValueError unless the edges ascend and the sample is complete."""
@@ -258,7 +257,7 @@ class SampledBlock(NumberBlock):
         held = ~np.isnan(cells)
         self.add_sample(cells[held], scramble(rows[held]))
 
-    def add_sample(self, cells: NDArray[np.float64], ranks: NDArray[np.uint64]) -> None:
+    def add_sample(self, cells: np.ndarray, ranks: np.ndarray) -> None:
         """Add cells that are not missing, and the ranks of their rows."""
         sample = np.concatenate([self.sample, cells])
         ranks = np.concatenate([self.ranks, ranks])
@@ -273,7 +272,7 @@ class SampledBlock(NumberBlock):
         self.sample, self.ranks = np.empty(0), np.empty(0, np.uint64)
 
 
-def interval_labels(edges: NDArray[np.float64]) -> list[str]:
+def interval_labels(edges: np.ndarray) -> list[str]:
     """Return the names of bins, closed on the right, and of the missing cells."""
     inner = [repr(float(edge)) for edge in edges]
     bins = zip(["-inf", *inner], [*(f"{e}]" for e in inner), "inf)"], strict=True)
@@ -321,7 +320,7 @@ class QuantileBlock(SampledBlock):
         """Column of missing cells."""
         return len(self.edges) + 1
 
-    def encode(self, cells: NDArray[np.float64]) -> Encoded:
+    def encode(self, cells: np.ndarray) -> Encoded:
         """Look the bins up; numbers outside of all belong to the first or the last."""
         columns = np.searchsorted(self.edges, cells)
         columns[np.isnan(cells)] = self.width - 1
@@ -331,7 +330,7 @@ class QuantileBlock(SampledBlock):
         """Return the names of the intervals."""
         return interval_labels(self.edges)
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the middles of the bins."""
         bounds = np.array([self.low, *self.edges, self.high])
         middles = (bounds[1:] + bounds[:-1]) / 2

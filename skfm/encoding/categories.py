@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Encoded, check_name
-from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize
-from skfm.encoding.hashing import hash_values
-from skfm.persistence.records import is_array, is_integer, require, saved
+from ..persistence.records import is_array, is_integer, require, saved
+from .blocks import Encoded, check_name
+from .columns import LARGEST_EXACT, Factorized, factorize
+from .hashing import hash_values
 
 __all__ = [
     "CategoricalBlock",
@@ -87,11 +86,11 @@ class CategoryBlock(CategoricalBlock):
     max_categories: int | None = None
     on_excess: str = "group"
     kind: str = "nothing"
-    vocabulary: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=object))
-    counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    infrequent: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    vocabulary: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
+    counts: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    infrequent: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
     _index: pd.Index = field(init=False, repr=False)
-    _slots: NDArray[np.int32] = field(init=False, repr=False)
+    _slots: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.check()
@@ -160,7 +159,7 @@ class CategoryBlock(CategoricalBlock):
         return len(self.infrequent) - int(self.infrequent.sum())
 
     @property
-    def categories(self) -> NDArray[Any]:
+    def categories(self) -> np.ndarray:
         """Categories with a column of their own."""
         return self.vocabulary[~self.infrequent]
 
@@ -182,7 +181,7 @@ class CategoryBlock(CategoricalBlock):
             table[:-1] = self.columns_at(found)
         return Encoded(table[cells.codes])
 
-    def columns_at(self, positions: NDArray[Any]) -> NDArray[np.int32]:
+    def columns_at(self, positions: np.ndarray) -> np.ndarray:
         """Return the columns of categories, given their positions; -1 means unknown."""
         return self._slots[positions]
 
@@ -201,7 +200,7 @@ class CategoryBlock(CategoricalBlock):
         rare = ["<infrequent>"] if self.infrequent.any() else []
         return [*map(str, self.categories), *rare, "<unknown>", "<missing>"]
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return categories, and None for unknown ones."""
         table = np.full(self.width, None, dtype=object)
         table[: self.n_frequent] = self.categories
@@ -209,10 +208,10 @@ class CategoryBlock(CategoricalBlock):
 
 
 def join_categories(
-    one: tuple[NDArray[Any], NDArray[np.int64]],
-    other: tuple[NDArray[Any], NDArray[np.int64]],
+    one: tuple[np.ndarray, np.ndarray],
+    other: tuple[np.ndarray, np.ndarray],
     name: str,
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the union of two sets of values, and the sums of their counts."""
     codes, values = pd.factorize(_concatenate(one[0], other[0], name))
     counts = np.zeros(len(values), dtype=np.int64)
@@ -220,7 +219,7 @@ def join_categories(
     return values, counts
 
 
-def _concatenate(old: NDArray[Any], new: NDArray[Any], name: str) -> NDArray[Any]:
+def _concatenate(old: np.ndarray, new: np.ndarray, name: str) -> np.ndarray:
     """Concatenate values of one kind without rounding."""
     kinds = {old.dtype.kind, new.dtype.kind}
     if kinds <= {"i", "u", "f"} and len(kinds) > 1:
@@ -237,7 +236,7 @@ def _concatenate(old: NDArray[Any], new: NDArray[Any], name: str) -> NDArray[Any
     return np.concatenate([old, new])
 
 
-def sort_order(values: NDArray[Any], kind: str) -> NDArray[np.intp]:
+def sort_order(values: np.ndarray, kind: str) -> np.ndarray:
     """Return the order of the categories in a block."""
     if kind == "strings":
         # This sorts by code points, as Python does, in a third of the time. Lone
@@ -250,13 +249,13 @@ def sort_order(values: NDArray[Any], kind: str) -> NDArray[np.intp]:
         return np.argsort(np.array([repr(v) for v in values]), kind="stable")
 
 
-def _index(values: NDArray[Any]) -> pd.Index:
+def _index(values: np.ndarray) -> pd.Index:
     if values.dtype.kind in "bmM":
         return pd.Index(values.astype(np.int64))
     return pd.Index(values, dtype=values.dtype, copy=False)
 
 
-def _find(index: pd.Index, dtype: np.dtype, values: NDArray[Any]) -> NDArray[np.intp]:
+def _find(index: pd.Index, dtype: np.dtype, values: np.ndarray) -> np.ndarray:
     """Return positions in the index, -1 for values that it does not hold."""
     if values.dtype == dtype or not len(values):
         wanted = values.astype(np.int64) if dtype.kind in "bmM" else values
@@ -316,6 +315,6 @@ class HashBlock(CategoricalBlock):
         """Return the names of the buckets."""
         return [*(f"<hash {b}>" for b in range(self.n_buckets)), "<missing>"]
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return None for each cell, because a hash has no inverse."""
         return np.full(len(columns), None, dtype=object)

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from skfm.encoding.blocks import Block, Encoded, SampledBlock
-from skfm.encoding.codec_columns import CodecColumns
-from skfm.encoding.crosses.crosses import Crosses
-from skfm.encoding.crosses.fields import crossable_fields, field_codes
-from skfm.encoding.crosses.learning import CrossOptions, learn_crosses
-from skfm.encoding.crosses.target import Target
-from skfm.encoding.dates import DateBlock
-from skfm.encoding.decoding import decode
-from skfm.encoding.flags import exclude_each_other, join_flags
-from skfm.encoding.layout import assemble, make_blocks
-from skfm.encoding.shared import SharedCategories, learn_together
-from skfm.persistence.records import is_integer, is_registered, require, saved
-from skfm.runtime.warnings import warn
+from ..persistence.records import is_integer, is_registered, require, saved
+from ..runtime.warnings import warn
+from .blocks import Block, Encoded, SampledBlock
+from .codec_columns import CodecColumns
+from .crosses.crosses import Crosses
+from .crosses.fields import crossable_fields, field_codes
+from .crosses.learning import CrossOptions, learn_crosses
+from .crosses.target import Target
+from .dates import DateBlock
+from .decoding import decode
+from .flags import exclude_each_other, join_flags
+from .layout import assemble, make_blocks
+from .shared import SharedCategories, learn_together
 
 __all__ = ["TableCodec"]
 
@@ -151,7 +151,7 @@ class TableCodec(CodecColumns):
         random_state: np.random.RandomState,
         *,
         named: bool,
-    ) -> tuple[TableCodec, list[NDArray[np.int32]]]:
+    ) -> tuple[TableCodec, list[np.ndarray]]:
         """Return a codec with crosses, and their levels in these rows.
 
         The levels must be passed to `matrix` for the rows from which the crosses were
@@ -170,7 +170,7 @@ class TableCodec(CodecColumns):
         *,
         warn: bool = False,
         share_ones: bool = False,
-        crossed: Sequence[NDArray[np.int32]] | None = None,
+        crossed: Sequence[np.ndarray] | None = None,
     ) -> sp.csr_matrix:
         """Return the matrix of rows that `encode` or `learn` has encoded.
 
@@ -207,7 +207,7 @@ class TableCodec(CodecColumns):
         if counts:
             warn("Cells by column: " + "; ".join(counts))
 
-    def decode(self, X: sp.csr_matrix) -> NDArray[Any]:
+    def decode(self, X: sp.csr_matrix) -> np.ndarray:
         """Return the table of an encoded matrix, with an object for each cell."""
         return decode(self.blocks, self.shared, self.sources, self.starts, X)
 

@@ -6,18 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Block
-from skfm.encoding.categories import CategoryBlock
-from skfm.encoding.crosses.crosses import Crosses
-from skfm.encoding.crosses.fields import crossable_fields
-from skfm.encoding.dates import DateBlock
-from skfm.encoding.multi_valued import MultiValuedBlock
-from skfm.encoding.nested import NestedBlock
-from skfm.encoding.shared import SharedCategories
-from skfm.encoding.vectors import VectorBlock
-from skfm.fields.layout import unique_names
+from ..fields.layout import unique_names
+from .blocks import Block
+from .categories import CategoryBlock
+from .crosses.crosses import Crosses
+from .crosses.fields import crossable_fields
+from .dates import DateBlock
+from .multi_valued import MultiValuedBlock
+from .nested import NestedBlock
+from .shared import SharedCategories
+from .vectors import VectorBlock
 
 __all__ = ["CodecColumns"]
 
@@ -49,12 +48,12 @@ class CodecColumns:
         return starts
 
     @property
-    def names(self) -> NDArray[Any]:
+    def names(self) -> np.ndarray:
         """Name of each column of the table."""
         return np.array([block.name for block in self.blocks], dtype=object)
 
     @property
-    def sources(self) -> NDArray[np.int32]:
+    def sources(self) -> np.ndarray:
         """Column of the table from which each matrix column is made.
 
         The numbers of crosses follow those of the table's columns. For columns that
@@ -63,7 +62,7 @@ class CodecColumns:
         widths = self.widths
         return np.repeat(np.arange(len(widths), dtype=np.int32), widths)
 
-    def spread(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def spread(self, mask: np.ndarray) -> np.ndarray:
         """Return the mask of matrix columns, given one of the table's columns.
 
         A cross is chosen if all of its columns are, and shared columns if one of the
@@ -75,11 +74,11 @@ class CodecColumns:
             for item in self.crosses.items
         ]
         own = self.shared.spread(mask)
-        chosen: NDArray[np.bool_] = np.append(own, crosses).astype(bool)[self.sources]
+        chosen: np.ndarray = np.append(own, crosses).astype(bool)[self.sources]
         return chosen
 
     @property
-    def fields(self) -> NDArray[np.int32]:
+    def fields(self) -> np.ndarray:
         """Field of each matrix column."""
         fields, widths, number = [], [], -1
         for j, block in enumerate(self.blocks):
@@ -95,7 +94,7 @@ class CodecColumns:
         return np.repeat(np.array(fields, dtype=np.int32), widths + crosses)
 
     @property
-    def field_names(self) -> NDArray[Any]:
+    def field_names(self) -> np.ndarray:
         """Name of each field."""
         names, variables = [], self._variables
         for j, block in enumerate(self.blocks):
@@ -109,7 +108,7 @@ class CodecColumns:
         return np.array(names, dtype=object)
 
     @property
-    def variables(self) -> tuple[NDArray[np.int32], list[str]]:
+    def variables(self) -> tuple[np.ndarray, list[str]]:
         """Number of the variable of each matrix column, and names of the variables.
 
         A variable is a column of the table, a group of dummies, a group of columns that
@@ -130,7 +129,7 @@ class CodecColumns:
         return {**self.joined, **self.shared.variables(self.names)}
 
     @property
-    def terms(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    def terms(self) -> tuple[np.ndarray, np.ndarray]:
         """Number of the term of each matrix column, and names of the terms.
 
         All columns of a number are one term. Each other column is a term.
@@ -150,7 +149,7 @@ class CodecColumns:
         names[is_whole] = self.names[source[is_whole]]
         return numbers, names
 
-    def categories(self, *, infrequent: bool) -> list[NDArray[Any] | None]:
+    def categories(self, *, infrequent: bool) -> list[np.ndarray | None]:
         """Return the categories of each block, or None if it has none."""
         inner = [b.inner if isinstance(b, MultiValuedBlock) else b for b in self.blocks]
         return [
@@ -160,7 +159,7 @@ class CodecColumns:
             for b in inner
         ]
 
-    def column_names(self, names: Iterable[Any] | None = None) -> NDArray[Any]:
+    def column_names(self, names: Iterable[Any] | None = None) -> np.ndarray:
         """Return the names of the matrix columns, given those of the table."""
         given = list(self.names if names is None else names)
         called, others = self.shared.called(given), self.shared.followers
@@ -187,7 +186,7 @@ def _field_widths(block: Block) -> dict[str, int]:
     return {"": block.width}
 
 
-def _share(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+def _share(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return values[mask], without a copy if the mask selects all."""
     if not mask.all():
         return values[mask]

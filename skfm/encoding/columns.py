@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 __all__ = [
     "LARGEST_EXACT",
@@ -56,8 +55,8 @@ class Factorized:
         or the name of another type.
     """
 
-    codes: NDArray[Any]
-    values: NDArray[Any]
+    codes: np.ndarray
+    values: np.ndarray
     kind: str
 
     def cell(self, row: int) -> Any:
@@ -107,7 +106,7 @@ def holds_dates(series: pd.Series) -> bool:
     return getattr(series.dtype, "kind", "O") == "M"
 
 
-def dates_of_objects(cells: NDArray[Any], *, local: bool) -> NDArray[np.datetime64]:
+def dates_of_objects(cells: np.ndarray, *, local: bool) -> np.ndarray:
     """Return date objects, of which none is missing, as datetime64[us].
 
     ``local`` asks for the local time of their zone, instead of UTC.
@@ -127,7 +126,7 @@ def _dense(series: pd.Series) -> pd.Series:
     return series.sparse.to_dense() if is_sparse else series
 
 
-def to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
+def to_floats(series: pd.Series, name: str) -> np.ndarray:
     """Return a numeric column as float64, missing cells as NaN.
 
     Raises
@@ -157,7 +156,7 @@ def to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
     return values
 
 
-def _objects_to_floats(series: pd.Series, name: str) -> NDArray[np.float64]:
+def _objects_to_floats(series: pd.Series, name: str) -> np.ndarray:
     if series.dtype.kind in "mMc":
         raise ValueError(f"Column {name!r} has dtype {series.dtype}, not a number.")
     cells = series.to_numpy(dtype=object)
@@ -191,7 +190,7 @@ def _overflows(number: Any) -> bool:
     return False
 
 
-def _first_of_another_kind(cells: NDArray[Any], held: NDArray[np.bool_]) -> int:
+def _first_of_another_kind(cells: np.ndarray, held: np.ndarray) -> int:
     """Return the first row without a number, or with one of another type."""
     rows = np.flatnonzero(held)
     others = [row for row in rows if not isinstance(cells[row], Number)]
@@ -200,14 +199,14 @@ def _first_of_another_kind(cells: NDArray[Any], held: NDArray[np.bool_]) -> int:
     return int([*others, rows[0]][0])
 
 
-def _seconds(durations: NDArray[np.timedelta64]) -> NDArray[np.float64]:
+def _seconds(durations: np.ndarray) -> np.ndarray:
     seconds = durations.astype(np.int64) / 1e6
     seconds[np.isnat(durations)] = np.nan
     return seconds
 
 
 def factorize(
-    series: pd.Series, name: str, rows: NDArray[np.intp] | None = None
+    series: pd.Series, name: str, rows: np.ndarray | None = None
 ) -> Factorized:
     """Number the distinct values of a column.
 
@@ -233,7 +232,7 @@ def factorize(
     return Factorized(codes, values, kind)
 
 
-def _to_numpy(levels: Any) -> NDArray[Any]:
+def _to_numpy(levels: Any) -> np.ndarray:
     numpy_dtype = getattr(levels.dtype, "numpy_dtype", None)
     if numpy_dtype is not None and numpy_dtype.kind in "iufb":
         return levels.to_numpy(dtype=numpy_dtype)
@@ -242,7 +241,7 @@ def _to_numpy(levels: Any) -> NDArray[Any]:
     return levels.to_numpy()
 
 
-def _canonical(values: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
+def _canonical(values: np.ndarray, name: str) -> tuple[np.ndarray, str]:
     """Return distinct values in the form of `Factorized`, and their kind."""
     kind = values.dtype.kind
     if kind == "O":
@@ -260,18 +259,18 @@ def _canonical(values: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
     )
 
 
-def _canonical_integers(values: NDArray[Any]) -> NDArray[Any]:
+def _canonical_integers(values: np.ndarray) -> np.ndarray:
     wide = values.dtype.kind == "u" and values.size and values.max() >= 2**63
     return values.astype(np.uint64 if wide else np.int64)
 
 
-def _canonical_floats(values: NDArray[np.float64]) -> NDArray[Any]:
+def _canonical_floats(values: np.ndarray) -> np.ndarray:
     """Return whole floats as integers: ids beside missing cells are floats."""
     whole = (values == np.floor(values)) & (np.abs(values) <= LARGEST_EXACT)
     return values.astype(np.int64) if whole.all() else values
 
 
-def _canonical_objects(values: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
+def _canonical_objects(values: np.ndarray, name: str) -> tuple[np.ndarray, str]:
     inferred = pd.api.types.infer_dtype(values)
     kind = _KINDS.get(inferred)
     if kind == "numbers":
@@ -288,7 +287,7 @@ def _canonical_objects(values: NDArray[Any], name: str) -> tuple[NDArray[Any], s
     return values, f"values of type {types[0]}" if len(types) == 1 else "mixed"
 
 
-def _canonical_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
+def _canonical_numbers(values: np.ndarray, name: str) -> np.ndarray:
     whole = pd.api.types.infer_dtype(values) == "integer"
     # A float of NumPy cannot be compared with an integer beyond all floats.
     numbers = [v.item() if isinstance(v, np.generic) else v for v in values]
@@ -308,10 +307,10 @@ def _canonical_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _mixed(
-    values: NDArray[Any],
+    values: np.ndarray,
     name: str,
-    codes: NDArray[Any],
-    rows: NDArray[np.intp] | None,
+    codes: np.ndarray,
+    rows: np.ndarray | None,
 ) -> TypeError:
     first: dict[str, int] = {}
     for number, value in enumerate(values):
@@ -325,9 +324,7 @@ def _mixed(
     )
 
 
-def _unhashable(
-    series: pd.Series, name: str, rows: NDArray[np.intp] | None
-) -> TypeError:
+def _unhashable(series: pd.Series, name: str, rows: np.ndarray | None) -> TypeError:
     place, cell = next((i, c) for i, c in enumerate(series) if not _is_hashable(c))
     return TypeError(
         f"Column {name!r} holds {cell!r} in row {_row(place, rows)}, of type "
@@ -337,7 +334,7 @@ def _unhashable(
     )
 
 
-def _row(place: int, rows: NDArray[np.intp] | None) -> int:
+def _row(place: int, rows: np.ndarray | None) -> int:
     return place if rows is None else int(rows[place])
 
 

@@ -4,17 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.runtime.jit import kernel
+from ..runtime.jit import kernel
 
 __all__ = ["coarsen", "cut_positions", "find_bins", "half_way"]
 
 
-def cut_positions(counts: NDArray[Any], n_bins: int) -> NDArray[np.intp]:
+def cut_positions(counts: np.ndarray, n_bins: int) -> np.ndarray:
     """Return the positions of the cuts among the sorted distinct values.
 
     Up to ``2 * n_bins`` distinct values get a bin each. For more, the cuts are the
@@ -46,7 +43,7 @@ def cut_positions(counts: NDArray[Any], n_bins: int) -> NDArray[np.intp]:
     return positions[(positions >= 0) & (positions < n_values - 1)]
 
 
-def half_way(values: NDArray[np.float64], positions: NDArray[Any]) -> NDArray[Any]:
+def half_way(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Return the numbers half-way between values[positions] and the next ones.
 
     Each is at least the lower of its two values and less than the upper one, even if
@@ -57,13 +54,13 @@ def half_way(values: NDArray[np.float64], positions: NDArray[Any]) -> NDArray[An
     return np.where(middle < high, middle, low)
 
 
-def coarsen(edges: NDArray[Any], coarse: NDArray[Any]) -> NDArray[np.int32]:
+def coarsen(edges: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """Return the coarse bin of each fine one; all coarse edges are fine edges too."""
     return np.append(0, np.searchsorted(coarse, edges, "right")).astype(np.int32)
 
 
 @kernel
-def find_bins(edges: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.int32]:
+def find_bins(edges: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Return the bin of each number, closed on the right; NaN has a bin of its own.
 
     The result is that of ``np.searchsorted``. Here all numbers take the same step of

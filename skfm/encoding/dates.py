@@ -9,42 +9,41 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Encoded, check_name
-from skfm.encoding.categories import CategoryBlock
-from skfm.encoding.columns import Factorized, dates_of_objects
-from skfm.encoding.nested import NestedBlock, Numbers
-from skfm.persistence.records import require, saved
+from ..persistence.records import require, saved
+from .blocks import Encoded, check_name
+from .categories import CategoryBlock
+from .columns import Factorized, dates_of_objects
+from .nested import NestedBlock, Numbers
 
 __all__ = ["PARTS", "DateBlock"]
 
-Dates = NDArray[np.datetime64]
+Dates = np.ndarray
 
 
-def _year(dates: Dates) -> NDArray[np.int64]:
+def _year(dates: Dates) -> np.ndarray:
     return dates.astype("M8[Y]").astype(np.int64) + 1970
 
 
-def _month(dates: Dates) -> NDArray[np.int64]:
+def _month(dates: Dates) -> np.ndarray:
     return dates.astype("M8[M]").astype(np.int64) % 12 + 1
 
 
-def _day(dates: Dates) -> NDArray[np.int64]:
+def _day(dates: Dates) -> np.ndarray:
     start = dates.astype("M8[M]").astype("M8[D]")
     return (dates.astype("M8[D]") - start).astype(np.int64) + 1
 
 
-def _weekday(dates: Dates) -> NDArray[np.int64]:
+def _weekday(dates: Dates) -> np.ndarray:
     # The epoch was a Thursday; Monday is 0.
     return (dates.astype("M8[D]").astype(np.int64) + 3) % 7
 
 
-def _hour(dates: Dates) -> NDArray[np.int64]:
+def _hour(dates: Dates) -> np.ndarray:
     return (dates - dates.astype("M8[D]")).astype("m8[h]").astype(np.int64)
 
 
-_CALENDAR: dict[str, Callable[[Dates], NDArray[np.int64]]] = {
+_CALENDAR: dict[str, Callable[[Dates], np.ndarray]] = {
     "year": _year,
     "month": _month,
     "day": _day,
@@ -174,13 +173,13 @@ class DateBlock:
             labels += [f"<{part}>_{label}" for label in block.labels()]
         return labels
 
-    def tells(self, columns: NDArray[Any]) -> NDArray[np.bool_]:
+    def tells(self, columns: np.ndarray) -> np.ndarray:
         """Tell which entries determine the cell: those of the elapsed time."""
         if self.elapsed is None:
             return np.zeros(len(columns), dtype=bool)
         return self.elapsed.tells(columns)
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return dates to the millisecond; clipped dates stay clipped."""
         if self.elapsed is None:
             return np.full(len(columns), self.absent, dtype=object)

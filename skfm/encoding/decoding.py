@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Block
-from skfm.encoding.dates import DateBlock
-from skfm.encoding.multi_valued import MultiValuedBlock
-from skfm.encoding.nested import NestedBlock
-from skfm.encoding.shared import SharedCategories
-from skfm.encoding.tables import object_array
-from skfm.encoding.vectors import VectorBlock
+from .blocks import Block
+from .dates import DateBlock
+from .multi_valued import MultiValuedBlock
+from .nested import NestedBlock
+from .shared import SharedCategories
+from .tables import object_array
+from .vectors import VectorBlock
 
 __all__ = ["decode"]
 
@@ -23,10 +21,10 @@ __all__ = ["decode"]
 def decode(
     blocks: Sequence[Block],
     shared: SharedCategories,
-    sources: NDArray[Any],
+    sources: np.ndarray,
     starts: Sequence[int],
     X: sp.csr_matrix,
-) -> NDArray[Any]:
+) -> np.ndarray:
     """Return the table of an encoded matrix, with an object for each cell.
 
     Parameters
@@ -65,7 +63,7 @@ def decode(
     return table
 
 
-def _bags(rows: NDArray[Any], items: NDArray[Any], n_rows: int) -> NDArray[Any]:
+def _bags(rows: np.ndarray, items: np.ndarray, n_rows: int) -> np.ndarray:
     """Split items, which are ordered by row, into an array per row; None is no item."""
     known = np.array([item is not None for item in items], dtype=bool)
     sizes = np.bincount(rows[known], minlength=n_rows)

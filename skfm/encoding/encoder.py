@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skfm.encoding.codec import TableCodec
-from skfm.encoding.meaning import EncodedColumns
-from skfm.encoding.state import adopt
-from skfm.persistence.records import saved
-from skfm.runtime.attributes import on_snapshot
-
 from .._sklearn import Interval, Options, StrOptions, fit_context
+from ..persistence.records import saved
+from ..runtime.attributes import on_snapshot
+from .codec import TableCodec
+from .meaning import EncodedColumns
+from .state import adopt
 
 __all__ = ["FieldEncoder", "encoder_of"]
 

@@ -8,13 +8,12 @@ from itertools import groupby
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Encoded, check_name
-from skfm.encoding.categories import CategoricalBlock, check_kind
-from skfm.encoding.columns import Factorized
-from skfm.fields.layout import block_names
-from skfm.persistence.records import require, saved
+from ..fields.layout import block_names
+from ..persistence.records import require, saved
+from .blocks import Encoded, check_name
+from .categories import CategoricalBlock, check_kind
+from .columns import Factorized
 
 __all__ = [
     "FlagBlock",
@@ -25,9 +24,7 @@ __all__ = [
 ]
 
 
-def encode_flags(
-    values: NDArray[np.float64], missing: NDArray[np.bool_], has_missing: bool
-) -> Encoded:
+def encode_flags(values: np.ndarray, missing: np.ndarray, has_missing: bool) -> Encoded:
     """Store nonzero values in column 0, and 1 in column 1 for missing cells.
 
     Without ``has_missing``, column 1 does not exist and missing cells have no entry.
@@ -93,7 +90,7 @@ class FlagBlock(CategoricalBlock):
         """Return an empty name for the flag itself."""
         return ["", "<missing>"][: self.width]
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return truth values, and None for missing ones."""
         cells = (values != 0).astype(object)
         cells[columns == 1] = None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 __all__ = ["hash_values", "scramble"]
 
@@ -14,7 +11,7 @@ __all__ = ["hash_values", "scramble"]
 _KEY = "skfm.FieldEncode"
 
 
-def scramble(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def scramble(numbers: np.ndarray) -> np.ndarray:
     """Map 64-bit integers one to one to well-mixed ones.
 
     This is the output function of SplitMix64 [1]_.
@@ -38,7 +35,7 @@ def scramble(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def hash_values(values: NDArray[Any], kind: str, name: str) -> NDArray[np.uint64]:
+def hash_values(values: np.ndarray, kind: str, name: str) -> np.ndarray:
     """Hash the distinct values of a column to 64 bits.
 
     The hash of a string is SipHash-2-4 of its UTF-8 bytes, mixed as by `scramble` but
@@ -75,7 +72,7 @@ def hash_values(values: NDArray[Any], kind: str, name: str) -> NDArray[np.uint64
     )
 
 
-def _hash_floats(values: NDArray[np.float64]) -> NDArray[np.uint64]:
+def _hash_floats(values: np.ndarray) -> np.ndarray:
     # An integer has the same hash in a column of floats, which missing cells cause.
     whole = (values == np.floor(values)) & (np.abs(values) < 2.0**63)
     bits = values.view(np.uint64).copy()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skfm.encoding.tables import check_frame, is_frame, read_columns
+from .tables import check_frame, is_frame, read_columns
 
 __all__ = ["code_pairs", "match", "read_ids", "read_table"]
 

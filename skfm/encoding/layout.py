@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Block, Encoded, QuantileBlock, ScaleBlock
-from skfm.encoding.categories import CategoryBlock, HashBlock
-from skfm.encoding.columns import holds_categories, holds_dates, holds_flags
-from skfm.encoding.dates import PARTS, DateBlock
-from skfm.encoding.flags import FlagBlock
-from skfm.encoding.multi_valued import MultiValuedBlock, holds_lists
-from skfm.encoding.nested import NestedBlock
-from skfm.encoding.selection import column_mask, column_position
-from skfm.encoding.shared import SharedCategories
-from skfm.encoding.vectors import VectorBlock, holds_vectors
+from .blocks import Block, Encoded, QuantileBlock, ScaleBlock
+from .categories import CategoryBlock, HashBlock
+from .columns import holds_categories, holds_dates, holds_flags
+from .dates import PARTS, DateBlock
+from .flags import FlagBlock
+from .multi_valued import MultiValuedBlock, holds_lists
+from .nested import NestedBlock
+from .selection import column_mask, column_position
+from .shared import SharedCategories
+from .vectors import VectorBlock, holds_vectors
 
 __all__ = ["assemble", "make_blocks"]
 
@@ -138,8 +137,8 @@ def _categorical(
     names: list[str],
     named: bool,
     selected: Any,
-    surely: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
+    surely: np.ndarray,
+) -> np.ndarray:
     """Return the mask of the categorical columns, which include ``surely``."""
     if isinstance(selected, str) and selected == "all":
         return np.ones(len(names), dtype=bool)
@@ -153,8 +152,8 @@ def _categorical(
 
 def _check(
     each: dict[str, list[Any]],
-    multi_valued: NDArray[np.bool_],
-    categorical: NDArray[np.bool_],
+    multi_valued: np.ndarray,
+    categorical: np.ndarray,
     names: list[str],
 ) -> None:
     """Refuse values of dict parameters that do not apply to their column."""
@@ -188,8 +187,8 @@ def _check(
 
 def _check_use(
     each: dict[str, list[Any]],
-    multi_valued: NDArray[np.bool_],
-    categorical: NDArray[np.bool_],
+    multi_valued: np.ndarray,
+    categorical: np.ndarray,
     names: list[str],
 ) -> None:
     """Refuse a dict with an option for a column that has no use for it."""
@@ -285,9 +284,9 @@ def assemble(
 
 def _fill_grid(
     encoded: Sequence[Encoded],
-    starts: NDArray[Any],
-    indices: NDArray[Any],
-    data: NDArray[Any] | None,
+    starts: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray | None,
 ) -> None:
     """Write the entries of parts with the same number of entries in all rows."""
     n_rows, place = encoded[0].n_rows, 0
@@ -305,15 +304,15 @@ def _fill_grid(
 
 def _fill_rows(
     encoded: Sequence[Encoded],
-    starts: NDArray[Any],
-    indptr: NDArray[Any],
-    indices: NDArray[Any],
-    data: NDArray[Any] | None,
+    starts: np.ndarray,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray | None,
 ) -> None:
     """Write the entries of parts with different numbers of entries in the rows."""
     filled = indptr[:-1].astype(np.intp)
     for start, part in zip(starts, encoded, strict=False):
-        first: NDArray[np.intp] = filled
+        first: np.ndarray = filled
         if part.lengths is not None:
             where = first = _ragged(filled, part.lengths)
         else:
@@ -324,7 +323,7 @@ def _fill_rows(
         filled += part.per_row if part.lengths is None else part.lengths
 
 
-def _ragged(starts: NDArray[np.intp], lengths: NDArray[Any]) -> NDArray[np.intp]:
+def _ragged(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return starts[i], starts[i] + 1, ... of each row, lengths[i] of them."""
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skfm.encoding.state import CodecEstimator
-from skfm.runtime.attributes import on_snapshot
+from ..runtime.attributes import on_snapshot
+from .state import CodecEstimator
 
 __all__ = ["EncodedColumns"]
 
@@ -19,10 +19,10 @@ __all__ = ["EncodedColumns"]
 class EncodedColumns(CodecEstimator):
     """An encoder whose columns have names and can be decoded."""
 
-    fields_: NDArray[np.int32]
+    fields_: np.ndarray
 
     @on_snapshot
-    def inverse_transform(self, X: Any) -> NDArray[Any]:
+    def inverse_transform(self, X: Any) -> np.ndarray:
         """Return the table of an encoded matrix.
 
         Parameters
@@ -51,7 +51,7 @@ class EncodedColumns(CodecEstimator):
     @on_snapshot
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
-    ) -> NDArray[Any]:
+    ) -> np.ndarray:
         """Return the names of the columns of the matrix.
 
         Parameters

@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from skfm.encoding.blocks import Block, SampledBlock, ScaleBlock
-from skfm.encoding.categories import (
+from .blocks import Block, SampledBlock, ScaleBlock
+from .categories import (
     CategoryBlock,
     HashBlock,
     join_categories,
     sort_order,
 )
-from skfm.encoding.dates import DateBlock
-from skfm.encoding.flags import FlagBlock
-from skfm.encoding.multi_valued import MultiValuedBlock
-from skfm.encoding.nested import NestedBlock
-from skfm.encoding.vectors import VectorBlock
+from .dates import DateBlock
+from .flags import FlagBlock
+from .multi_valued import MultiValuedBlock
+from .nested import NestedBlock
+from .vectors import VectorBlock
 
 __all__ = ["merge", "n_categories", "settle"]
 

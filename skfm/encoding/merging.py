@@ -17,20 +17,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Block, SampledBlock
-from skfm.encoding.codec import TableCodec
-from skfm.encoding.dates import DateBlock
-from skfm.encoding.flags import FlagBlock, join_flags, prefix_of
-from skfm.encoding.merged_blocks import merge, n_categories, settle
-from skfm.encoding.nested import NestedBlock, Numbers
-from skfm.encoding.shared import SharedCategories, categories_of, check_kinds
+from .blocks import Block, SampledBlock
+from .codec import TableCodec
+from .dates import DateBlock
+from .flags import FlagBlock, join_flags, prefix_of
+from .merged_blocks import merge, n_categories, settle
+from .nested import NestedBlock, Numbers
+from .shared import SharedCategories, categories_of, check_kinds
 
 __all__ = ["Part", "learn_cells", "learn_part"]
 
 Pairs = set[tuple[int, int]]
-Entries = NDArray[np.bool_] | None
+Entries = np.ndarray | None
 
 
 @dataclass
@@ -182,7 +181,7 @@ def _entries(block: Block, cells: Any) -> Entries:
     if isinstance(block, FlagBlock):
         # Missing cells have the code -1.
         table = np.append(cells.values.astype(bool), True)
-        entries: NDArray[np.bool_] = table[cells.codes]
+        entries: np.ndarray = table[cells.codes]
         return entries
     if isinstance(block, NestedBlock) and block.binary:
         assert isinstance(cells, Numbers)
@@ -190,7 +189,7 @@ def _entries(block: Block, cells: Any) -> Entries:
     return None
 
 
-def _together(names: list[str], entries: dict[int, NDArray[np.bool_]]) -> Pairs:
+def _together(names: list[str], entries: dict[int, np.ndarray]) -> Pairs:
     """Return the pairs of neighbouring blocks with similar names that share a row."""
     pairs: Pairs = set()
     keyed = groupby(

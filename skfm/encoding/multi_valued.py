@@ -10,13 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import ALMOST_ZERO, Encoded
-from skfm.encoding.categories import CategoryBlock, HashBlock
-from skfm.encoding.columns import Factorized, factorize
-from skfm.encoding.tables import object_array
-from skfm.persistence.records import require, saved
+from ..persistence.records import require, saved
+from .blocks import ALMOST_ZERO, Encoded
+from .categories import CategoryBlock, HashBlock
+from .columns import Factorized, factorize
+from .tables import object_array
 
 __all__ = ["Bags", "MultiValuedBlock", "holds_lists", "sum_entries"]
 
@@ -53,8 +52,8 @@ class Bags:
     """
 
     items: Factorized
-    lengths: NDArray[np.intp]
-    weights: NDArray[np.float64] | None = None
+    lengths: np.ndarray
+    weights: np.ndarray | None = None
 
 
 @saved("record")
@@ -131,17 +130,17 @@ class MultiValuedBlock:
         """Return the names of the items."""
         return self.inner.labels()
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the items."""
         return self.inner.decode(columns, values)
 
 
 def sum_entries(
-    rows: NDArray[Any],
-    columns: NDArray[Any],
-    values: NDArray[np.float64],
+    rows: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
     shape: tuple[int, int],
-    divisors: NDArray[Any] | None = None,
+    divisors: np.ndarray | None = None,
 ) -> Encoded:
     """Return entries in order, with those of the same row and column added up.
 
@@ -200,8 +199,8 @@ def _bags_of_cells(series: pd.Series, name: str) -> Bags:
 
 
 def _weighted(
-    cells: NDArray[Any], rows: NDArray[np.intp], name: str
-) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    cells: np.ndarray, rows: np.ndarray, name: str
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the items and weights of dicts, or of lists of pairs."""
     items = object_array(chain.from_iterable(cells))
     dicts = [isinstance(cell, dict) for cell in cells]
@@ -225,9 +224,7 @@ def _weighted(
     return items, _finite(weights, rows, name)
 
 
-def _finite(
-    weights: NDArray[Any], rows: NDArray[np.intp], name: str
-) -> NDArray[np.float64]:
+def _finite(weights: np.ndarray, rows: np.ndarray, name: str) -> np.ndarray:
     wrong = [k for k in set(map(type, weights)) if k is bool or not issubclass(k, Real)]
     bad = np.array([type(weight) in wrong for weight in weights] if wrong else [], bool)
     if not wrong:
@@ -248,7 +245,7 @@ def _is_weighted(item: Any) -> bool:
 
 
 def _not_a_bag(
-    cells: NDArray[Any], held: NDArray[np.intp], kind: type, name: str
+    cells: np.ndarray, held: np.ndarray, kind: type, name: str
 ) -> ValueError:
     row = next(int(row) for row in held if type(cells[row]) is kind)
     remedy = (

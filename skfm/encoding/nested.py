@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import (
+from ..persistence.records import require, saved
+from .blocks import (
     ALMOST_ZERO,
     CLIP,
     Encoded,
@@ -18,11 +18,10 @@ from skfm.encoding.blocks import (
     check_edges,
     interval_labels,
 )
-from skfm.encoding.categories import CategoryBlock
-from skfm.encoding.columns import LARGEST_EXACT, Factorized, factorize, to_floats
-from skfm.encoding.cuts import coarsen, cut_positions, find_bins, half_way
-from skfm.encoding.flags import encode_flags
-from skfm.persistence.records import require, saved
+from .categories import CategoryBlock
+from .columns import LARGEST_EXACT, Factorized, factorize, to_floats
+from .cuts import coarsen, cut_positions, find_bins, half_way
+from .flags import encode_flags
 
 __all__ = ["BINS", "NestedBlock", "Numbers"]
 
@@ -36,7 +35,7 @@ ROWS_PER_ID = 3
 class Numbers:
     """A column as floats and, if integers may be ids, as codes and exact values."""
 
-    floats: NDArray[np.float64]
+    floats: np.ndarray
     ids: Factorized | None
 
 
@@ -72,7 +71,7 @@ class NestedBlock(SampledBlock):
     ids: CategoryBlock | None = None
     binary: bool = True
     has_missing: bool = False
-    coarse: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    coarse: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         self.value.name = self.name
@@ -190,9 +189,7 @@ class NestedBlock(SampledBlock):
             columns = known.encode(_lenient(cells.ids, known)).columns
         return self.encode_floats(cells.floats, columns)
 
-    def encode_floats(
-        self, floats: NDArray[np.float64], ids: NDArray[Any] | None
-    ) -> Encoded:
+    def encode_floats(self, floats: np.ndarray, ids: np.ndarray | None) -> Encoded:
         """Encode numbers, given the columns of their ids if they have some."""
         missing = np.isnan(floats)
         if self.is_flag:
@@ -214,7 +211,7 @@ class NestedBlock(SampledBlock):
         values = self._scaled(floats, missing)
         return Encoded(columns.ravel(), values, per_row=len(widths))
 
-    def encode_levels(self, levels: NDArray[Any]) -> Encoded:
+    def encode_levels(self, levels: np.ndarray) -> Encoded:
         """Encode numbers for which only the finest field is known.
 
         Parameters
@@ -233,9 +230,7 @@ class NestedBlock(SampledBlock):
         middles = np.append((outer[1:] + outer[:-1]) / 2, np.nan)
         return self.encode_floats(middles[levels], None)
 
-    def _scaled(
-        self, floats: NDArray[np.float64], missing: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+    def _scaled(self, floats: np.ndarray, missing: np.ndarray) -> np.ndarray:
         values = (floats - self.value.mean) / self.value.scale
         np.clip(values, -CLIP, CLIP, out=values)
         values[missing | (values == 0)] = ALMOST_ZERO
@@ -253,14 +248,14 @@ class NestedBlock(SampledBlock):
             labels += [f"<values>_{label}" for label in self.id_field.labels()]
         return labels
 
-    def tells(self, columns: NDArray[Any]) -> NDArray[np.bool_]:
+    def tells(self, columns: np.ndarray) -> np.ndarray:
         """Tell which entries determine the cell; the others repeat it."""
-        told: NDArray[np.bool_] = columns == 0
+        told: np.ndarray = columns == 0
         if self.missing_column is not None:
             told |= columns == self.missing_column
         return told
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Undo the scaling; clipped values stay clipped."""
         numbers = np.where(np.abs(values) == ALMOST_ZERO, 0.0, values)
         if not self.is_flag:
@@ -268,7 +263,7 @@ class NestedBlock(SampledBlock):
         return np.where(columns == self.missing_column, np.nan, numbers).astype(object)
 
 
-def _are_integers(series: pd.Series, floats: NDArray[np.float64]) -> bool:
+def _are_integers(series: pd.Series, floats: np.ndarray) -> bool:
     """Return whether cells are integers, which must be exact in columns of floats."""
     dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
     if getattr(dtype, "kind", "O") in "iu":

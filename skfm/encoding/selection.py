@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 __all__ = ["column_mask", "column_position"]
 
@@ -36,7 +35,7 @@ def column_position(key: Any, names: Sequence[str], named: bool, param: str) -> 
 
 def column_mask(
     selected: Iterable[Any] | None, names: Sequence[str], named: bool, param: str
-) -> NDArray[np.bool_]:
+) -> np.ndarray:
     """Return the mask of the columns that are given by names, indices or a mask.
 
     Parameters

@@ -9,13 +9,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Encoded
-from skfm.encoding.categories import CategoryBlock, HashBlock
-from skfm.encoding.multi_valued import Bags, MultiValuedBlock, sum_entries
-from skfm.encoding.selection import column_position
-from skfm.persistence.records import is_integer, require, saved
+from ..persistence.records import is_integer, require, saved
+from .blocks import Encoded
+from .categories import CategoryBlock, HashBlock
+from .multi_valued import Bags, MultiValuedBlock, sum_entries
+from .selection import column_position
 
 __all__ = ["SharedCategories", "categories_of", "check_kinds", "learn_together"]
 
@@ -145,14 +144,14 @@ class SharedCategories:
         of_group = self.variables(known)
         return [of_group.get(j, (j, name))[1] for j, name in enumerate(known)]
 
-    def spread(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def spread(self, mask: np.ndarray) -> np.ndarray:
         """Return a mask whose first block of each group tells whether one is chosen."""
         spread = mask.copy()
         for group in self.groups:
             spread[group[0]] = mask[group].any()
         return spread
 
-    def divided(self, mask: NDArray[np.bool_]) -> list[int] | None:
+    def divided(self, mask: np.ndarray) -> list[int] | None:
         """Return a group of which a mask of blocks chooses a part, or None."""
         both = (group for group in self.groups if 0 < mask[group].sum() < len(group))
         return next(both, None)
@@ -231,7 +230,7 @@ def _added(parts: Sequence[Encoded], width: int) -> Encoded:
     return replace(added, values=None) if ones else added
 
 
-def _counted(columns: NDArray[Any]) -> Encoded:
+def _counted(columns: np.ndarray) -> Encoded:
     """Return the entries of rows that have several of one each, (n_rows, n)."""
     columns.sort(axis=1)
     is_first = np.empty(columns.shape, dtype=bool)

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
-from skfm.encoding.blocks import Encoded
-from skfm.encoding.codec import TableCodec
-from skfm.encoding.tables import as_table, read_columns
-from skfm.persistence.estimators import SavedEstimator
-from skfm.persistence.records import require
-from skfm.persistence.values import Unpacker
-from skfm.runtime.attributes import publish, snapshot
+from ..persistence.estimators import SavedEstimator
+from ..persistence.records import require
+from ..persistence.values import Unpacker
+from ..runtime.attributes import publish, snapshot
+from .blocks import Encoded
+from .codec import TableCodec
+from .tables import as_table, read_columns
 
 __all__ = ["CodecEstimator", "adopt", "codec_of"]
 

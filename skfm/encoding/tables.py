@@ -9,7 +9,6 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sklearn.utils import check_array
 
 __all__ = ["as_table", "check_frame", "is_frame", "object_array", "read_columns"]
@@ -115,7 +114,7 @@ def _has_levels(dtype: Any) -> bool:
     return isinstance(dtype, nw.Categorical | nw.Enum)
 
 
-def object_array(cells: Any) -> NDArray[Any]:
+def object_array(cells: Any) -> np.ndarray:
     """Return cells of any type as a one-dimensional array of objects."""
     listed = cells.to_list() if hasattr(cells, "to_list") else cells
     return np.fromiter(listed, dtype=object)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import chain
 from numbers import Number, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import ALMOST_ZERO, CLIP, Encoded, check_name
-from skfm.persistence.records import is_array, is_integer, require, saved
+from ..persistence.records import is_array, is_integer, require, saved
+from .blocks import ALMOST_ZERO, CLIP, Encoded, check_name
 
 __all__ = ["VectorBlock", "holds_vectors"]
 
@@ -54,8 +53,8 @@ class VectorBlock:
 
     name: str
     n: int = 0
-    mean: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    squares: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    mean: np.ndarray = field(default_factory=lambda: np.empty(0))
+    squares: np.ndarray = field(default_factory=lambda: np.empty(0))
     has_unknown: ClassVar[bool] = False
     absent: ClassVar[None] = None
 
@@ -69,7 +68,7 @@ class VectorBlock:
         finite = np.isfinite(self.mean).all() and np.isfinite(self.squares).all()
         require(bool(finite) and bool((self.squares >= 0).all()), "a moment is none")
 
-    def read(self, series: pd.Series) -> NDArray[np.float64]:
+    def read(self, series: pd.Series) -> np.ndarray:
         """Return vectors, (n_rows, n_coordinates), NaN where a cell is missing."""
         cells = series.to_numpy(dtype=object)
         held = np.flatnonzero(~pd.isna(cells))
@@ -85,7 +84,7 @@ class VectorBlock:
             raise self._refuse(int(held[wrong[0]]), "a number that is not finite")
         return vectors
 
-    def _size(self, cells: NDArray[Any], held: NDArray[np.intp]) -> int:
+    def _size(self, cells: np.ndarray, held: np.ndarray) -> int:
         """Return the number of coordinates, which must be equal in all cells."""
         for kind in set(map(type, cells[held])):
             if not issubclass(kind, list | tuple | np.ndarray):
@@ -108,7 +107,7 @@ class VectorBlock:
             "name the column in multi_valued of a FieldEncoder."
         )
 
-    def update(self, cells: NDArray[np.float64]) -> None:
+    def update(self, cells: np.ndarray) -> None:
         """Merge the moments (Chan, Golub, LeVeque 1983)."""
         held = cells[~np.isnan(cells).any(axis=1)]
         if not held.size:
@@ -116,9 +115,7 @@ class VectorBlock:
         mean = held.mean(axis=0)
         self.add_moments(len(held), mean, np.square(held - mean).sum(axis=0))
 
-    def add_moments(
-        self, n: int, mean: NDArray[np.float64], squares: NDArray[np.float64]
-    ) -> None:
+    def add_moments(self, n: int, mean: np.ndarray, squares: np.ndarray) -> None:
         """Merge the means and sums of squared deviations of ``n`` more vectors."""
         if not self.n:
             self.mean, self.squares = np.zeros((2, len(mean)))
@@ -136,7 +133,7 @@ class VectorBlock:
         """Do nothing, because the layout depends on the moments only."""
 
     @property
-    def scale(self) -> NDArray[np.float64]:
+    def scale(self) -> np.ndarray:
         """Standard deviations of the coordinates; 1 for constant ones."""
         deviation = np.sqrt(self.squares / max(self.n, 1))
         rounding = np.abs(self.mean) * np.finfo(np.float64).eps * max(self.n, 1)
@@ -152,7 +149,7 @@ class VectorBlock:
         """Column of missing cells."""
         return len(self.mean)
 
-    def encode(self, cells: NDArray[np.float64]) -> Encoded:
+    def encode(self, cells: np.ndarray) -> Encoded:
         """Standardise the cells; missing ones store 1 in a column of their own."""
         missing = np.asarray(np.isnan(cells).any(axis=1))
         if not len(self.mean):
@@ -173,11 +170,11 @@ class VectorBlock:
 
     def gather(
         self,
-        rows: NDArray[np.intp],
-        columns: NDArray[Any],
-        values: NDArray[Any],
+        rows: np.ndarray,
+        columns: np.ndarray,
+        values: np.ndarray,
         n_rows: int,
-    ) -> NDArray[Any]:
+    ) -> np.ndarray:
         """Return the vector of each row, or None if it is missing."""
         scaled = np.zeros((n_rows, self.width))
         scaled[rows, columns] = np.where(np.abs(values) == ALMOST_ZERO, 0, values)
@@ -187,7 +184,7 @@ class VectorBlock:
         cells[scaled[:, -1] != 0] = None
         return cells
 
-    def decode(self, columns: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the coordinates of entries, NaN for missing cells."""
         scale, mean = np.append(self.scale, np.nan), np.append(self.mean, 0.0)
         return (values * scale[columns] + mean[columns]).astype(object)

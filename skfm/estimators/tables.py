@@ -8,7 +8,6 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from ..encoding import FieldEncoder
 from ..encoding.codec import TableCodec
@@ -108,7 +107,7 @@ def refuse_unused(model: Any) -> None:
 
 def new_codec(
     columns: list[pd.Series],
-    names: NDArray[Any] | None,
+    names: np.ndarray | None,
     model: Any,
 ) -> TableCodec:
     """Return a codec that has learnt nothing, with the defaults of FieldEncoder.
@@ -133,7 +132,7 @@ def new_codec(
     )
 
 
-def table_fields(codec: TableCodec, fields: Any) -> tuple[NDArray[np.int32], list[str]]:
+def table_fields(codec: TableCodec, fields: Any) -> tuple[np.ndarray, list[str]]:
     """Return the field of each encoded column, and the fields' names.
 
     ``fields`` is what the user said of the table's columns; "auto" makes a field of
@@ -156,7 +155,7 @@ def table_fields(codec: TableCodec, fields: Any) -> tuple[NDArray[np.int32], lis
     return np.append(by_column, own)[codec.sources], [*named, *crosses]
 
 
-def check_numbers(frame: Any, names: NDArray[Any] | None) -> None:
+def check_numbers(frame: Any, names: np.ndarray | None) -> None:
     """Refuse a DataFrame with cells that are no numbers, naming the first.
 
     Raises

@@ -4,9 +4,9 @@ Given by the user, inferred from the structure of a sparse matrix, or read off a
 fitted transformer.
 """
 
-from skfm.fields.inference import FieldInferenceError, infer_fields
-from skfm.fields.readers import fields_from
-from skfm.fields.resolution import (
+from .inference import FieldInferenceError, infer_fields
+from .readers import fields_from
+from .resolution import (
     MAX_DENSE_FIELDS,
     MAX_FALLBACK_FIELDS,
     resolve_fields,

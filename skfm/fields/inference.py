@@ -7,10 +7,9 @@ column between two cores joins the block that a row leaves it no choice but to j
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from skfm.fields.scan import all_equal, entries_of_rows, rows_with, varying_columns
+from .scan import all_equal, entries_of_rows, rows_with, varying_columns
 
 __all__ = ["FieldInferenceError", "infer_fields"]
 
@@ -39,7 +38,7 @@ def _refuse(what: str) -> FieldInferenceError:
     )
 
 
-def infer_fields(X: Any) -> NDArray[np.int32]:
+def infer_fields(X: Any) -> np.ndarray:
     """Infer blocks of columns that have at most one entry per row.
 
     Exact or refused. The answer is the one division of the columns into as many
@@ -103,15 +102,15 @@ def infer_fields(X: Any) -> NDArray[np.int32]:
     return fields
 
 
-def _number(n_features: int, low: NDArray[np.int64]) -> NDArray[np.int32]:
+def _number(n_features: int, low: np.ndarray) -> np.ndarray:
     starts = np.zeros(n_features, dtype=np.int32)
     starts[low[1:]] = 1
     return np.cumsum(starts, dtype=np.int32)
 
 
 def _core_ranges(
-    X: Any, counts: NDArray[Any], width: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    X: Any, counts: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
     low = np.full(width, X.shape[1], dtype=np.int64)
     high = np.full(width, -1, dtype=np.int64)
     for _, columns in rows_with(X, counts, width):
@@ -125,11 +124,11 @@ def _core_ranges(
 
 def _overlap_error(
     X: Any,
-    counts: NDArray[Any],
+    counts: np.ndarray,
     width: int,
     position: int,
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
+    low: np.ndarray,
+    high: np.ndarray,
 ) -> FieldInferenceError:
     last, first = int(high[position]), int(low[position + 1])
     row_last = row_first = -1
@@ -147,9 +146,9 @@ def _overlap_error(
 
 def _place_gaps(
     X: Any,
-    counts: NDArray[Any],
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
+    counts: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
 ) -> None:
     """Grow the cores over the columns between them, in place, and check all rows.
 
@@ -176,9 +175,7 @@ def _place_gaps(
     raise _undecided_error(X, pending, low, high)
 
 
-def _codes(
-    n_features: int, low: NDArray[np.int64], high: NDArray[np.int64]
-) -> NDArray[np.int32]:
+def _codes(n_features: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     steps = np.zeros(n_features + 1, dtype=np.int32)
     steps[low] += 1
     steps[high + 1] += 1
@@ -186,12 +183,12 @@ def _codes(
 
 
 def _scan_chunk(
-    rows: NDArray[np.int64],
-    columns: NDArray[Any],
-    codes: NDArray[np.int32],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-) -> NDArray[np.int64]:
+    rows: np.ndarray,
+    columns: np.ndarray,
+    codes: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+) -> np.ndarray:
     """Update what neighbours in a row force; return the rows with gap columns."""
     code = codes[columns]
     step = np.diff(code)
@@ -229,9 +226,9 @@ def _clash_error(X: Any, first: int, last: int) -> FieldInferenceError:
 
 def _undecided_error(
     X: Any,
-    rows: NDArray[np.int64] | None,
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
+    rows: np.ndarray | None,
+    low: np.ndarray,
+    high: np.ndarray,
 ) -> FieldInferenceError:
     rows = np.asarray(rows)
     row = int(rows[0])
@@ -247,7 +244,7 @@ def _undecided_error(
     )
 
 
-def _check_values(X: Any, fields: NDArray[np.int32]) -> None:
+def _check_values(X: Any, fields: np.ndarray) -> None:
     """Refuse numeric columns that are merged because they never occur together."""
     if all_equal(X):
         return

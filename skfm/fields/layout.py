@@ -5,7 +5,6 @@ from itertools import takewhile
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 __all__ = ["block_names", "column_names", "number_fields", "unique_names"]
 
@@ -56,7 +55,7 @@ def unique_names(names: Iterable[Any]) -> list[str]:
     return unique
 
 
-def number_fields(labels: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
+def number_fields(labels: Any) -> tuple[np.ndarray, np.ndarray]:
     """Number labels 0, 1, ... in the order in which they first appear.
 
     Parameters
@@ -79,9 +78,9 @@ def number_fields(labels: Any) -> tuple[NDArray[np.int32], NDArray[Any]]:
 
 
 def block_names(
-    fields: NDArray[np.int32],
+    fields: np.ndarray,
     names: Sequence[str] | None,
-    named: NDArray[np.bool_] | None = None,
+    named: np.ndarray | None = None,
 ) -> list[str]:
     """Name blocks of consecutive columns after what their column names share.
 

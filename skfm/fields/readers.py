@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
@@ -21,8 +20,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from skfm.fields.inference import FieldInferenceError
-from skfm.fields.layout import column_names, number_fields, unique_names
+from .inference import FieldInferenceError
+from .layout import column_names, number_fields, unique_names
 
 __all__ = ["fields_from"]
 
@@ -38,11 +37,11 @@ class _Layout:
     is set where the table was made by a step whose fields cannot be read.
     """
 
-    labels: NDArray[np.intp]
+    labels: np.ndarray
     names: list[str]
     error: FieldInferenceError | None = None
 
-    def take(self, columns: NDArray[np.intp]) -> "_Layout":
+    def take(self, columns: np.ndarray) -> "_Layout":
         if self.error is not None:
             return self
         return _Layout(self.labels[columns], self.names)
@@ -56,7 +55,7 @@ class _Layout:
         return [self.names[label] for label in self.labels.tolist()]
 
 
-def fields_from(transformer: Any) -> tuple[NDArray[np.int32], list[str]]:
+def fields_from(transformer: Any) -> tuple[np.ndarray, list[str]]:
     """Read the fields of a transformer's output columns off the fitted transformer.
 
     Parameters
@@ -266,7 +265,7 @@ def _read_columns(transformer: Any, source: _Layout | None) -> _Layout:
     return _join([(name, layout) for name, layout, _ in parts])
 
 
-def _pick(columns: Any, names: list[str]) -> NDArray[np.intp]:
+def _pick(columns: Any, names: list[str]) -> np.ndarray:
     """Return the positions of a ColumnTransformer's column selection."""
     positions = np.arange(len(names))
     if isinstance(columns, slice):
@@ -296,7 +295,7 @@ def _join(parts: list[tuple[str, _Layout]]) -> _Layout:
         {layout.names[label] for label in np.unique(layout.labels).tolist()}
         for _, layout in parts
     ]
-    labels: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
+    labels: list[np.ndarray] = [np.empty(0, dtype=np.intp)]
     names: list[str] = []
     for i, (part, layout) in enumerate(parts):
         others = set().union(*used[:i], *used[i + 1 :])

@@ -5,23 +5,22 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.fields.inference import FieldInferenceError, infer_fields
-from skfm.fields.layout import (
+from .inference import FieldInferenceError, infer_fields
+from .layout import (
     block_names,
     column_names,
     number_fields,
     unique_names,
 )
-from skfm.fields.scan import active_columns, largest_of_two
+from .scan import active_columns, largest_of_two
 
 __all__ = ["MAX_DENSE_FIELDS", "MAX_FALLBACK_FIELDS", "resolve_fields"]
 
 MAX_DENSE_FIELDS = 256
 MAX_FALLBACK_FIELDS = 64
 
-Fields = tuple[NDArray[np.int32], list[str]]
+Fields = tuple[np.ndarray, list[str]]
 
 
 def resolve_fields(
@@ -119,7 +118,7 @@ def _dense_fields(X: Any, names: Sequence[str] | None) -> Fields:
     return fields, block_names(fields, named)
 
 
-def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
     """Return the bounds of the runs of two or more true elements."""
     steps = np.diff(mask.astype(np.int8), prepend=0, append=0)
     bounds = zip(np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), strict=True)
@@ -131,7 +130,7 @@ def _field_per_column(n_features: int, names: Sequence[str] | None) -> Fields:
     return np.arange(n_features, dtype=np.int32), named
 
 
-def _as_vector(fields: Any) -> NDArray[Any]:
+def _as_vector(fields: Any) -> np.ndarray:
     """Return the given fields as a vector of integers or of strings."""
     expected = (
         "fields must be 'auto', block sizes in order (integers), or one label "
@@ -158,7 +157,7 @@ def _as_vector(fields: Any) -> NDArray[Any]:
     raise ValueError(f"{expected}; got values such as {items[:3]!r}.")
 
 
-def _from_labels(labels: NDArray[Any]) -> Fields:
+def _from_labels(labels: np.ndarray) -> Fields:
     if len(labels) > 1 and labels.dtype.kind in "iu" and (labels == 1).all():
         n = len(labels)
         raise ValueError(
@@ -171,7 +170,7 @@ def _from_labels(labels: NDArray[Any]) -> Fields:
 
 
 def _from_sizes(
-    sizes: NDArray[Any], n_features: int, names: Sequence[str] | None
+    sizes: np.ndarray, n_features: int, names: Sequence[str] | None
 ) -> Fields:
     hint = (
         f"Pass block sizes in order that sum to {n_features}, or {n_features} labels, "

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 __all__ = [
     "CHUNK_ENTRIES",
@@ -25,7 +24,7 @@ def _entry_chunks(X: Any) -> list[slice]:
     return [slice(i, min(i + CHUNK_ENTRIES, X.nnz)) for i in starts]
 
 
-def active_columns(X: Any) -> NDArray[np.bool_]:
+def active_columns(X: Any) -> np.ndarray:
     """Return which columns of a CSR matrix have an entry."""
     active = np.zeros(X.shape[1], dtype=bool)
     for chunk in _entry_chunks(X):
@@ -33,7 +32,7 @@ def active_columns(X: Any) -> NDArray[np.bool_]:
     return active
 
 
-def largest_of_two(X: Any) -> NDArray[Any]:
+def largest_of_two(X: Any) -> np.ndarray:
     """Return the larger value of each column of two values, one of them above zero.
 
     NaN for other columns. Where a row has no entry, the value is 0.
@@ -55,7 +54,7 @@ def largest_of_two(X: Any) -> NDArray[Any]:
     return np.where(two, high, np.nan)
 
 
-def _row_chunks(indptr: NDArray[Any]) -> Iterator[tuple[int, int]]:
+def _row_chunks(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
     cuts = np.arange(0, int(indptr[-1]) + CHUNK_ENTRIES, CHUNK_ENTRIES)
     rows = np.unique(np.searchsorted(indptr, cuts, side="left"))
     rows[-1] = len(indptr) - 1
@@ -63,8 +62,8 @@ def _row_chunks(indptr: NDArray[Any]) -> Iterator[tuple[int, int]]:
 
 
 def rows_with(
-    X: Any, counts: NDArray[Any], width: int
-) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    X: Any, counts: np.ndarray, width: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield row numbers (n,) and columns (n, width) of rows with `width` entries."""
     for start, stop in _row_chunks(X.indptr):
         indices = X.indices[X.indptr[start] : X.indptr[stop]]
@@ -76,8 +75,8 @@ def rows_with(
 
 
 def entries_of_rows(
-    X: Any, counts: NDArray[Any], width: int, rows: NDArray[np.int64] | None
-) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+    X: Any, counts: np.ndarray, width: int, rows: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the row and the column of each entry of some rows.
 
     With `rows` None: of all rows with fewer than `width` entries, and of their
@@ -99,9 +98,7 @@ def entries_of_rows(
         yield np.repeat(some, sizes), X.indices[places]
 
 
-def varying_columns(
-    X: Any, fields: NDArray[np.int32]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def varying_columns(X: Any, fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return which columns hold different values, and the entries of each field."""
     varies = np.zeros(X.shape[1], dtype=bool)
     sample = np.zeros(X.shape[1], dtype=X.data.dtype)

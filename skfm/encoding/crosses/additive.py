@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from .evidence import Residuals
@@ -38,14 +36,14 @@ class AdditiveModel:
         Whether the score is a log-odds.
     """
 
-    intercept: NDArray[np.float64]
-    effects: list[NDArray[np.float64]]
+    intercept: np.ndarray
+    effects: list[np.ndarray]
     logistic: bool
 
     def residuals(
         self,
         codes: Sequence[Codes],
-        y: NDArray[np.float64],
+        y: np.ndarray,
         weight: Weight = None,
     ) -> Residuals:
         """Return residuals and variances of rows, in units of their mean square.
@@ -72,7 +70,7 @@ class AdditiveModel:
 def fit_additive(
     codes: Sequence[Codes],
     widths: Sequence[int],
-    y: NDArray[np.float64],
+    y: np.ndarray,
     *,
     logistic: bool,
     weight: Weight = None,
@@ -101,10 +99,10 @@ def fit_additive(
 def _fit_output(
     codes: Sequence[Codes],
     widths: Sequence[int],
-    y: NDArray[np.float64],
+    y: np.ndarray,
     logistic: bool,
     weight: Weight,
-) -> tuple[float, list[NDArray[np.float64]]]:
+) -> tuple[float, list[np.ndarray]]:
     intercept, noise = _start(y, logistic, weight)
     score = np.full(len(y), intercept)
     fields = [
@@ -133,10 +131,10 @@ class _Field:
 
     codes: Codes
     #: Weighted number of rows of each level.
-    counts: NDArray[Any]
+    counts: np.ndarray
     #: The effect of a level with a single row cannot be told from noise.
-    repeats: NDArray[np.bool_]
-    effects: NDArray[np.float64]
+    repeats: np.ndarray
+    effects: np.ndarray
     variance: float
     least: float
 
@@ -146,9 +144,7 @@ class _Field:
         least = _LEAST_VARIANCE * variance
         return cls(codes, counts, counts >= 2, np.zeros(width), variance, least)
 
-    def step(
-        self, r: NDArray[np.float64], w: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], float]:
+    def step(self, r: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, float]:
         """Move effects and their variance, given the derivatives of all rows.
 
         Returns the steps of the levels, and the variance that the posterior of the
@@ -166,9 +162,7 @@ class _Field:
         return step, float(spread.sum() / self.counts.sum())
 
 
-def _start(
-    y: NDArray[np.float64], logistic: bool, weight: Weight
-) -> tuple[float, float]:
+def _start(y: np.ndarray, logistic: bool, weight: Weight) -> tuple[float, float]:
     """Return the intercept and the noise of a model without fields."""
     mean = np.average(y, weights=weight)
     if not logistic:
@@ -178,19 +172,19 @@ def _start(
     return float(np.log(mean / (1 - mean))), 1.0
 
 
-def _noise(errors: NDArray[np.float64], uncertainty: float, weight: Weight) -> float:
+def _noise(errors: np.ndarray, uncertainty: float, weight: Weight) -> float:
     """Return the deviation of targets around the model's posterior."""
     noise = float(np.sqrt(np.average(errors * errors, weights=weight) + uncertainty))
     return noise if noise > 0 else 1.0
 
 
 def _derivatives(
-    y: NDArray[np.float64],
-    score: NDArray[np.float64],
+    y: np.ndarray,
+    score: np.ndarray,
     noise: float,
     logistic: bool,
     weight: Weight,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return first and negative second derivatives of the log-likelihood."""
     if logistic:
         p = expit(score)
@@ -203,7 +197,7 @@ def _derivatives(
 def additive_model(
     codes: Sequence[Codes],
     widths: Sequence[int],
-    y: NDArray[np.float64],
+    y: np.ndarray,
     *,
     logistic: bool,
     weight: Weight = None,
@@ -224,7 +218,7 @@ def additive_model(
     """
 
     def residuals(
-        train: NDArray[np.intp], test: NDArray[np.intp], extras: Sequence[Extra]
+        train: np.ndarray, test: np.ndarray, extras: Sequence[Extra]
     ) -> Residuals:
         weights = [None if weight is None else weight[rows] for rows in (train, test)]
         model = fit_additive(

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Block, Encoded
-from skfm.persistence.records import require, saved
-
+from ...persistence.records import require, saved
+from ..blocks import Block, Encoded
 from .evidence import Evidence
 from .fields import crossable_fields, field_codes
 from .found import LevelCross, StatisticCross
@@ -58,12 +56,12 @@ class Crosses:
         found: Sequence[tuple[Candidate, Evidence]],
         codes: Codes,
         widths: Sequence[int],
-        y: NDArray[np.float64],
+        y: np.ndarray,
         *,
         min_count: int = 2,
         random_state: np.random.RandomState,
         weight: Weight = None,
-    ) -> tuple[Crosses, list[NDArray[np.int32]]]:
+    ) -> tuple[Crosses, list[np.ndarray]]:
         """Return the crosses with the levels of these rows, and the rows encoded.
 
         Parameters
@@ -116,7 +114,7 @@ class Crosses:
 
     def encode(
         self, blocks: Sequence[Block], encoded: Sequence[Encoded]
-    ) -> list[NDArray[np.int32]]:
+    ) -> list[np.ndarray]:
         """Return the level of each row for each cross.
 
         Parameters
@@ -129,7 +127,7 @@ class Crosses:
             return []
         return self.encode_codes(field_codes(crossable_fields(blocks), encoded))
 
-    def encode_codes(self, codes: Codes) -> list[NDArray[np.int32]]:
+    def encode_codes(self, codes: Codes) -> list[np.ndarray]:
         """Return the result of `encode`, given the level of each row in each field."""
         return [item.encode(codes) for item in self.items]
 

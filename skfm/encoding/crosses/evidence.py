@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .kernels import weigh
 from .levels import Codes
@@ -84,12 +83,12 @@ class Residuals:
         Weight of each row, as a number of equal rows; None: one.
     """
 
-    r: NDArray[np.float64]
-    w: NDArray[np.float64]
-    weight: NDArray[np.float64] | None = None
+    r: np.ndarray
+    w: np.ndarray
+    weight: np.ndarray | None = None
 
     @cached_property
-    def weighed(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def weighed(self) -> tuple[np.ndarray, np.ndarray]:
         """r and w, times the weights of the rows."""
         if self.weight is None:
             return self.r, self.w
@@ -97,7 +96,7 @@ class Residuals:
         return self.r * weight, self.w * weight
 
     @cached_property
-    def counts(self) -> NDArray[np.float64]:
+    def counts(self) -> np.ndarray:
         """Weight of each row, as a number of equal rows."""
         return np.ones(len(self.r)) if self.weight is None else self.weight
 
@@ -107,7 +106,7 @@ class Residuals:
         return float(self.row_squares.sum()), float((self.weighed[1] * self.w).sum())
 
     @cached_property
-    def row_squares(self) -> NDArray[np.float64]:
+    def row_squares(self) -> np.ndarray:
         """Weighed sum of the squares of r in each row."""
         return (self.weighed[0] * self.r).sum(axis=1)
 

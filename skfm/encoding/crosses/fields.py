@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Block, Encoded, QuantileBlock
-from skfm.encoding.categories import CategoryBlock, HashBlock
-from skfm.encoding.dates import DateBlock
-from skfm.encoding.nested import NestedBlock
-
+from ..blocks import Block, Encoded, QuantileBlock
+from ..categories import CategoryBlock, HashBlock
+from ..dates import DateBlock
+from ..nested import NestedBlock
 from .levels import Codes
 
 __all__ = ["CrossableField", "crossable_fields", "field_codes"]
@@ -127,7 +125,7 @@ def field_codes(fields: Sequence[CrossableField], encoded: Sequence[Encoded]) ->
     return codes.T
 
 
-def _flag_codes(part: Encoded) -> NDArray[np.intp]:
+def _flag_codes(part: Encoded) -> np.ndarray:
     """Return 0 for no entry, 1 for one, and 2 for a missing cell."""
     codes = np.zeros(part.n_rows, np.intp)
     codes[np.asarray(part.lengths) > 0] = part.columns + 1

@@ -9,10 +9,8 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.persistence.records import is_array, is_integer, require, saved
-
+from ...persistence.records import is_array, is_integer, require, saved
 from .levels import Codes, Weight, fits_in_key, joint_keys, split_keys
 from .statistics import (
     MOST_TOLD,
@@ -47,7 +45,7 @@ class Cross:
     gain: float
     variance: float
     z: float
-    keys: NDArray[np.int64]
+    keys: np.ndarray
 
     def check(self) -> None:
         """Raise a ValueError unless the levels are those of the fields."""
@@ -70,7 +68,7 @@ class Cross:
         )
         require(bounded, "the levels of a cross are none")
 
-    def _find(self, codes: Codes) -> NDArray[np.intp]:
+    def _find(self, codes: Codes) -> np.ndarray:
         """Return the position of each row's level among the keys, -1 for others."""
         wanted = joint_keys([codes[:, f] for f in self.fields], self.widths)
         if not len(self.keys):
@@ -142,7 +140,7 @@ class LevelCross(Cross):
         """Number of columns of known levels."""
         return len(self.keys)
 
-    def encode(self, codes: Codes) -> NDArray[np.int32]:
+    def encode(self, codes: Codes) -> np.ndarray:
         """Return the column of each row; the last column is for unknown levels."""
         found = self._find(codes)
         found[found < 0] = len(self.keys)
@@ -186,10 +184,10 @@ class StatisticCross(Cross):
 
     kind: ClassVar[str] = "statistics"
     suffix: ClassVar[str] = " (statistics)"
-    counts: NDArray[np.float64]
-    sums: NDArray[np.float64]
+    counts: np.ndarray
+    sums: np.ndarray
     prior: float
-    edges: list[NDArray[np.float64]]
+    edges: list[np.ndarray]
 
     @classmethod
     def learn(
@@ -197,12 +195,12 @@ class StatisticCross(Cross):
         fields: tuple[int, ...],
         widths: Sequence[int],
         codes: Codes,
-        y: NDArray[np.float64],
-        folds: NDArray[np.integer],
+        y: np.ndarray,
+        folds: np.ndarray,
         evidence: tuple[float, float, float] = (np.nan, np.nan, np.nan),
         *,
         weight: Weight = None,
-    ) -> tuple[StatisticCross, NDArray[np.int32]]:
+    ) -> tuple[StatisticCross, np.ndarray]:
         """Return the cross, and the columns of the rows from which it was learnt.
 
         The statistics of a training row are computed from the rows of other folds, so
@@ -267,7 +265,7 @@ class StatisticCross(Cross):
             "bins of a cross are none",
         )
 
-    def encode(self, codes: Codes) -> NDArray[np.int32]:
+    def encode(self, codes: Codes) -> np.ndarray:
         """Return the column of each row, by the statistics of all training rows."""
         found = self._find(codes)
         known = found >= 0

@@ -4,18 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.runtime.jit import kernel
+from ...runtime.jit import kernel
 
 __all__ = ["number_keys", "weigh"]
 
 
 @kernel
-def number_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
+def number_keys(keys: np.ndarray) -> tuple[np.ndarray, int]:
     """Number distinct keys in the order in which they occur, and return their count."""
     size = 4
     while size < 2 * len(keys):
@@ -40,12 +37,12 @@ def number_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
 
 @kernel
 def weigh(
-    levels: NDArray[Any],
+    levels: np.ndarray,
     n_levels: int,
-    r: NDArray[np.float64],
-    w: NDArray[np.float64],
-    row_squares: NDArray[np.float64],
-    weight: NDArray[np.float64],
+    r: np.ndarray,
+    w: np.ndarray,
+    row_squares: np.ndarray,
+    weight: np.ndarray,
     squares: tuple[float, float],
     share: float,
     min_count: float,

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.encoding.blocks import Block
-from skfm.encoding.selection import column_position
-
+from ..blocks import Block
+from ..selection import column_position
 from .additive import additive_model
 from .crosses import Crosses
 from .evidence import Evidence
@@ -53,7 +51,7 @@ def learn_crosses(
     random_state: np.random.RandomState,
     *,
     named: bool,
-) -> tuple[Crosses, list[NDArray[np.int32]]]:
+) -> tuple[Crosses, list[np.ndarray]]:
     """Return the crosses of a table, and the rows encoded; see `Crosses.learn`.
 
     Rows of weight zero are not learnt from. They are encoded as new rows.
@@ -94,7 +92,7 @@ def _learn(
     random_state: np.random.RandomState,
     *,
     named: bool,
-) -> tuple[Crosses, list[NDArray[np.int32]]]:
+) -> tuple[Crosses, list[np.ndarray]]:
     """Learn from rows, all of which have a weight above zero."""
     fields = crossable_fields(blocks)
     widths = [field.width for field in fields]

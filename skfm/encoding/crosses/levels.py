@@ -6,15 +6,14 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .kernels import number_keys
 
 __all__ = ["Codes", "Weight", "compact", "fits_in_key", "joint_keys", "split_keys"]
 
-Codes = NDArray[np.integer]
+Codes = np.ndarray
 #: Weight of each row, as a number of equal rows; None: one.
-Weight = NDArray[np.float64] | None
+Weight = np.ndarray | None
 
 #: Number of possible keys per row up to which keys are used as levels: counting over
 #: empty levels costs less than hashing the rows.
@@ -26,7 +25,7 @@ def fits_in_key(widths: Sequence[int]) -> bool:
     return math.prod(int(width) for width in widths) < 2**63
 
 
-def joint_keys(codes: Sequence[Codes], widths: Sequence[int]) -> NDArray[np.int64]:
+def joint_keys(codes: Sequence[Codes], widths: Sequence[int]) -> np.ndarray:
     """Return an integer for each row, equal for rows with the same levels.
 
     Parameters
@@ -43,7 +42,7 @@ def joint_keys(codes: Sequence[Codes], widths: Sequence[int]) -> NDArray[np.int6
     return keys
 
 
-def split_keys(keys: NDArray[np.int64], widths: Sequence[int]) -> list[NDArray]:
+def split_keys(keys: np.ndarray, widths: Sequence[int]) -> list[np.ndarray]:
     """Return the level of each field, given keys of `joint_keys`."""
     parts = []
     for width in reversed(widths[1:]):
@@ -52,7 +51,7 @@ def split_keys(keys: NDArray[np.int64], widths: Sequence[int]) -> list[NDArray]:
     return [keys, *reversed(parts)]
 
 
-def compact(keys: NDArray[np.int64], n_possible: int) -> tuple[Codes, int]:
+def compact(keys: np.ndarray, n_possible: int) -> tuple[Codes, int]:
     """Return small levels for keys, and their number; equal keys have equal levels.
 
     Some of the levels may not occur.

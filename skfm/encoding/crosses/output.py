@@ -8,7 +8,6 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 __all__ = ["append_columns", "append_numbers"]
 
@@ -16,7 +15,7 @@ __all__ = ["append_columns", "append_numbers"]
 def append_columns(
     table: Any,
     names: Sequence[str],
-    levels: Sequence[NDArray[np.int32]],
+    levels: Sequence[np.ndarray],
     labels: Sequence[Sequence[str]],
 ) -> Any:
     """Return the table with a column for each cross.
@@ -64,14 +63,12 @@ def append_columns(
     return frame.with_columns(*series).to_native()
 
 
-def append_numbers(
-    table: NDArray[Any], levels: Sequence[NDArray[np.int32]]
-) -> NDArray[Any]:
+def append_numbers(table: np.ndarray, levels: Sequence[np.ndarray]) -> np.ndarray:
     """Return an array with a column of level numbers for each cross."""
     return np.column_stack([table, *levels])
 
 
-def _categorical(levels: NDArray[np.int32], labels: Sequence[str]) -> pd.Categorical:
+def _categorical(levels: np.ndarray, labels: Sequence[str]) -> pd.Categorical:
     codes = np.where(levels < len(labels), levels, -1)
     return pd.Categorical.from_codes(codes, _distinct(pd.Index(labels, dtype=object)))
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .evidence import NO_EVIDENCE, Evidence, Residuals, weigh_levels, without_effects
 from .levels import Codes, Weight, compact, joint_keys
@@ -61,8 +60,8 @@ class Scores:
 
     codes: Codes
     widths: Sequence[int]
-    y: NDArray[np.float64]
-    half: NDArray[np.integer]
+    y: np.ndarray
+    half: np.ndarray
     residuals: Residuals
     min_count: int
     weight: Weight = None

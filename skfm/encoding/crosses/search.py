@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from .evidence import Evidence, Residuals, without_effects
@@ -49,9 +48,7 @@ class Extra:
 
 #: Function that fits a model with extra fields on some rows and returns the residuals
 #: of others: ``model(train, test, extras)`` with the numbers of the rows.
-ResidualModel = Callable[
-    [NDArray[np.intp], NDArray[np.intp], Sequence[Extra]], Residuals
-]
+ResidualModel = Callable[[np.ndarray, np.ndarray, Sequence[Extra]], Residuals]
 
 
 @dataclass
@@ -95,7 +92,7 @@ class CrossSearch:
 
     codes: Codes
     widths: Sequence[int]
-    y: NDArray[np.float64]
+    y: np.ndarray
     sources: Sequence[Hashable]
     max_crosses: int = 5
     max_degree: int = 3
@@ -166,7 +163,7 @@ class CrossSearch:
 
     def _halves(
         self, n_pairs: int, random_state: np.random.RandomState
-    ) -> list[NDArray[np.intp]]:
+    ) -> list[np.ndarray]:
         """Return the rows of each half, in ascending order."""
         n_triples = min(math.comb(len(self.widths), 3), _MAX_TRIPLES)
         affordable = max(self.max_work // (n_pairs + n_triples), _MIN_ROWS)
@@ -197,7 +194,7 @@ class CrossSearch:
     def _scores(
         self,
         model: ResidualModel,
-        halves: list[NDArray[np.intp]],
+        halves: list[np.ndarray],
         past: list[Candidate],
     ) -> Scores:
         """Fit the model on each half, and return the scores of candidates."""
@@ -228,15 +225,15 @@ class CrossSearch:
         cleaned = without_effects(residuals, fields)
         return Scores(codes, self.widths, y, half, cleaned, self.min_count, weight)
 
-    def _weights(self, rows: NDArray[np.intp]) -> Weight:
+    def _weights(self, rows: np.ndarray) -> Weight:
         return None if self.weight is None else self.weight[rows]
 
     def _extra(
         self,
         candidate: Candidate,
         levels: dict[Candidate, LevelCross],
-        train: NDArray[np.intp],
-        test: NDArray[np.intp],
+        train: np.ndarray,
+        test: np.ndarray,
     ) -> Extra:
         """Return the field of a chosen cross for the model of one half."""
         cross: LevelCross | StatisticCross

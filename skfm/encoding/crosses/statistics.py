@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skfm.encoding.cuts import half_way
-
+from ..cuts import half_way
 from .levels import Codes, Weight, compact
 
 __all__ = [
@@ -27,16 +25,16 @@ MOST_TOLD = 3
 _N_BINS = 8
 
 #: Upper edges of the bins for each count from 1 on, without the last.
-Edges = Sequence[NDArray[np.float64]]
+Edges = Sequence[np.ndarray]
 
 
 def out_of_fold(
     levels: Codes,
     n_levels: int,
-    y: NDArray[np.float64],
-    folds: NDArray[np.integer],
+    y: np.ndarray,
+    folds: np.ndarray,
     weight: Weight,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return number and sum of the targets with the level of each row in other folds.
 
     Parameters
@@ -62,9 +60,7 @@ def out_of_fold(
     return c.astype(np.float64), s.astype(np.float64)
 
 
-def bin_means(
-    c: NDArray[np.float64], means: NDArray[np.float64], weight: Weight
-) -> list[NDArray[np.float64]]:
+def bin_means(c: np.ndarray, means: np.ndarray, weight: Weight) -> list[np.ndarray]:
     """Return edges between bins of about equal weight, for each count."""
     told = _told(c)
     return [
@@ -73,7 +69,7 @@ def bin_means(
     ]
 
 
-def _edges(means: NDArray[np.float64], weight: Weight) -> NDArray[np.float64]:
+def _edges(means: np.ndarray, weight: Weight) -> np.ndarray:
     """Return edges half-way between values, so that rounding does not move values."""
     order = np.argsort(means)
     means = means[order]
@@ -86,9 +82,7 @@ def _edges(means: NDArray[np.float64], weight: Weight) -> NDArray[np.float64]:
     return half_way(distinct, np.unique(at[at < len(distinct) - 1]))
 
 
-def find_columns(
-    c: NDArray[np.float64], means: NDArray[np.float64], edges: Edges
-) -> NDArray[np.int32]:
+def find_columns(c: np.ndarray, means: np.ndarray, edges: Edges) -> np.ndarray:
     """Return the column of each row, by count and bin; column 0 is for the count 0."""
     columns, told = np.zeros(len(c), np.int32), _told(c)
     start = 1
@@ -113,5 +107,5 @@ def n_columns(edges: Edges) -> int:
     return 1 + sum(len(own) + 1 for own in edges)
 
 
-def _told(c: NDArray[np.float64]) -> NDArray[np.int64]:
+def _told(c: np.ndarray) -> np.ndarray:
     return np.minimum(c, MOST_TOLD).astype(np.int64)

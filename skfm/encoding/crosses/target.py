@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
@@ -31,11 +30,11 @@ class Target:
         Weight of each row, as a number of equal rows; None: one.
     """
 
-    values: NDArray[np.float64]
+    values: np.ndarray
     kind: str
     weight: Weight = None
 
-    def weighed(self, sample_weight: NDArray[np.float64]) -> Target:
+    def weighed(self, sample_weight: np.ndarray) -> Target:
         """Return the target with the weights of its rows.
 
         Whole weights are numbers of rows. Other weights are scaled to add up to the
@@ -49,13 +48,13 @@ class Target:
         return replace(self, weight=None if np.all(weight == 1) else weight)
 
     @property
-    def counted(self) -> slice | NDArray[np.intp]:
+    def counted(self) -> slice | np.ndarray:
         """Rows with a weight above zero."""
         if self.weight is None or self.weight.all():
             return slice(None)
         return np.flatnonzero(self.weight)
 
-    def take(self, rows: slice | NDArray[np.intp]) -> Target:
+    def take(self, rows: slice | np.ndarray) -> Target:
         """Return the target of some rows."""
         weight = None if self.weight is None else self.weight[rows]
         return replace(self, values=self.values[rows], weight=weight)
@@ -99,12 +98,12 @@ class Target:
         return target
 
     @classmethod
-    def of_numbers(cls, y: NDArray[Any]) -> Target:
+    def of_numbers(cls, y: np.ndarray) -> Target:
         """Return the target for numbers of shape (n_rows,) or (n_rows, n_outputs)."""
         return cls(y.astype(np.float64).reshape(len(y), -1), "continuous")
 
     @classmethod
-    def of_classes(cls, y: NDArray[Any]) -> Target:
+    def of_classes(cls, y: np.ndarray) -> Target:
         """Return the target for labels, or for several labels as 0 and 1."""
         if y.ndim == 2:
             return cls((y != 0).astype(np.float64), "multiclass")
@@ -114,7 +113,7 @@ class Target:
         return cls(np.eye(len(classes))[codes], "multiclass")
 
 
-def _kind(y: NDArray[Any]) -> str:
+def _kind(y: np.ndarray) -> str:
     kind = type_of_target(y, input_name="y")
     if kind not in TARGET_TYPES:
         raise ValueError(

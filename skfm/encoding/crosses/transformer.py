@@ -9,22 +9,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfm.encoding.blocks import Block
-from skfm.encoding.codec import TableCodec
-from skfm.encoding.encoder import FieldEncoder
-from skfm.encoding.nested import NestedBlock
-from skfm.encoding.tables import as_table, is_frame, read_columns
-from skfm.persistence.estimators import SavedEstimator
-from skfm.persistence.records import require, saved
-from skfm.persistence.values import Unpacker
-from skfm.runtime.attributes import on_snapshot, publish, snapshot
-
 from ..._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from ...persistence.estimators import SavedEstimator
+from ...persistence.records import require, saved
+from ...persistence.values import Unpacker
+from ...runtime.attributes import on_snapshot, publish, snapshot
+from ..blocks import Block
+from ..codec import TableCodec
+from ..encoder import FieldEncoder
+from ..nested import NestedBlock
+from ..tables import as_table, is_frame, read_columns
 from .crosses import CrossInfo
 from .fields import crossable_fields, field_codes
 from .learning import CrossOptions, learn_crosses
@@ -230,7 +229,7 @@ default="from_dtype"
     @on_snapshot
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
-    ) -> NDArray[Any]:
+    ) -> np.ndarray:
         """Return the names of the table's columns, then those of the crosses.
 
         Parameters
@@ -255,7 +254,7 @@ default="from_dtype"
 
     def _learn(
         self, X: Any, y: Any, sample_weight: Any
-    ) -> tuple[FieldCrosses, Any, list[NDArray[np.int32]]]:
+    ) -> tuple[FieldCrosses, Any, list[np.ndarray]]:
         """Return a fitted draft, the table, and the levels of its rows."""
         draft, table = snapshot(self), as_table(X)
         validate_data(draft, table, reset=True, skip_check_array=True)
@@ -294,7 +293,7 @@ default="from_dtype"
         draft._codec = replace(codec, crosses=crosses)
         return draft, table, levels
 
-    def _output(self, table: Any, levels: Sequence[NDArray[np.int32]]) -> Any:
+    def _output(self, table: Any, levels: Sequence[np.ndarray]) -> Any:
         if is_frame(table):
             names = self._codec.crosses.names(self._codec.blocks)
             pairs = zip(
