@@ -93,13 +93,6 @@ def learning_rate(
     return 0.01 if ranked else between(n_rows, (FEW_ROWS, 0.01), (MANY_ROWS, 0.003))
 
 
-def network_learning_rate(asked: float | str, n_rows: int) -> float:
-    """Step size of the dense weights, where it depends on the number of rows."""
-    if not isinstance(asked, str):
-        return float(asked)
-    return between(n_rows, (10_000, 0.00025), (100_000, 0.001))
-
-
 def alpha_factors(asked: float | str, n_rows: int, *, ranked: bool = False) -> float:
     """L2 strength on the embeddings: the fewer rows, the more of it.
 

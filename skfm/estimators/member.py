@@ -29,6 +29,7 @@ from .vectors import Vectors
 #: Parameters that go to the training loop as they are.
 _SETTINGS = (
     "optimizer",
+    "network_learning_rate",
     "alpha_linear",
     "alpha",
     "n_iter_no_change",
@@ -171,9 +172,6 @@ class Member:
                 n_rows,
                 entries=self.problem.source.mean_length(),
                 ranked=ranked,
-            ),
-            network_learning_rate=defaults.network_learning_rate(
-                self._given("network_learning_rate"), n_rows
             ),
             alpha_factors=defaults.alpha_factors(
                 self._given("alpha_factors"), n_rows, ranked=ranked

@@ -51,14 +51,9 @@ class NFMNetwork(Network[PooledLookup]):
 
 class _NFM(MLPParameters, BaseModel):
     n_factors: int = redeclare(SharedParameters, "n_factors", default=64)
-    network_learning_rate: Any = param(
-        default="auto",
-        valid=[StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        doc="""float or "auto"
-            Learning rate of Adam for the intercept and the dense weights. "auto" is
-            0.00025 up to 10,000 rows, and rises as a power of their number to 0.001
-            from 100,000 rows on: the perceptron reads only products of embeddings,
-            which it must not outrun. `partial_fit` learns as from 30,000 rows.""",
+    # The perceptron reads only products of embeddings, which it must not outrun.
+    network_learning_rate: float = redeclare(
+        SharedParameters, "network_learning_rate", default=0.001
     )
     hidden_layer_sizes: Any = redeclare(
         MLPParameters, "hidden_layer_sizes", default=(64,)

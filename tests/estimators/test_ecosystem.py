@@ -55,8 +55,7 @@ def search_results():
 
 def _search(cls, **keywords):
     grid = {"n_factors": [2, 4], "max_iter": [2, 12]}
-    model = make(cls, network_learning_rate=0.003)
-    return GridSearchCV(model, grid, cv=2, **keywords).fit(X, target(cls))
+    return GridSearchCV(make(cls), grid, cv=2, **keywords).fit(X, target(cls))
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
@@ -87,8 +86,7 @@ def test_halving_over_epochs(cls):
 @pytest.mark.parametrize("cls", CLASSIFIERS)
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 def test_calibration(cls, method):
-    rates = {"learning_rate": 0.1, "network_learning_rate": 0.003}
-    base = make(cls, max_iter=40, early_stopping=False, **rates)
+    base = make(cls, max_iter=40, learning_rate=0.1, early_stopping=False)
     model = CalibratedClassifierCV(base, method=method, cv=2)
     proba = model.fit(X, LABELS).predict_proba(X)
     assert_allclose(proba.sum(axis=1), 1)

@@ -183,17 +183,6 @@ def test_early_stopping_by_default(asked, n_rows, given, stops):
     assert defaults.early_stopping(asked, n_rows, given=given) is stops
 
 
-def test_rate_of_the_perceptron_of_nfm():
-    rates = [
-        defaults.network_learning_rate("auto", n) for n in (1, 10**4, 10**5, 10**6)
-    ]
-    assert rates == pytest.approx([0.00025, 0.00025, 0.001, 0.001])
-    assert 0.00025 < defaults.network_learning_rate("auto", 30_000) < 0.001
-    assert defaults.network_learning_rate(0.5, 8000) == 0.5
-    with pytest.raises(ValueError, match="network_learning_rate"):
-        make(skfm.DeepFMClassifier, network_learning_rate="auto").fit(X, LABELS)
-
-
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_validation_fraction_is_stratified(fraction):
     labels = np.arange(200) % 4 == 0

@@ -238,7 +238,6 @@ class TestTrouble:
             dropout=0.3,
             early_stopping=True,
             learning_rate=10.0,
-            network_learning_rate=0.001,
         )
         with pytest.raises(KeyboardInterrupt):
             fit(clone(model).set_callbacks(Recorder(raise_after(5))))
