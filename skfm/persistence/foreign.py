@@ -37,8 +37,6 @@ _HARMLESS = frozenset(
         "skfm.persistence.foreign.Member",
     }
 )
-#: Modules whose public functions and classes may be loaded by name.
-_HARMLESS_MODULES = (sklearn.metrics, sklearn.model_selection)
 
 
 class Member:
@@ -145,9 +143,10 @@ def _is_harmless(name: str) -> bool:
     if name in _HARMLESS:
         return True
     module, _, own = name.rpartition(".")
-    for public in _HARMLESS_MODULES:
-        value = getattr(public, own, None) if own in public.__all__ else None
-        if value is not None and value.__module__ == module:
+    splitter = getattr(sklearn.model_selection, own, None)
+    for value in (getattr(sklearn.metrics, own, None), splitter):
+        is_public = getattr(value, "__module__", None) == module
+        if is_public and (value is not splitter or hasattr(value, "split")):
             return True
     return False
 
