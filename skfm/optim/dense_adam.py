@@ -20,7 +20,7 @@ from ..runtime.threads import parallel_for
 #: every vector, so that the bounds of the parts make no difference to the bits.
 _BLOCK = 1024
 #: Fewest weights per thread that make a second thread pay.
-_WEIGHTS_PER_THREAD = 20_000
+_WEIGHTS_PER_THREAD = 200_000
 #: Types of devices for which torch has the fused step.
 _FUSED = ("cpu", "cuda")
 
@@ -88,7 +88,12 @@ class DenseAdam:
             self._step_part(0, n_blocks)
         else:
             useful = max(1, len(self.values) // _WEIGHTS_PER_THREAD)
-            parallel_for(self._step_part, n_blocks, min(n_threads, useful))
+            # One part for each thread: between small ones, threads wait for Python.
+            n_parts = min(n_threads, useful)
+            parallel_for(self._step_parts, n_parts, n_parts, n_blocks, n_parts)
+
+    def _step_parts(self, n_blocks: int, n_parts: int, first: int, last: int) -> None:
+        self._step_part(n_blocks * first // n_parts, n_blocks * last // n_parts)
 
     @torch.no_grad()  # gradients are switched on and off for each thread
     def _step_part(self, start: int, stop: int) -> None:

@@ -13,7 +13,7 @@ from optimizer_cases import BY_SUMS, PATHS, naive_ftrl
 from sparse_cases import DTYPES, N_COLUMNS, N_FACTORS, batch_of, random_table
 
 from skfm.nn.layers import MLP
-from skfm.optim import OPTIMIZERS
+from skfm.optim import OPTIMIZERS, dense_adam
 from skfm.optim.dense_adam import DenseAdam, fused_step, plain_step
 from skfm.optim.row_optimizers import Adam
 from skfm.runtime.threads import torch_threads
@@ -311,7 +311,8 @@ def test_dense_adam_continues_from_its_state():
         assert torch.equal(one, other)
 
 
-def test_dense_adam_gives_the_same_bits_for_any_number_of_threads():
+def test_dense_adam_gives_the_same_bits_for_any_number_of_threads(monkeypatch):
+    monkeypatch.setattr(dense_adam, "_WEIGHTS_PER_THREAD", 20_000)
     rng = np.random.default_rng(0)
     weights, gradients = rng.normal(size=90_001), rng.normal(size=(3, 90_001))
     results = []
