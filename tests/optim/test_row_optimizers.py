@@ -285,6 +285,7 @@ def test_fused_step_equals_the_plain_one(dtype):
     np.testing.assert_allclose(*states, rtol=30 * eps, atol=30 * eps)
 
 
+@pytest.mark.slow
 def test_adam_starts_without_the_compiler_of_torch():
     code = (
         "import sys, torch\n"

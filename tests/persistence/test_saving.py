@@ -233,6 +233,7 @@ def test_a_subclass_of_the_user_is_refused(tmp_path):
         skfm.save(fitted(Mine), tmp_path / "model.skfm")
 
 
+@pytest.mark.slow
 def test_our_pipelines_need_no_other_package(tmp_path):
     model = skfm.make_field_pipeline(skfm.FieldEncoder(), make(skfm.DeepFMClassifier))
     model.steps.insert(0, ("nothing", "passthrough"))

@@ -292,6 +292,7 @@ def test_names_are_not_drawn_as_formulas(wide):
     assert labels == ["raw", r"\$x\$"]
 
 
+@pytest.mark.slow
 def test_matplotlib_is_imported_when_something_is_drawn():
     code = (
         "import sys\n"
