@@ -152,9 +152,11 @@ def plot_learning_curves(models: dict, path: Path) -> None:
     )
     for ax, (name, model) in zip(axes, models.items(), strict=True):
         epochs = np.arange(1, model.n_iter_ + 1)
-        held_out = -np.array(model.validation_scores_)
         ax.plot(epochs, model.loss_curve_, "o-", color="#0072B2", label="training")
-        ax.plot(epochs, held_out, "s--", color="#D55E00", label="held out")
+        # The Bayesian solver holds no rows out.
+        if len(model.validation_scores_):
+            held_out = -np.array(model.validation_scores_)
+            ax.plot(epochs, held_out, "s--", color="#D55E00", label="held out")
         ax.axvline(model.best_iter_, color="grey", lw=1, label="kept")
         ax.set(title=name, xlabel="epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
