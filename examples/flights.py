@@ -44,6 +44,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 import skfm
+from skfm.plotting import LossCurveDisplay
 
 OUTPUT = Path(__file__).parent / "output"
 CATEGORIES = ["carrier", "tailnum", "flight", "origin", "dest"]
@@ -146,23 +147,10 @@ def name_dots(ax: plt.Axes, results: pd.DataFrame) -> None:
 
 
 def plot_learning_curves(models: dict, path: Path) -> None:
-    """Plot the training and held-out loss of each epoch, in a panel for each model."""
-    fig, axes = plt.subplots(
-        1, len(models), figsize=(11, 3.2), sharey=True, layout="constrained"
-    )
+    """Plot the losses of each iteration or epoch, in a panel for each model."""
+    fig, axes = plt.subplots(1, len(models), figsize=(14, 3.2), layout="constrained")
     for ax, (name, model) in zip(axes, models.items(), strict=True):
-        epochs = np.arange(1, model.n_iter_ + 1)
-        ax.plot(epochs, model.loss_curve_, "o-", color="#0072B2", label="training")
-        # The Bayesian solver holds no rows out.
-        if len(model.validation_scores_):
-            held_out = -np.array(model.validation_scores_)
-            ax.plot(epochs, held_out, "s--", color="#D55E00", label="held out")
-        ax.axvline(model.best_iter_, color="grey", lw=1, label="kept")
-        ax.set(title=name, xlabel="epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.grid(alpha=0.3)
-    axes[0].set_ylabel("log loss")
-    axes[-1].legend()
+        LossCurveDisplay.from_estimator(model, name=name, ax=ax)
     fig.savefig(path, dpi=150)
 
 
