@@ -127,8 +127,12 @@ def _compare(model: Any, examined: Examined) -> Comparison | None:
     batch, labels, *_ = examined.source.sample(_MANY)
     if len(batch) < _FEW:
         return None
+    network = model.network_
+    if network.shape.n_members > 1 and examined.source.has_held_out:
+        # The first one's held-out rows, which all others have learnt from.
+        network = network.member(0)
     with torch_threads(1), torch.no_grad():
-        scores = model.network_.score(batch, resolve_n_jobs(model.n_jobs))
+        scores = network.score(batch, resolve_n_jobs(model.n_jobs))
         scores = scores.cpu().double()
         target = as_target(loss, labels.target.numpy(), torch.float64)
         constant = torch.from_numpy(examined.baseline).double().expand_as(scores)

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from common_cases import ESTIMATORS
@@ -20,10 +21,11 @@ from estimator_cases import (
 from file_cases import parts_of, sign
 from numpy.testing import assert_allclose, assert_array_equal
 from saving_cases import assert_same
+from sklearn.metrics import log_loss
 
 import skfm
 from skfm.data.rows import Rows
-from skfm.estimators import defaults, holding_out
+from skfm.estimators import defaults, guard, holding_out
 from skfm.exceptions import IgnoredParameterWarning
 from skfm.inspection import attention_weights, explain, interaction_strength
 from skfm.persistence import FileFormatError
@@ -350,3 +352,23 @@ def test_one_member_of_a_dataset(tmp_path):
     with pytest.raises(ValueError, match=r"dataset.*n_members=2"):
         skfm.NFMClassifier(n_members=2, **options).fit(rows, "y")
     assert skfm.NFMClassifier(**options).fit(rows, "y").n_members_ == 1
+
+
+def test_the_guard_scores_a_member_on_rows_that_it_has_not_learnt_from(monkeypatch):
+    """All members together know the rows of each, here by heart."""
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(40, size=(600, 3)), rng.integers(2, size=600)
+    table = pd.DataFrame(X, columns=list("abc")).astype(str)
+    found = []
+    judge = guard._compare
+    monkeypatch.setattr(
+        guard, "_compare", lambda *of: found.append(judge(*of)) or found[-1]
+    )
+    options = {"n_members": 4, "early_stopping": True, "max_iter": 20}
+    model = skfm.FMClassifier(solver="sgd", crosses=None, random_state=0, **options)
+    model.fit(table, y)
+    (compared,) = found
+    held_out = [-max(member["validation_scores"]) for member in model.members_]
+    assert compared.model == pytest.approx(held_out[0], rel=1e-4)
+    together = log_loss(y, model.predict_proba(table))
+    assert together < 0.9 * compared.model
