@@ -60,6 +60,9 @@ def explain(
     The contributions of a row add up to ``decision_function``, or to ``predict`` of a
     regressor or ranker, up to rounding in the model's dtype. If the loss has a log
     link, as "poisson" and "gamma" have, they add up to the logarithm of ``predict``.
+    Those of a classifier that was fitted by ``solver="bayes"`` add up to the posterior
+    mean of the score, ``posterior_scores(X).mean(axis=1)``. Its predictions are means
+    of probabilities, which are nearer to one half than the probability at that score.
 
     - For FM, FwFM, FFM and AFM, the decomposition is exact: the bias, a term for each
       entry of the row, and a term for each pair of entries. The term of a pair of an

@@ -73,9 +73,9 @@ class ContributionDisplay:
     ) -> Self:
         """Draw the explanation of one row.
 
-        The axis on top shows the probability of the second class of two, or the
-        prediction of a regressor with a log link. A number of a table is shown with its
-        value.
+        The axis on top shows the probability of the second class of two at a score, or
+        the prediction of a regressor with a log link. A number of a table is shown with
+        its value.
 
         Parameters
         ----------
@@ -154,7 +154,9 @@ class ContributionDisplay:
         ax.set_ylim(len(values) + 0.6, -0.6)
         ax.use_sticky_edges = False
         ax.margins(x=0.15)
-        ax.set(xlabel="raw score", title=self.name)
+        ax.set(xlabel="raw score")
+        # A name may be wider than the axes, which leave room for labels.
+        ax.set_title(self.name, wrap=True)
         self._add_predictions(ax)
         ax.grid(axis="x", alpha=0.3)
         ax.set_axisbelow(True)
@@ -262,8 +264,8 @@ def _draw_intervals(ax: Any, terms: pd.DataFrame, starts: np.ndarray) -> None:
 
 #: By link: predictions of scores, scores of predictions, largest prediction, its name.
 _LINKS = {
-    "log": (np.exp, np.log, np.inf, "prediction"),
-    "logit": (expit, logit, 1, "probability"),
+    "log": (np.exp, np.log, np.inf, "prediction at this score"),
+    "logit": (expit, logit, 1, "probability at this score"),
 }
 _PARTS = ["kind", "first", "second"]
 _PROBABILITIES = np.r_[1e-4, 1e-3, 0.01, 0.05, 0.1:0.95:0.1, 0.95, 0.99, 0.999, 0.9999]

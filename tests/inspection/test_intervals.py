@@ -183,3 +183,16 @@ def test_intervals_are_refused(inspect):
         inspect(fitted(skfm.FMClassifier), 0.9)
     with pytest.raises(ValueError, match="credible_interval"):
         inspect(fitted(skfm.FMClassifier), 90)
+
+
+def test_terms_of_a_bayesian_classifier_add_up_to_the_mean_of_its_scores():
+    y = CELLS[:, 0] == CELLS[:, 1]
+    model = skfm.FMClassifier(fields=SIZES, max_iter=24, random_state=0).fit(X, y)
+    assert model.solver_ == "bayes"
+    total = explain(model, X).groupby("row")["contribution"].sum()
+    scores = model.posterior_scores(X)
+    assert_allclose(total, scores.mean(axis=1), atol=1e-4)
+    mean = (1 / (1 + np.exp(-scores))).mean(axis=1)
+    log_odds = np.log(mean / (1 - mean))
+    assert_allclose(model.decision_function(X), log_odds, atol=1e-4)
+    assert np.abs(total - log_odds).max() > 0.01

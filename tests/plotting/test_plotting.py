@@ -226,8 +226,8 @@ def test_a_waterfall_of_one_class():
 @pytest.mark.parametrize(
     ("model", "label", "predict"),
     [
-        (skfm.FMClassifier(solver="sgd"), "probability", expit),
-        (skfm.FMRegressor(loss="poisson"), "prediction", np.exp),
+        (skfm.FMClassifier(solver="sgd"), "probability at this score", expit),
+        (skfm.FMRegressor(loss="poisson"), "prediction at this score", np.exp),
         (skfm.FMRegressor(solver="sgd"), None, None),
     ],
 )
