@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -13,7 +14,16 @@ import torch
 
 from ..exceptions import WorkerLostError
 
-__all__ = ["Communicator", "LocalCommunicator", "TorchCommunicator", "gather_values"]
+__all__ = [
+    "Communicator",
+    "LocalCommunicator",
+    "TorchCommunicator",
+    "gather_objects",
+    "gather_values",
+]
+
+#: Bytes of a message of objects.
+_AT_ONCE = 1 << 26
 
 #: Numbers of rows, one for each worker.
 Counts = Sequence[int] | np.ndarray
@@ -142,3 +152,19 @@ def gather_values(communicator: Communicator, value: Any) -> list[Any]:
     texts = communicator.exchange(copies, sent, lengths)
     ends = np.cumsum([0, *lengths]).tolist()
     return [json.loads(texts[start:stop].tobytes()) for start, stop in pairwise(ends)]
+
+
+def gather_objects(communicator: Communicator, value: Any) -> Iterator[Any]:
+    """Yield the values of all workers, one after the other.
+
+    They are sent as pickles: workers trust each other, as processes that run the same
+    script. All workers have to take all values.
+    """
+    content = np.frombuffer(pickle.dumps(value, pickle.HIGHEST_PROTOCOL), np.uint8)
+    lengths = communicator.gather(np.array([len(content)]))[:, 0].tolist()
+    for rank, length in enumerate(lengths):
+        own = rank == communicator.rank
+        found = content.copy() if own else np.empty(length, np.uint8)
+        for start in range(0, length, _AT_ONCE):
+            communicator.broadcast(found[start : start + _AT_ONCE], rank)
+        yield value if own else pickle.loads(found.data)

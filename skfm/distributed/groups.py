@@ -31,7 +31,7 @@ def group(*, timeout: float = 600.0) -> Iterator[None]:
     ----------
     timeout : float, default=600.0
         Seconds after which a worker that does not answer is given up. A worker waits
-        for others at the end of the encoding of the data, and in every training step.
+        for others after each pass over the data, and in every training step.
 
     Raises
     ------

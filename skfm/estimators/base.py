@@ -177,8 +177,10 @@ default=None
         context.call_on_fit_task_end(
             estimator=self, **hook_data, reconstruction_attributes=dict
         )
-        if not run.one_pass:
-            warn_if_worse(draft, fit.examined())
+        # No worker leaves, and removes the rows, while another one reads them.
+        with agreeing(communicator()):
+            if not run.one_pass:
+                warn_if_worse(draft, fit.examined())
         return self
 
     def _say_compiling(self) -> None:

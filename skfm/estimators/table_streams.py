@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..distributed.groups import communicator
 from ..encoding.codec import TableCodec
 from ..encoding.encoder import encoder_of
 from ..encoding.state import codec_of
@@ -17,7 +19,10 @@ from ..runtime.threads import resolve_n_jobs
 from ..streams.block_writer import BlockWriter
 from ..streams.blocks import Blocks
 from ..streams.cache import Cache
-from ..streams.passes import Columns, Labels, encode, learn, read_labels
+from ..streams.division import Division, divide
+from ..streams.passes import encode, learn
+from ..streams.reading import Columns, Labels, read_labels, share_labels
+from ..streams.shared_folder import find_everywhere, write_together
 from ..streams.tables import Stream, as_stream, chunks
 from .checks import check_weights
 from .streamed import StreamedData, refuse_options, stored_dtype
@@ -69,14 +74,15 @@ def learn_and_encode(
     def begin(series: list[pd.Series]) -> TableCodec:
         return new_codec(series, names, model)
 
-    origin = _origin(model, stream, features)
-    blocks = Cache(model.cache).find(origin)
+    origin, division = _origin(model, stream, features), _divide(model, stream, columns)
+    workers = None if division is None else division.workers
+    blocks = find_everywhere(Cache(model.cache), origin, workers)
     if blocks is None:
         n_threads = resolve_n_jobs(model.n_jobs)
-        model._codec, found = learn(stream, columns, begin, n_threads)
+        model._codec, found = learn(stream, columns, begin, n_threads, division)
     else:
         model._codec = codec_of(load(blocks.folder / _ENCODER))
-        found = read_labels(stream, columns)
+        found = read_labels(stream, columns, division)
     validate_data(model, pd.DataFrame(columns=names), skip_check_array=True)
     given = _read_labels(model, found, y, sample_weight, "sample_weight")
     model._learn_target(*given, classes)
@@ -85,17 +91,25 @@ def learn_and_encode(
     model._learn_fields(None, False)
     if blocks is None:
         rest, n_rows = Columns(features, []), len(given[1])
-        blocks, _ = _encode(model, stream, rest, n_rows, origin)
+        blocks, _ = _encode(model, stream, rest, n_rows, origin, division)
     return _encoded(model, blocks, *given)
+
+
+def _asked(model: Any) -> list[str]:
+    """Return how an estimator encodes tables."""
+    columns = str((model.categorical_features, model.shared_categories))
+    return [columns, model.field_pooling, stored_dtype(model)]
 
 
 def _origin(model: Any, stream: Stream, features: list[str]) -> Any:
     """Return what tells the encoded rows from others, or None."""
     files = stream.identity()
-    if files is None:
-        return None
-    asked = str((model.categorical_features, model.shared_categories))
-    return files, features, (asked, model.field_pooling, stored_dtype(model))
+    return None if files is None else (files, features, tuple(_asked(model)))
+
+
+def _divide(model: Any, stream: Stream, columns: Columns) -> Division | None:
+    """Divide a stream among the workers of a group."""
+    return divide(stream, communicator(), [*columns, *_asked(model)])
 
 
 def encode_again(
@@ -134,8 +148,12 @@ def encode_again(
         )
     labels = _label_columns(stream, y, sample_weight, f"y{suffix}", weight_name)
     columns = Columns(feature_columns(model, stream, f"X{suffix}"), labels)
-    n_rows = sum(table.num_rows for table, _ in stream.parts(labels))
-    blocks, found = _encode(model, stream, columns, n_rows, None)
+    division = _divide(model, stream, columns)
+    if division is None:
+        n_rows = sum(stream.count(source) for source in range(stream.n_sources))
+    else:
+        n_rows = division.n_rows
+    blocks, found = _encode(model, stream, columns, n_rows, None, division)
     given = _read_labels(model, found, y, sample_weight, weight_name)
     if one_pass:
         model._learn_streamed_target(*given, first=False)
@@ -241,20 +259,40 @@ def _read_labels(
 
 
 def _encode(
-    model: Any, stream: Stream, columns: Columns, n_rows: int, origin: Any
+    model: Any,
+    stream: Stream,
+    columns: Columns,
+    n_rows: int,
+    origin: Any,
+    division: Division | None,
 ) -> tuple[Blocks, Labels]:
     """Encode a stream into blocks, and read the labels; none if they are there."""
-    codec, found = model._codec, {}
+    codec, cache, found = model._codec, Cache(model.cache), {}
+    shape, dtype = (n_rows, sum(codec.widths)), stored_dtype(model)
 
-    def write(writer: BlockWriter) -> None:
-        n_threads, warn = resolve_n_jobs(model.n_jobs), model.warn_unknown
-        found.update(encode(stream, columns, codec, writer, n_threads, warn=warn))
+    def write(writer: BlockWriter, division: Division | None = None) -> None:
+        how = resolve_n_jobs(model.n_jobs), division
+        read = encode(stream, columns, codec, writer, *how, warn=model.warn_unknown)
+        found.update(read)
+
+    def describe(folder: Path) -> None:
         if origin is not None:
-            save(encoder_of(codec, columns.features), writer.folder / _ENCODER)
+            save(encoder_of(codec, columns.features), folder / _ENCODER)
 
-    shape = n_rows, sum(codec.widths)
-    blocks = Cache(model.cache).write(origin, shape, stored_dtype(model), write)
-    return blocks, found
+    if division is not None:
+        blocks = write_together(
+            cache,
+            origin,
+            shape,
+            dtype,
+            lambda writer: write(writer, division),
+            describe,
+            division.workers,
+        )
+        if blocks is not None:
+            return blocks, share_labels(found, columns, division)
+    # Without a folder that all workers reach, each of them encodes all rows.
+    return cache.write(origin, shape, dtype, write, describe), found
 
 
 def _encoded(

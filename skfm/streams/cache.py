@@ -56,6 +56,7 @@ class Cache:
         shape: tuple[int, int],
         dtype: str,
         add_rows: Callable[[BlockWriter], Any],
+        describe: Callable[[Path], Any] = lambda folder: None,
     ) -> Blocks:
         """Write data into blocks.
 
@@ -68,27 +69,41 @@ class Cache:
         dtype : {"float32", "float64"}
         add_rows : callable
             Adds the rows to a writer.
+        describe : callable, default=no other files
+            Writes further files to the folder of the blocks.
 
         Raises
         ------
         OSError
             If the directory cannot be written to.
         """
-        kept, folder = self._kept(origin), self._temporary_folder()
+        folder = self.new_folder()
         try:
             writer = BlockWriter(folder, *shape, np.dtype(dtype))
             add_rows(writer)
             writer.finish()
-            if kept is None:
-                return Blocks(folder, temporary=True)
-            if kept.exists():  # another fit has written it meanwhile
-                shutil.rmtree(folder)
-            else:
-                folder.rename(kept)
-            return Blocks(kept, temporary=False)
+            describe(folder)
+            return self.keep(origin, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    def new_folder(self) -> Path:
+        """Make an empty folder for blocks."""
+        if self._directory is not None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="skfm-", dir=self._directory))
+
+    def keep(self, origin: Any, folder: Path) -> Blocks:
+        """Return the blocks of a folder, and keep them where `find` looks."""
+        kept = self._kept(origin)
+        if kept is None:
+            return Blocks(folder, temporary=True)
+        if kept.exists():  # another fit has written it meanwhile
+            shutil.rmtree(folder)
+        else:
+            folder.rename(kept)
+        return Blocks(kept, temporary=False)
 
     def _kept(self, origin: Any) -> Path | None:
         """Return the folder that keeps the data; None if none does."""
@@ -97,8 +112,3 @@ class Cache:
         text = repr((FORMAT, origin))
         digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         return self._directory / f"{digest}.blocks"
-
-    def _temporary_folder(self) -> Path:
-        if self._directory is not None:
-            self._directory.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="skfm-", dir=self._directory))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from .tables import Span
 
 __all__ = ["DaskStream"]
 
@@ -22,21 +26,45 @@ class DaskStream:
         self._frame = frame
         self.names = [str(name) for name in frame.columns]
 
-    def parts(self, names: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    @property
+    def n_sources(self) -> int:
+        """Number of partitions."""
+        return int(self._frame.npartitions)
+
+    def count(self, source: int) -> int:
+        with _naming(source):
+            return len(self._frame.get_partition(source))
+
+    def parts(
+        self, names: Sequence[str], spans: Sequence[Span] | None = None
+    ) -> Iterator[tuple[Any, str]]:
         import pyarrow as pa
 
         schema: Any = None
-        for number in range(self._frame.npartitions):
-            origin = f"partition {number}"
-            try:
-                part = self._frame.get_partition(number)[list(names)].compute()
+        if spans is None:
+            spans = [Span(i, 0, sys.maxsize) for i in range(self.n_sources)]
+        for source, start, stop in spans:
+            with _naming(source):
+                part = self._frame.get_partition(source)[list(names)].compute()
                 table = pa.Table.from_pandas(part, schema, preserve_index=False)
-            except Exception as error:
-                raise ValueError(f"X cannot be read in {origin}: {error}") from error
             table = table.replace_schema_metadata(None)
             schema = table.schema if schema is None else schema
+            table = table.slice(start, stop - start)
             if table.num_rows:
-                yield table, origin
+                yield table, _name(source)
 
     def identity(self) -> Any:
         return None
+
+
+def _name(source: int) -> str:
+    return f"partition {source}"
+
+
+@contextmanager
+def _naming(source: int) -> Iterator[None]:
+    """Name the partition in errors, of whatever type."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"X cannot be read in {_name(source)}: {error}") from error

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
+
+import numpy as np
+
+from .tables import Span
 
 __all__ = ["DatasetStream"]
 
@@ -24,27 +29,74 @@ class DatasetStream:
         self._dataset = dataset
         self.names = list(dataset.schema.names)
 
-    def parts(self, names: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    @cached_property
+    def _fragments(self) -> list[Any]:
+        return list(self._dataset.get_fragments())
+
+    @property
+    def n_sources(self) -> int:
+        """Number of files."""
+        return len(self._fragments)
+
+    def count(self, source: int) -> int:
         import pyarrow as pa
 
-        self._check_fragments(names)
-        scanner = self._dataset.scanner(
-            columns=list(names),
-            batch_size=_BATCH_ROWS,
-            batch_readahead=1,
-            fragment_readahead=1,
-        )
+        fragment = self._fragments[source]
+        try:
+            return int(self._scanner(fragment, []).count_rows())
+        except (OSError, pa.ArrowException) as error:
+            raise ValueError(f"{_name(fragment)} cannot be read: {error}") from error
+
+    def parts(
+        self, names: Sequence[str], spans: Sequence[Span] | None = None
+    ) -> Iterator[tuple[Any, str]]:
+        import pyarrow as pa
+
+        used = range(self.n_sources) if spans is None else [s.source for s in spans]
+        self._check_fragments(names, [self._fragments[source] for source in used])
         origin = "the first file"
         try:
-            for batch in scanner.scan_batches():
-                origin = _name(batch.fragment)
-                yield pa.Table.from_batches([batch.record_batch]), origin
+            for batch, path in self._batches(names, spans):
+                origin = path
+                yield pa.Table.from_batches([batch]), origin
         except (pa.ArrowException, OSError) as error:
             raise ValueError(
                 f"X cannot be read in or after {origin}: {error}"
             ) from error
 
-    def _check_fragments(self, names: Sequence[str]) -> None:
+    def _batches(
+        self, names: Sequence[str], spans: Sequence[Span] | None
+    ) -> Iterator[tuple[Any, str]]:
+        """Yield batches of rows, and their files."""
+        if spans is None:
+            # In one scan, the next file is read ahead.
+            for batch in self._scanner(self._dataset, names).scan_batches():
+                yield batch.record_batch, _name(batch.fragment)
+            return
+        for source, start, stop in spans:
+            whole = self._fragments[source]
+            fragment, start, stop = _narrowed(whole, start, stop)
+            at = 0
+            for batch in self._scanner(fragment, names).to_reader():
+                lo, hi = max(start - at, 0), min(stop - at, batch.num_rows)
+                if lo < hi:
+                    yield batch.slice(lo, hi - lo), _name(whole)
+                at += batch.num_rows
+                if at >= stop:
+                    break
+
+    def _scanner(self, source: Any, names: Sequence[str]) -> Any:
+        """Return a scanner of the dataset, or of one of its fragments."""
+        own = {} if source is self._dataset else {"schema": self._dataset.schema}
+        return source.scanner(
+            columns=list(names),
+            batch_size=_BATCH_ROWS,
+            batch_readahead=1,
+            fragment_readahead=1,
+            **own,
+        )
+
+    def _check_fragments(self, names: Sequence[str], fragments: list[Any]) -> None:
         """Refuse fragments that lack a column or hold it with another type.
 
         pyarrow would fill a column that a file lacks with missing values.
@@ -52,7 +104,7 @@ class DatasetStream:
         import pyarrow as pa
 
         schema = self._dataset.schema
-        for fragment in self._dataset.get_fragments():
+        for fragment in fragments:
             try:
                 own = fragment.physical_schema
             except (OSError, pa.ArrowException) as error:
@@ -80,7 +132,7 @@ class DatasetStream:
         import pyarrow as pa
 
         files = []
-        for fragment in self._dataset.get_fragments():
+        for fragment in self._fragments:
             path = getattr(fragment, "path", None)
             if path is None or not os.path.isfile(path):
                 return None
@@ -96,6 +148,25 @@ class DatasetStream:
 
 def _name(fragment: Any) -> str:
     return str(getattr(fragment, "path", "") or "a part of X in memory")
+
+
+def _narrowed(fragment: Any, start: int, stop: int) -> tuple[Any, int, int]:
+    """Return a part of a file that has rows ``start:stop``, and where they are there.
+
+    Files of Parquet can be read from the middle, by groups of rows; others are read
+    from their start.
+    """
+    groups = getattr(fragment, "row_groups", None)
+    if not groups:
+        return fragment, start, stop
+    ends = np.cumsum([group.num_rows for group in groups])
+    first = int(np.searchsorted(ends, start, side="right"))
+    last = int(np.searchsorted(ends, stop, side="left"))
+    skipped = int(ends[first]) - groups[first].num_rows
+    part = fragment.subset(
+        row_group_ids=[group.id for group in groups[first : last + 1]]
+    )
+    return part, start - skipped, stop - skipped
 
 
 def _given_by_path(fragment: Any) -> set[str]:

@@ -10,7 +10,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["CHUNK_ROWS", "Chunk", "Stream", "as_stream", "chunks", "is_stream"]
+__all__ = [
+    "CHUNK_ROWS",
+    "Chunk",
+    "Span",
+    "Stream",
+    "as_stream",
+    "chunks",
+    "is_stream",
+    "spans_of",
+]
 
 #: Number of rows of a chunk.
 CHUNK_ROWS = 1 << 16
@@ -33,6 +42,14 @@ class Chunk(NamedTuple):
     origin: str
 
 
+class Span(NamedTuple):
+    """Rows ``start:stop`` of a source of a stream."""
+
+    source: int
+    start: int
+    stop: int
+
+
 class Stream(Protocol):
     """A table that is read in chunks, any number of times.
 
@@ -40,12 +57,34 @@ class Stream(Protocol):
     ----------
     names : list of str
         Names of its columns.
+    n_sources : int
+        Number of files or partitions that the rows come from.
     """
 
     names: list[str]
 
-    def parts(self, names: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    @property
+    def n_sources(self) -> int: ...
+
+    def count(self, source: int) -> int:
+        """Return the number of rows of a source.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read.
+        """
+
+    def parts(
+        self, names: Sequence[str], spans: Sequence[Span] | None = None
+    ) -> Iterator[tuple[Any, str]]:
         """Yield tables with the columns ``names``, and where each comes from.
+
+        Parameters
+        ----------
+        names : sequence of str
+        spans : sequence of Span, default=None
+            Rows to read; None: all.
 
         Raises
         ------
@@ -83,7 +122,23 @@ def _is_dask(X: Any) -> bool:
     return type(X).__module__.startswith("dask") and hasattr(X, "columns")
 
 
-def chunks(stream: Stream, names: Sequence[str]) -> Iterator[Chunk]:
+def spans_of(counts: Sequence[int], start: int, stop: int) -> list[Span]:
+    """Return where rows ``start:stop`` of a stream are, whose sources have counts."""
+    found, first = [], 0
+    for source, count in enumerate(counts):
+        lo, hi = max(start, first), min(stop, first + count)
+        if lo < hi:
+            found.append(Span(source, lo - first, hi - first))
+        first += count
+    return found
+
+
+def chunks(
+    stream: Stream,
+    names: Sequence[str],
+    spans: Sequence[Span] | None = None,
+    start: int = 0,
+) -> Iterator[Chunk]:
     """Yield the rows in chunks of `CHUNK_ROWS`; the last may have fewer.
 
     Parameters
@@ -91,17 +146,21 @@ def chunks(stream: Stream, names: Sequence[str]) -> Iterator[Chunk]:
     stream : Stream
     names : sequence of str
         Columns to read.
+    spans : sequence of Span, default=None
+        Rows to read; None: all.
+    start : int, default=0
+        Number of the first of these rows.
 
     Raises
     ------
     ValueError
-        If a part lacks a column or cannot be read, or there are no rows.
+        If a part lacks a column or cannot be read, or the stream has no rows.
     """
     import pyarrow as pa
 
     waiting: list[Any] = []
-    n_waiting, start, first = 0, 0, ""
-    for table, origin in stream.parts(names):
+    n_waiting, begin, first = 0, start, ""
+    for table, origin in stream.parts(names, spans):
         first = first if waiting else origin
         waiting.append(table)
         n_waiting += table.num_rows
@@ -113,6 +172,6 @@ def chunks(stream: Stream, names: Sequence[str]) -> Iterator[Chunk]:
             waiting = [rest] if n_waiting else []
     if n_waiting:
         yield Chunk(pa.concat_tables(waiting), start, first)
-    elif not start:
+    elif start == begin and spans is None:
         raise ValueError("X has no rows: pass a dataset with at least one row.")
     pa.default_memory_pool().release_unused()

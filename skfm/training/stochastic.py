@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..distributed.communicator import Communicator, gather_values
+from ..distributed.agreement import check_same
+from ..distributed.communicator import Communicator
 from ..nn.members import join_members
 from ..runtime.threads import team, torch_threads
 from .checkpoints import Checkpoint, digest
@@ -97,7 +98,7 @@ class StochasticSolver:
     def _run(self, trainers: list[Trainer], monitor: Monitor) -> None:
         runs, checkpoint = JointState(trainers), self.checkpoint
         if self.workers is not None:
-            _check_same(runs, self.workers)
+            check_same(self.workers, digest(runs.beginnings()))
         if checkpoint is None:
             self._run_epochs(trainers, monitor, lambda: None)
             return
@@ -167,20 +168,3 @@ def _joined(trainers: list[Trainer]) -> State:
         optimizers=[known for state in states for known in state.optimizers],
         history=History.of_members([state.history for state in states]),
     )
-
-
-def _check_same(runs: JointState, workers: Communicator) -> None:
-    """Raise an error if the workers solve different problems.
-
-    Raises
-    ------
-    ValueError
-        If the workers differ in data, parameters or versions.
-    """
-    found = gather_values(workers, digest(runs.beginnings()))
-    if len(set(found)) > 1:
-        raise ValueError(
-            "The workers of the group do not fit the same model to the same data. "
-            "Pass the same dataset, parameters and random_state to all, and install "
-            "the same versions of torch and numpy."
-        )
