@@ -15,7 +15,7 @@ from ..data.rows import Rows
 from ..distributed.agreement import agreeing
 from ..distributed.groups import communicator
 from ..losses import Loss
-from ..runtime.attributes import OF_RUNNING_FIT, fitted_attributes, publish, snapshot
+from ..runtime.attributes import fitted_attributes, publish, snapshot
 from ..runtime.jit import noting_compilation
 from ..runtime.memory import memory_errors
 from ..runtime.modes import default_modes
@@ -293,11 +293,6 @@ default=None
         NotFittedError
         """
         return Predictor(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Another thread may fit the estimator while it is pickled.
-        attributes = dict(super().__getstate__())
-        return {n: v for n, v in attributes.items() if n not in OF_RUNNING_FIT}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

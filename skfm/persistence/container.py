@@ -21,7 +21,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedIOBase
 from math import prod
 from typing import IO, Any
 
@@ -112,9 +112,10 @@ class Reader:
         Size of the file in bytes.
     """
 
-    def __init__(self, file: BufferedReader, max_memory: int | None = None) -> None:
+    def __init__(self, file: BufferedIOBase, max_memory: int | None = None) -> None:
         self._file, self._max_memory = file, max_memory
-        self.size = os.fstat(file.fileno()).st_size
+        self.size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         header = self._read_header()
         metadata = header.pop("__metadata__", None)
         if not isinstance(metadata, dict) or metadata.keys() != {

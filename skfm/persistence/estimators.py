@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from ..runtime.attributes import BOOKKEEPING, fitted_attributes, snapshot
+from ..runtime.attributes import (
+    BOOKKEEPING,
+    OF_RUNNING_FIT,
+    fitted_attributes,
+    snapshot,
+)
 from .cells import UnsupportedValueError
 from .container import Reader
 from .foreign import pack_foreign, unpack_foreign
@@ -16,6 +23,8 @@ from .header import FileFormatError
 from .records import class_named, is_registered, saved
 from .values import Budget, Packer, Unpacker
 
+#: Name of the only entry of a state that is the bytes of a file.
+_FILE = "skfm"
 _NO_STEP = (None, "passthrough")
 #: Approximate number of bytes that an estimator takes beside its arrays.
 _PER_ESTIMATOR = 4096
@@ -34,6 +43,38 @@ class SavedEstimator:
     """
 
     _not_saved: ClassVar[frozenset[str]] = frozenset()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Pickles and copies hold the attributes themselves.
+        if not is_registered("estimator", type(self)):
+            return super().__reduce_ex__(protocol)
+        return copyreg.__newobj__, (type(self),), self._attributes()  # type: ignore[attr-defined]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the bytes of a file, for serializers such as skops.
+
+        They write the state of an object as plain data, and trust the types in it one
+        by one. If a file cannot hold the estimator, the state is that of a pickle.
+        """
+        if is_registered("estimator", type(self)):
+            from .files import to_bytes
+
+            with suppress(TypeError, ValueError):
+                return {_FILE: to_bytes(self)}
+        return self._attributes()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state.keys() != {_FILE}:
+            super().__setstate__(state)  # type: ignore[misc]
+            return
+        from .files import from_bytes
+
+        vars(self).update(vars(from_bytes(state[_FILE], type(self))))
+
+    def _attributes(self) -> dict[str, Any]:
+        # Another thread may fit the estimator while it is pickled.
+        attributes: Any = super().__getstate__()
+        return {n: v for n, v in attributes.items() if n not in OF_RUNNING_FIT}
 
     def _parameters_to_save(self) -> dict[str, Any]:
         parameters: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]

@@ -6,7 +6,10 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib import metadata
+from io import BytesIO
 from typing import Any
+
+import numpy as np
 
 from . import container
 from .atomic import replacing
@@ -67,14 +70,9 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> (same.predict_proba(X) == model.predict_proba(X)).all()
     np.True_
     """
-    packer = Packer()
-    document = {
-        "format": FORMAT,
-        "versions": _versions(),
-        "estimator": pack_estimator(estimator, packer),
-    }
+    document, arrays = _pack(estimator)
     with replacing(path) as file:
-        container.write(file, document, packer.arrays)
+        container.write(file, document, arrays)
 
 
 def load(
@@ -131,22 +129,60 @@ def load(
     if max_memory is None:
         max_memory = MEMORY_PER_BYTE * os.stat(path).st_size + MEMORY_BESIDE
     with container.opened(path, max_memory=max_memory) as reader:
-        _check_format(reader.document)
-        maker = EstimatorReader(
-            reader,
-            Budget(max_memory),
-            map_tables=mmap_mode is not None,
-            trusted=trusted,
+        return _unpack(
+            reader, max_memory, map_tables=mmap_mode is not None, trusted=trusted
         )
-        try:
-            return maker.read(reader.document["estimator"])
-        except (FileFormatError, ImportError, MemoryError):
-            raise
-        except Exception as error:
-            # A damaged document can lead to any exception.
-            raise FileFormatError(
-                f"its description of the estimator is not valid ({error!r})"
-            ) from error
+
+
+def to_bytes(estimator: Any) -> np.ndarray:
+    """Return the bytes of the file that `save` would write."""
+    file = BytesIO()
+    container.write(file, *_pack(estimator))
+    return np.frombuffer(file.getbuffer(), np.uint8)
+
+
+def from_bytes(data: np.ndarray, cls: type) -> Any:
+    """Make an estimator of a class from the bytes of a file, as `load` does."""
+    max_memory = MEMORY_PER_BYTE * data.nbytes + MEMORY_BESIDE
+    try:
+        reader = container.Reader(BytesIO(data.tobytes()), max_memory)
+        estimator = _unpack(reader, max_memory)
+        if type(estimator) is not cls:
+            raise FileFormatError(f"it is not a {cls.__name__}")
+        return estimator
+    except FileFormatError as error:
+        raise FileFormatError(f"{cls.__name__} cannot be loaded: {error}.") from error
+
+
+def _pack(estimator: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    packer = Packer()
+    document = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "estimator": pack_estimator(estimator, packer),
+    }
+    return document, packer.arrays
+
+
+def _unpack(
+    reader: container.Reader,
+    max_memory: int,
+    *,
+    map_tables: bool = False,
+    trusted: Sequence[str] = (),
+) -> Any:
+    _check_format(reader.document)
+    budget = Budget(max_memory)
+    maker = EstimatorReader(reader, budget, map_tables=map_tables, trusted=trusted)
+    try:
+        return maker.read(reader.document["estimator"])
+    except (FileFormatError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        # A damaged document can lead to any exception.
+        raise FileFormatError(
+            f"its description of the estimator is not valid ({error!r})"
+        ) from error
 
 
 def _check_format(document: Any) -> None:

@@ -32,7 +32,7 @@ from sklearn.preprocessing import (
 import skfm
 from skfm.persistence import FileFormatError
 
-pytest.importorskip("skops")
+skops_io = pytest.importorskip("skops.io")
 
 FRAME = pd.DataFrame(CELLS, columns=["site", "ad", "hour"]).astype(str)
 
@@ -131,6 +131,37 @@ def test_estimators_of_others_around_a_model(tmp_path):
     with pytest.raises(TypeError, match=r"Foreign cannot be saved"):
         skfm.save(model, tmp_path / "model.skfm")
     assert not list(tmp_path.iterdir())
+
+
+def test_skops_trusts_no_more_than_the_class():
+    model = CalibratedClassifierCV(_small(solver="sgd"), cv=2).fit(FRAME, LABELS)
+    data = skops_io.dumps(model)
+    trusted = skops_io.get_untrusted_types(data=data)
+    own = [name for name in trusted if name.startswith("skfm")]
+    assert own == ["skfm.models.fm.FMClassifier"]
+    back = skops_io.loads(data, trusted=trusted)
+    assert_array_equal(back.predict_proba(FRAME), model.predict_proba(FRAME))
+
+
+def test_states_that_skops_loads_are_checked():
+    state = make(skfm.FMClassifier).fit(X, LABELS).__getstate__()
+    with pytest.raises(FileFormatError, match="it is not a FMRegressor"):
+        skfm.FMRegressor().__setstate__(state)
+    (name, data), damaged = *state.items(), skfm.FMClassifier()
+    with pytest.raises(FileFormatError, match="FMClassifier cannot be loaded"):
+        damaged.__setstate__({name: data[:-1]})
+    assert not hasattr(damaged, "network_")
+
+
+def test_states_of_what_no_file_can_hold():
+    class Own(skfm.FMClassifier):
+        pass
+
+    def loss(scores, target):
+        return (scores - target).square()
+
+    assert Own(n_factors=3).__getstate__()["n_factors"] == 3
+    assert skfm.FMRegressor(loss=loss).__getstate__()["loss"] is loss
 
 
 def test_a_member_that_the_file_lacks(tmp_path):
