@@ -121,8 +121,8 @@ top = terms[terms["kind"].isin(["linear", "pair"])]
 top = top.loc[top["contribution"].abs().idxmax()]
 what = " × ".join(name for name in (top["first"], top["second"]) if name)
 print(
-    f"\nThe flight most likely to be late has log odds of {scores[surest]:.2f}. Its "
-    f"largest term is {what} ({top['contribution']:+.2f}). Over all flights, the pair "
+    f"\nThe flight most likely to be late has a mean score of {mean:.2f}. Its largest "
+    f"term is {what} ({top['contribution']:+.2f}). Over all flights, the pair "
     f"{first} × {second} varies most. The airports most similar to SFO are "
     f"{', '.join(alike.index[:3])}."
 )
