@@ -24,6 +24,35 @@ def test_the_import_loads_no_library():
     assert in_a_fresh_process(script) == []
 
 
+BAYESIAN = """
+import pickle, sys
+import numpy as np, skfm
+X = np.random.default_rng(0).integers(0, 2, (60, 3)).astype(float)
+for model, y in [
+    (skfm.FMClassifier(max_iter=5), X.sum(1) > 1),
+    (skfm.FMClassifier(max_iter=5), X.sum(1)),
+    (skfm.FMRegressor(max_iter=5), X.sum(1)),
+]:
+    predicted = model.fit(X, y).predict(X)
+    skfm.save(model, sys.argv[1])
+    for again in (skfm.load(sys.argv[1]), pickle.loads(pickle.dumps(model))):
+        assert np.array_equal(again.predict(X), predicted)
+    assert np.isfinite(model.compile_predictor().predict({0: 1.0})).all()
+    model.coef_, model.intercept_, model.factors_, model.summary(), model.score(X, y)
+    model.set_params(warm_start=True).fit(X, y)
+model.predict(X, return_std=True)
+assert "torch" not in sys.modules
+type(model.network_)
+assert "torch" in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_the_bayesian_solver_does_without_torch(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", BAYESIAN, tmp_path / "model"]
+    subprocess.run(command, check=True)
+
+
 def test_what_checkers_see_is_what_is_found():
     tree = ast.parse(Path(skfm.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from ..runtime.lazy import torch
 from .batch import Batch
 from .queries import Queries
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .transfer import DeviceBatch
 
 

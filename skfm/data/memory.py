@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
+from ..runtime.lazy import torch
 from .batch import PREDICTION_BATCH, Batch, batch_bounds
 from .labels import Labelled, Labels
 from .loader import Loader
@@ -82,9 +82,7 @@ class MemorySource:
         return train.rows.mean_pairs(train.chosen, train.weight)
 
     def weighty(self) -> Iterator[Batch]:
-        chosen = self._train.weighty()
-        for start in range(0, len(chosen), PREDICTION_BATCH):
-            yield self._train.rows.take(chosen[start : start + PREDICTION_BATCH])
+        return self._train.rows.batches(self._train.weighty())
 
     def whole(self) -> MemorySource:
         """Return the rows to learn from together with those held out of the matrix."""
@@ -96,11 +94,7 @@ class MemorySource:
 
     def sample(self, n_rows: int) -> Labelled:
         part = self._held_out or self._train
-        chosen = part.weighty()
-        if len(chosen) > n_rows:
-            rng = np.random.default_rng(0)
-            picked = rng.choice(len(chosen), n_rows, replace=False)
-            chosen = chosen[np.sort(picked)]
+        chosen = some(part.weighty(), n_rows)
         return Labelled(part.rows.take(chosen), part.labels.take(chosen))
 
     def held_out_query(self) -> np.ndarray:
@@ -156,6 +150,14 @@ class MemoryFeed:
         chosen = self._held_out.chosen
         for lo, hi in batch_bounds(len(chosen), PREDICTION_BATCH):
             yield self._held_out_loader.take(chosen[lo:hi], n_threads)
+
+
+def some(chosen: np.ndarray, n: int) -> np.ndarray:
+    """Draw at most ``n`` of some ascending numbers, always the same ones."""
+    if len(chosen) <= n:
+        return chosen
+    picked = np.random.default_rng(0).choice(len(chosen), n, replace=False)
+    return chosen[np.sort(picked)]
 
 
 def _shuffle(part: Part, reading: Reading) -> Shuffle:

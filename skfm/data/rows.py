@@ -6,13 +6,14 @@ rows is gathered into fresh arrays with int32 columns and values of the network'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..runtime.jit import CACHE_LINE, kernel, prefetch
 from ..runtime.threads import parallel_for
-from .batch import Batch
+from .batch import PREDICTION_BATCH, Batch
 from .csr import ReadyCSR, all_ones
 
 
@@ -74,6 +75,11 @@ class Rows:
             values,
         )
         return Batch(indptr, columns, self._pooled(indptr, columns, values, n_threads))
+
+    def batches(self, rows: np.ndarray) -> Iterator[Batch]:
+        """Yield any rows in batches."""
+        for start in range(0, len(rows), PREDICTION_BATCH):
+            yield self.take(rows[start : start + PREDICTION_BATCH])
 
     def _pooled(
         self,

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
 from ..runtime.jit import kernel
+from ..runtime.lazy import torch
 from ..runtime.threads import ahead_of_time
 from .batch import PREDICTION_BATCH, Batch
 from .labels import Labelled, Labels

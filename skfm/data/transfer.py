@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from ..runtime.lazy import torch
 from .batch import AnyBatch, Batch
 from .labels import Labelled, Labels
 from .queries import Queries
 from .rows import Rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Number of entries moved at once when all rows of a matrix are kept on a device.
 _ENTRIES_AT_ONCE = 1 << 24
@@ -23,7 +25,7 @@ RESIDENT_SHARE = 0.25
 
 
 @dataclass(slots=True)
-class DeviceBatch(AnyBatch[Tensor]):
+class DeviceBatch(AnyBatch["Tensor"]):
     """A batch on a device, with columns of int64.
 
     Only ``indptr`` stays on the host, so that slicing a batch need not wait for the
@@ -77,8 +79,8 @@ def move(array: np.ndarray, device: torch.device) -> Tensor:
     return staged.to(device, non_blocking=pinned)
 
 
-def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
-    """Return the torch dtype of a NumPy dtype."""
+def torch_dtype(dtype: np.dtype[Any] | str) -> torch.dtype:
+    """Return the torch dtype of a NumPy dtype, or of its name."""
     return torch.from_numpy(np.empty(0, dtype)).dtype
 
 

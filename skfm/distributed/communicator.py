@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from ..exceptions import WorkerLostError
+from ..runtime.lazy import torch
 
 __all__ = [
     "Communicator",

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 
-import torch
-
+from ..runtime.lazy import torch
 from .communicator import Communicator, LocalCommunicator, TorchCommunicator
 
 __all__ = ["communicator", "group", "rank", "world_size"]

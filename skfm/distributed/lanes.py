@@ -9,9 +9,12 @@ out, instead of adding zero.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Lanes", "add_lanes", "n_lanes"]
 

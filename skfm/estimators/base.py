@@ -32,7 +32,6 @@ from .predictor import Predictor
 from .records import history_attributes
 from .run import Fit, Run
 from .scoring import raw_scores
-from .stochastic import StochasticFit
 from .streams import is_streamed, read_parts
 from .validation import Inputs
 
@@ -222,6 +221,9 @@ default=None
         seed: int,
     ) -> Fit:
         """Prepare a fit of checked data, without training."""
+        # The first part of a fit that needs torch.
+        from .stochastic import StochasticFit
+
         source = None if resume else check_pretrained(self, data.n_columns)
         return StochasticFit(
             self, data, held_out, run, resume=resume, seed=seed, source=source
@@ -229,7 +231,7 @@ default=None
 
     def _check_same_network(self, X: Any) -> None:
         """Raise an error for changed parameters that a warm start would ignore."""
-        given = self.network_.fixed_options()
+        given = self._scorer.fixed_options()
         n_members = given_or_default(self, OptimizationParameters, "n_members")
         asked = {"n_factors": self.n_factors, **self._network_options(full_batch=False)}
         asked |= {} if n_members == "auto" else {"n_members": n_members}
@@ -256,15 +258,18 @@ default=None
         for name, value in found.items():
             setattr(self, name, value)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._is_fitted()
+
     def _is_fitted(self) -> bool:
-        return hasattr(self, "network_")
+        return "network_" in vars(self)
 
     # Reading the fitted model.
 
     def _read_rows(self, X: Any) -> Rows:
         """Check, encode and pool the rows of X for the fitted network."""
-        check_is_fitted(self, "network_")
-        dtype = self.network_.shape.dtype
+        check_is_fitted(self)
+        dtype = self._scorer.shape.dtype
         csr = self._ready_rows(X)
         csr = self._check_X(X, reset=False) if csr is None else csr
         return Rows(self._scaled(csr, dtype), dtype, mean_fields=self._mean_fields)
@@ -277,7 +282,7 @@ default=None
             return self._score(self._read_rows(X))
 
     def _score(self, rows: Rows) -> np.ndarray:
-        return raw_scores(self.network_, rows, resolve_n_jobs(self.n_jobs))
+        return raw_scores(self._scorer, rows, resolve_n_jobs(self.n_jobs))
 
     def compile_predictor(self) -> Predictor:
         """Make a predictor that scores a few rows at low latency.

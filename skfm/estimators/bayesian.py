@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from ..data.labels import Labels
-from ..data.memory import MemorySource, Part
+from ..data.batch import Batch
+from ..data.memory import some
 from ..data.rows import Rows
 from ..data.statistics import ColumnStatistics, column_statistics
 from ..exceptions import ConvergenceWarning
-from ..losses import as_target
-from ..nn.posterior import PosteriorNetwork
+from ..nn.samples import Samples
 from ..runtime.threads import resolve_n_jobs
 from ..runtime.warnings import warn
 from ..sampling import DivergenceError, HeldOut, Posterior, Sample, Settings, n_chains
@@ -117,7 +115,8 @@ class BayesianFit:
 
     def _count_columns(self) -> ColumnStatistics:
         csr = self._problem.csr
-        rows = MemorySource(self._part(csr, self._data, "float32")).weighty()
+        weighty = np.flatnonzero(self._data.weight > 0)
+        rows = Rows(csr, "float32").batches(weighty)
         return column_statistics(rows, csr.shape[1], lambda batch: batch)
 
     def solve(self, monitor: Monitor) -> State:
@@ -146,11 +145,10 @@ class BayesianFit:
         if kept is not None and n_chains(kept) == n:
             chains.resume(kept)
             return
-        network = self._model.network_
+        samples = self._model._posterior()
         # The last sample of each chain, where all have kept as many.
-        ends = [(c + 1) * network.shape.n_samples // n for c in range(n)]
-        samples = [network.sample(max(0, end - 1)) for end in ends]
-        chains.start_at([Sample(*(t.numpy() for t in one)) for one in samples])
+        ends = [(c + 1) * samples.shape.n_samples // n for c in range(n)]
+        chains.start_at([Sample(*samples.sample(max(0, end - 1))) for end in ends])
 
     def _iterate(self, state: State, monitor: Monitor) -> None:
         chains, history, held_out = state.chains, state.history, None
@@ -201,7 +199,7 @@ class BayesianFit:
         """Return the fitted attributes of a state, except those of its history."""
         chains, diagnostics = state.chains, state.chains.diagnostics
         found: dict[str, Any] = {
-            "network_": self._network(chains.posterior),
+            "network_": self._samples(chains.posterior),
             "diagnostics_": {**vars(diagnostics)},
             "_chains": chains.to_arrays() if self._run.keep_optimizer else None,
             "_column_statistics": self._statistics,
@@ -221,23 +219,21 @@ class BayesianFit:
     def examined(self) -> Examined:
         """Return the held-out rows if there are any, else the training rows."""
         problem, held_out = self._problem, self._held_out
-        source = MemorySource(
-            self._part(problem.csr, self._data, self._dtype),
-            None if held_out is None else self._part(*held_out, self._dtype),
-        )
+        csr, data = held_out or (problem.csr, self._data)
+
+        def sample(n_rows: int) -> tuple[Batch, np.ndarray, np.ndarray]:
+            chosen = some(np.flatnonzero(data.weight > 0), n_rows)
+            batch = Rows(csr, self._dtype).take(chosen)
+            return batch, data.target[chosen], data.weight[chosen]
+
         loss = self._model._make_loss()
         baseline = loss.baseline(problem.target, problem.weight)
-        return Examined(source, baseline, loss)
+        n_rows = len(problem.target)
+        return Examined(sample, n_rows, held_out is not None, baseline, loss)
 
-    def _part(self, csr: Any, data: Data, dtype: str) -> Part:
-        """Return all rows of a matrix with their labels."""
-        target = as_target(self._model._make_loss(), data.target, torch.float64)
-        labels = Labels(target, torch.tensor(data.weight))
-        return Part(Rows(csr, dtype), labels, np.arange(len(data.weight)))
-
-    def _network(self, posterior: Posterior) -> PosteriorNetwork:
-        """Make a network of the samples."""
-        return PosteriorNetwork.of_samples(
+    def _samples(self, posterior: Posterior) -> Samples:
+        """Take over the samples of the chains."""
+        return Samples.of(
             posterior.factors,
             posterior.linear,
             posterior.intercept,

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 
 from ..data.labels import Labels
 from ..data.memory import MemorySource, Part
 from ..data.rows import Rows
 from ..data.source import RowSource
+from ..data.transfer import torch_dtype
 from ..losses import Loss, OffsetLoss, RankingLoss, as_target
-from ..nn.shape import DTYPES
+from ..runtime.lazy import torch
 from . import defaults, holding_out
 
 
@@ -228,9 +228,10 @@ class Data(NamedTuple):
 
     def _part(self, model: Any, loss: Loss, dtype: str) -> Part:
         """All rows."""
-        target = as_target(loss, self.target_of(loss), DTYPES[dtype])
+        kind = torch_dtype(dtype)
+        target = as_target(loss, self.target_of(loss), kind)
         # Scaled in float64: only the ratios of weights matter.
-        weight = torch.from_numpy(self.weight / self.weight.mean()).to(DTYPES[dtype])
+        weight = torch.from_numpy(self.weight / self.weight.mean()).to(kind)
         rows, labels = Rows(self.X, dtype, model._mean_fields), Labels(target, weight)
         part = Part(rows, labels, np.arange(self.n_rows))
         return part if self.query is None else part._replace(query=self.query)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
+
+from ..runtime.lazy import torch
 
 #: Iterations of a chain, and epochs, where ``max_iter`` is not given.
 ITERATIONS, EPOCHS = 200, 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -11,9 +11,7 @@ from ..data.scaling import ColumnMoments, ColumnScaling
 from ..data.statistics import ColumnStatistics
 from ..encoding import CrossInfo
 from ..encoding.codec import TableCodec
-from ..nn.members import MemberNetwork, members_of
-from ..nn.network import Network
-from ..nn.serialization import pack_network, unpack_network
+from ..nn.packing import pack_network
 from ..nn.shape import Shape, check_fields
 from ..persistence.estimators import SavedEstimator
 from ..persistence.records import is_array, require, saved
@@ -25,6 +23,10 @@ from .checks import finite_scores
 from .importances import feature_importances
 from .records import check_members
 from .summary import summarize, weights_table
+
+if TYPE_CHECKING:
+    from ..nn.network import Network
+    from ..nn.samples import Samples
 
 
 class Fitted(SavedEstimator):
@@ -144,18 +146,35 @@ class Fitted(SavedEstimator):
     def _class_of(self, shape: Shape) -> type[Network]:
         """Return the class of a fitted network of a shape."""
         require(shape.n_samples == 1, "only a posterior has samples")
-        several = shape.n_members > 1
-        return members_of(self._network_class) if several else self._network_class
+        if shape.n_members == 1:
+            return self._network_class
+        from ..nn.members import members_of
+
+        return members_of(self._network_class)
+
+    @property
+    def _scorer(self) -> Network | Samples:
+        """The network, or the samples of a posterior, which score rows without torch.
+
+        Raises
+        ------
+        AttributeError
+            If the estimator is not fitted.
+        """
+        try:
+            found: Network | Samples = vars(self)["network_"]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} is not fitted.") from None
+        return found
 
     def _single_network(self, number: int = 0) -> Network:
         """The network that a member goes on from, after a warm start or ``init_from``.
 
         Another model may have fewer members than ``number``.
         """
-        network = self.network_
-        if not isinstance(network, MemberNetwork):
-            return network
-        return network.member(number % network.shape.n_members)
+        network: Any = self.network_
+        n_members = network.shape.n_members
+        return network if n_members == 1 else network.member(number % n_members)
 
     def _n_outputs(self) -> int:
         """Return the number of raw scores per row; defined by each task."""
@@ -169,9 +188,9 @@ class Fitted(SavedEstimator):
         return parameters
 
     def _pack_parts(self, packer: Packer) -> dict[str, Any]:
-        if not hasattr(self, "network_"):
+        if "network_" not in vars(self):
             return {}
-        return {"network": pack_network(self.network_, packer)}
+        return {"network": pack_network(self._scorer, packer)}
 
     def _unpack_parts(self, parts: dict[str, Any], unpacker: Unpacker) -> None:
         codec = getattr(self, "_codec", None)
@@ -179,12 +198,17 @@ class Fitted(SavedEstimator):
             require(isinstance(codec, TableCodec), "the codec is none")
             codec.check_fits(self.n_features_in_)
         if "network" in parts:
-            self.network_ = unpack_network(self._class_of, parts["network"], unpacker)
+            self._unpack_network(parts["network"], unpacker)
             self._check_fits()
+
+    def _unpack_network(self, content: Any, unpacker: Unpacker) -> None:
+        from ..nn.serialization import unpack_network
+
+        self.network_ = unpack_network(self._class_of, content, unpacker)
 
     def _check_fits(self) -> None:
         """Raise a ValueError unless the attributes by which kernels read fit."""
-        shape = self.network_.shape
+        shape = self._scorer.shape
         n_columns = sum(self._codec.widths) if self._codec else self.n_features_in_
         fits = (n_columns, self._n_outputs()) == (shape.n_columns, shape.n_outputs)
         require(fits, "the network does not fit the estimator")
@@ -209,7 +233,7 @@ class Fitted(SavedEstimator):
 
     def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Factor and shift, each (n_outputs,), from raw scores to y's units."""
-        n_outputs = self.network_.shape.n_outputs
+        n_outputs = self._scorer.shape.n_outputs
         return np.ones(n_outputs), np.zeros(n_outputs)
 
     def _rescaled(self, scores: np.ndarray, called: str) -> np.ndarray:
@@ -222,15 +246,13 @@ class Fitted(SavedEstimator):
     @on_snapshot
     def intercept_(self) -> Any:
         """Bias, float or ndarray of shape (n_outputs,), in units of the prediction."""
-        return self._in_output_units(units.intercept(self.network_, self._scaling))
+        return self._in_output_units(units.intercept(self._scorer, self._scaling))
 
     @property
     @on_snapshot
     def _bias(self) -> np.ndarray:
         """Score of a row without entries, (n_outputs,), in units of the prediction."""
-        return np.atleast_1d(
-            self._in_output_units(units.intercept(self.network_, None))
-        )
+        return np.atleast_1d(self._in_output_units(units.intercept(self._scorer, None)))
 
     def _in_output_units(self, constant: np.ndarray) -> Any:
         """Return constant raw scores in units of y, without a single output's axis."""
@@ -242,7 +264,7 @@ class Fitted(SavedEstimator):
     @on_snapshot
     def coef_(self) -> np.ndarray:
         """Linear weights, (n_columns,) or (n_outputs, n_columns)."""
-        weights = units.linear_weights(self.network_, self._scaling)
+        weights = units.linear_weights(self._scorer, self._scaling)
         if weights is None:
             raise AttributeError(
                 f"{type(self).__name__} has no linear part, hence no coef_."
@@ -273,13 +295,13 @@ class Fitted(SavedEstimator):
     @on_snapshot
     def factors_(self) -> np.ndarray:
         """Embeddings of the columns, (n_columns, n_factors)."""
-        return units.factors(self.network_, self._scaling)
+        return units.factors(self._scorer, self._scaling)
 
     @property
     @on_snapshot
     def column_centers_(self) -> np.ndarray:
         """Values that the network subtracts from those of each column, (n_columns,)."""
-        n_columns = self.network_.shape.n_columns
+        n_columns = self._scorer.shape.n_columns
         known = self._scaling
         return np.zeros(n_columns) if known is None else known.center.copy()
 
@@ -287,19 +309,19 @@ class Fitted(SavedEstimator):
     @on_snapshot
     def column_scales_(self) -> np.ndarray:
         """Values that the network divides those of each column by, (n_columns,)."""
-        n_columns = self.network_.shape.n_columns
+        n_columns = self._scorer.shape.n_columns
         known = self._scaling
         return np.ones(n_columns) if known is None else known.scale.copy()
 
     @property
     def n_members_(self) -> int:
         """Number of networks whose raw scores are averaged."""
-        return self.network_.shape.n_members
+        return self._scorer.shape.n_members
 
     @property
     def n_parameters_(self) -> int:
         """Number of weights of the network, of all members and samples together."""
-        return int(weights_table(self.network_)["parameters"].sum())
+        return int(weights_table(self._scorer)["parameters"].sum())
 
     @on_snapshot
     def summary(self) -> str:
@@ -314,7 +336,7 @@ class Fitted(SavedEstimator):
         ------
         NotFittedError
         """
-        check_is_fitted(self, "network_")
+        check_is_fitted(self)
         return summarize(self)
 
     @property

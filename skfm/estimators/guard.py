@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..data.batch import PREDICTION_BATCH
 from ..data.source import RowSource
 from ..exceptions import WorseThanConstantWarning
-from ..losses import Loss, RankingLoss, as_target
-from ..runtime.threads import resolve_n_jobs, torch_threads
+from ..losses import Loss, RankingLoss
+from ..runtime.threads import resolve_n_jobs
 from ..runtime.warnings import warn
 from .optimization import OptimizationParameters
 from .params import given_or_default
+from .scoring import score_batch
 
 #: Rows that are compared at most, and at least: one row in five would be chance.
 _MANY, _FEW = PREDICTION_BATCH, 20
@@ -37,17 +38,34 @@ class Examined:
 
     Attributes
     ----------
-    source : RowSource
-        Held-out rows are compared if there are any, else training rows.
+    sample : callable
+        Returns a batch of at most so many rows, always the same ones, with their
+        targets and weights. They are held-out rows if there are any.
+    n_rows : int
+        Number of training rows.
+    held_out : bool
+        Whether there are held-out rows.
     baseline : ndarray of shape (n_outputs,)
         Scores of the best constant, by the training rows.
     loss : Loss
         Loss of the scores.
     """
 
-    source: RowSource
+    sample: Callable[[int], tuple[Any, np.ndarray, np.ndarray]]
+    n_rows: int
+    held_out: bool
     baseline: np.ndarray
     loss: Loss
+
+    @classmethod
+    def of(cls, source: RowSource, baseline: np.ndarray, loss: Loss) -> Examined:
+        """Examine rows of a source."""
+
+        def sample(n_rows: int) -> tuple[Any, np.ndarray, np.ndarray]:
+            batch, labels, *_ = source.sample(n_rows)
+            return batch, labels.target.numpy(), labels.weight.numpy()
+
+        return cls(sample, source.n_rows, source.has_held_out, baseline, loss)
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,7 @@ def warn_if_worse(model: Any, examined: Examined) -> None:
     found = _compare(model, examined)
     if found is None or not found.worse:
         return
-    kind = "held-out" if examined.source.has_held_out else "training"
+    kind = "held-out" if examined.held_out else "training"
     warn(
         f"{type(model).__name__} is worse than a constant: its mean loss on the {kind} "
         f"rows is {found.model:.3g}, that of the best constant {found.constant:.3g}. "
@@ -124,34 +142,31 @@ def warn_if_worse(model: Any, examined: Examined) -> None:
 def _compare(model: Any, examined: Examined) -> Comparison | None:
     """Score a sample of the rows; None where there are too few."""
     loss = examined.loss
-    batch, labels, *_ = examined.source.sample(_MANY)
+    batch, target, weight = examined.sample(_MANY)
     if len(batch) < _FEW:
         return None
-    network = model.network_
-    if network.shape.n_members > 1 and examined.source.has_held_out:
+    network = model._scorer
+    if network.shape.n_members > 1 and examined.held_out:
         # The first one's held-out rows, which all others have learnt from.
         network = network.member(0)
-    with torch_threads(1), torch.no_grad():
-        scores = network.score(batch, resolve_n_jobs(model.n_jobs))
-        scores = scores.cpu().double()
-        target = as_target(loss, labels.target.numpy(), torch.float64)
-        constant = torch.from_numpy(examined.baseline).double().expand_as(scores)
-        return Comparison.of(
-            loss.per_row(scores, target).double().numpy(),
-            loss.per_row(constant, target).double().numpy(),
-            labels.weight.double().numpy(),
-        )
+    scores = score_batch(network, batch, resolve_n_jobs(model.n_jobs))
+    constant = np.broadcast_to(examined.baseline, scores.shape)
+    return Comparison.of(
+        loss.host_per_row(scores, target),
+        loss.host_per_row(constant, target),
+        weight.astype(np.float64),
+    )
 
 
 def _cause(model: Any, examined: Examined) -> str:
     """Name the likely causes, with what to do about each."""
     causes = []
-    if examined.source.n_rows < _FEW_TO_LEARN:
-        causes.append(f"only {examined.source.n_rows} rows to learn from")
+    if examined.n_rows < _FEW_TO_LEARN:
+        causes.append(f"only {examined.n_rows} rows to learn from")
     if getattr(model, "solver_", "sgd") == "sgd":
         rate = given_or_default(model, OptimizationParameters, "learning_rate")
         causes.append(f"a learning rate that is too high (learning_rate={rate!r})")
-    if examined.source.has_held_out:
+    if examined.held_out:
         causes.append("held-out rows unlike the training rows")
     else:
         causes.append("training that ended too early (max_iter)")

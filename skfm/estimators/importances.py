@@ -9,15 +9,17 @@ keeps the counts: neither the training rows nor any others are needed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..data.rows import Rows
 from ..data.statistics import ColumnStatistics
-from ..nn.network import Network
-from ..nn.pairwise import PairwiseNetwork
 from .draws import Draws, MatrixDraws, TableDraws
+
+if TYPE_CHECKING:
+    from ..nn.network import Network
+    from ..nn.pairwise import PairwiseNetwork
 
 #: Rows that are scored for all features together, and the bounds of those for each.
 _N_SCORED, _MOST, _FEWEST = 200_000, 4000, 100

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
-from ..nn.posterior import PosteriorNetwork
 from .checks import refuse_overflow
 
 #: Largest offset in units of the scores, which networks compute in float32.
@@ -66,8 +65,7 @@ def shifted(model: Any, scores: np.ndarray, offset: Any) -> np.ndarray:
     """
     if offset is None:
         return scores
-    network = model.network_
-    if isinstance(network, PosteriorNetwork) and network.link != "identity":
+    if getattr(model._scorer, "link", "identity") != "identity":
         raise ValueError(
             f"{type(model).__name__} was fitted by the Bayesian solver, whose "
             "probabilities are means over samples: fit it with the offset, or with "

@@ -61,11 +61,11 @@ class Predictor:
 
     def __init__(self, model: Any) -> None:
         model = snapshot(model)
-        check_is_fitted(model, "network_")
-        self._network, self._mean_fields = model.network_, model._mean_fields
+        check_is_fitted(model)
+        self._network, self._mean_fields = model._scorer, model._mean_fields
         self._scaling = model._scaling
-        self._n_columns = model.network_.shape.n_columns
-        self._dtype = model.network_.shape.dtype
+        self._n_columns = self._network.shape.n_columns
+        self._dtype = self._network.shape.dtype
         names = getattr(model, "feature_names_in_", None)
         self._names = None if names is None else list(names)
         self._codec: TableCodec | None = model._codec

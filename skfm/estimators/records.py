@@ -50,7 +50,7 @@ def check_members(model: Any) -> None:
     ValueError
         If it does not fit the network.
     """
-    fitted, networks = vars(model), model.network_.members
+    fitted, networks = vars(model), model._scorer.members
     # Files from before there were members have the state of one optimizer.
     earlier = fitted.pop("_optimizer_state", None)
     states = fitted.setdefault("_optimizers", [] if earlier is None else [earlier])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,7 +17,6 @@ from ..encoding.crosses.learning import CrossOptions
 from ..encoding.crosses.target import Target as CrossTarget
 from ..encoding.tables import as_table, check_frame, is_frame, read_columns
 from ..fields import resolve_fields
-from ..nn.network import Network
 from ..runtime.threads import resolve_n_jobs
 from .checks import (
     check_finite,
@@ -36,6 +35,9 @@ from .tables import (
     table_fields,
     wants_encoding,
 )
+
+if TYPE_CHECKING:
+    from ..nn.network import Network
 
 
 class RowInputs(Fitted, OptimizationParameters):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
 
 from .._sklearn import Interval, StrOptions
-from ..nn.network import Network
-from ..nn.posterior import PosteriorNetwork
-from ..nn.shape import Shape
+from ..nn.packing import unpack_samples
+from ..nn.samples import Samples
 from ..persistence.records import require
+from ..persistence.values import Unpacker
+from ..runtime.lazy import torch
 from .base import BaseModel
 from .bayesian import BayesianFit
 from .data import FitData
@@ -22,6 +22,9 @@ from .optimization import OptimizationParameters
 from .params import Parametrized, given_or_default, param, unset
 from .run import Fit, Run
 from .solver_choice import choose_solver
+
+if TYPE_CHECKING:
+    from ..nn.network import Network
 
 _Shared = OptimizationParameters
 
@@ -107,11 +110,24 @@ class SampledModel(SampledParameters, BaseModel):
             field's factors and, last, weights.
         """
 
-    def _class_of(self, shape: Shape) -> type[Network]:
+    @property
+    def network_(self) -> Network:
+        """The trained network; after a Bayesian fit, one that the samples are made to.
+
+        Predictions by samples need none, and torch is not imported for them.
+        """
+        known = self._scorer
+        return known.network if isinstance(known, Samples) else known
+
+    @network_.setter
+    def network_(self, network: Network | Samples) -> None:
+        self.__dict__["network_"] = network
+
+    def _unpack_network(self, content: Any, unpacker: Unpacker) -> None:
         if self.solver_ != "bayes":
-            return super()._class_of(shape)
-        require(shape.n_members == 1, "a posterior has no members")
-        return PosteriorNetwork
+            super()._unpack_network(content, unpacker)
+            return
+        self.network_ = unpack_samples(content, unpacker)
 
     def _make_fit(
         self,
@@ -130,12 +146,10 @@ class SampledModel(SampledParameters, BaseModel):
         return super()._make_fit(data, held_out, run, resume=resume, seed=seed)
 
     def _check_fits(self) -> None:
+        sampled = isinstance(self._scorer, Samples)
+        states = vars(self).get("_optimizers")
+        require(not (sampled and states), "a posterior has no optimizer")
         super()._check_fits()
-        network = self.network_
-        if isinstance(network, PosteriorNetwork):
-            noise = network.noise
-            fine = bool((torch.isfinite(noise) & (noise > 0)).all())
-            require(fine, "the noise of a sample is not a positive number")
 
     def _keep(self, fit: Fit, state: Any, resume: bool) -> None:
         super()._keep(fit, state, resume)
@@ -148,8 +162,8 @@ class SampledModel(SampledParameters, BaseModel):
         weights, and the factors of the last sample where there is one output; factors
         of several outputs are drawn anew, as the network shares them among outputs.
         """
-        posterior = self.network_
-        if not isinstance(posterior, PosteriorNetwork):
+        posterior = self._scorer
+        if not isinstance(posterior, Samples):
             return super()._single_network(number)
         n_outputs = posterior.shape.n_outputs
         k = posterior.model_factors
@@ -159,8 +173,9 @@ class SampledModel(SampledParameters, BaseModel):
         rng = np.random.default_rng(seed)
         scale = given_or_default(self, OptimizationParameters, "init_scale")
         network.initialize(self._column_statistics.seen, rng, scale)
-        network.table.weight.linear.copy_(posterior.linear_weights)
-        network.set_bias(posterior.bias.detach().double().numpy())
+        weight = network.table.weight
+        weight.linear.copy_(torch.from_numpy(posterior.linear_weights))
+        network.set_bias(posterior.bias.astype(np.float64))
         if n_outputs == 1:
-            network.table.weight.factors.copy_(posterior.sample(-1)[0][:, 0])
+            weight.factors.copy_(torch.from_numpy(posterior.sample(-1)[0][:, 0]))
         return network

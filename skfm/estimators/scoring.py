@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ..data.batch import PREDICTION_BATCH
+from ..data.batch import PREDICTION_BATCH, Batch
 from ..data.rows import Rows
-from ..nn.network import Network
+from ..nn.samples import Samples
 from ..runtime.threads import torch_threads
 from .checks import finite_scores
 
-__all__ = ["raw_scores"]
+if TYPE_CHECKING:
+    from ..nn.network import Network
+
+__all__ = ["raw_scores", "score_batch"]
 
 #: Rows at once where nothing but their scores is stored.
 _FUSED_BATCH = 1 << 16
 
 
-def raw_scores(network: Network, rows: Rows, n_threads: int) -> np.ndarray:
+def raw_scores(network: Network | Samples, rows: Rows, n_threads: int) -> np.ndarray:
     """Compute the raw scores of rows in float64, (n_rows, n_outputs).
 
     Raises
@@ -27,27 +32,20 @@ def raw_scores(network: Network, rows: Rows, n_threads: int) -> np.ndarray:
         If a score is not finite.
     """
     network.check_memory(rows.longest())
-    scored = _fused if network.fuses_scores else _by_torch
-    return finite_scores(scored(network, rows, n_threads))
-
-
-def _fused(network: Network, rows: Rows, n_threads: int) -> np.ndarray:
-    # Threads of their own: torch does nothing here.
+    size = _FUSED_BATCH if network.fuses_scores else PREDICTION_BATCH
     parts = [
-        network.fused_scores(network.prepare(rows.span(start, stop)), n_threads)
-        for start, stop in _bounds(len(rows), _FUSED_BATCH)
+        score_batch(network, rows.span(start, min(start + size, len(rows))), n_threads)
+        for start in range(0, len(rows), size)
     ]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return finite_scores(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
 
-def _by_torch(network: Network, rows: Rows, n_threads: int) -> np.ndarray:
-    scores = np.empty((len(rows), network.shape.n_outputs))
+def score_batch(network: Network | Samples, batch: Batch, n_threads: int) -> np.ndarray:
+    """Compute the raw scores of a batch of rows in float64, (B, n_outputs)."""
+    if network.fuses_scores:
+        # Threads of their own: torch does nothing here.
+        return network.fused_scores(network.prepare(batch), n_threads)
+    assert not isinstance(network, Samples)
     with torch_threads(1):
-        for start, stop in _bounds(len(rows), PREDICTION_BATCH):
-            part = network.score(rows.span(start, stop), n_threads)
-            scores[start:stop] = part.cpu().numpy()
-    return scores
-
-
-def _bounds(n_rows: int, size: int) -> list[tuple[int, int]]:
-    return [(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+        scores: np.ndarray = network.score(batch, n_threads).cpu().double().numpy()
+        return scores

@@ -110,7 +110,7 @@ class StochasticFit:
     def examined(self) -> Examined:
         """Return the held-out rows if there are any, and otherwise training rows."""
         first = self._members[0]
-        return Examined(first.problem.source, first.baseline, first.problem.loss)
+        return Examined.of(first.problem.source, first.baseline, first.problem.loss)
 
 
 def _n_members(

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..data.labels import Labels as RowLabels
 from ..data.rows import Rows
+from ..data.transfer import torch_dtype
 from ..losses import Loss, as_target
-from ..nn.shape import DTYPES
+from ..runtime.lazy import torch
 from ..streams.blocks import BlockRows, Blocks
 from ..streams.cache import Cache
 from ..streams.source import BlockSource, LabelledBlocks, held_out_rows, hold_out
@@ -84,7 +84,7 @@ class StreamedData:
 
     def _labelled(self, loss: Loss, dtype: str) -> LabelledBlocks:
         """All rows, with their labels."""
-        kind = DTYPES[dtype]
+        kind = torch_dtype(dtype)
         # Scaled in float64: only the ratios of weights matter.
         weight = torch.from_numpy(self.weight / self.weight.mean()).to(kind)
         labels = RowLabels(as_target(loss, self.target, kind), weight)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..nn.network import Network
+if TYPE_CHECKING:
+    from ..nn.network import Network
+    from ..nn.samples import Samples
 
 
-def weights_table(network: Network) -> pd.DataFrame:
+def weights_table(network: Network | Samples) -> pd.DataFrame:
     """List the arrays of weights of a network.
 
     Parameters
     ----------
-    network : Network
+    network : Network or Samples
 
     Returns
     -------
@@ -22,14 +24,14 @@ def weights_table(network: Network) -> pd.DataFrame:
         "shape" and "parameters" of each array, by its name.
     """
     named = {
-        name: tensor
-        for name, tensor in network.tensors().items()
-        if tensor.is_floating_point() and tensor.numel()
+        name: array
+        for name, array in network.host_arrays().items()
+        if array.dtype.kind == "f" and array.size
     }
     return pd.DataFrame(
         {
-            "shape": [" x ".join(map(str, t.shape)) for t in named.values()],
-            "parameters": [t.numel() for t in named.values()],
+            "shape": [" x ".join(map(str, a.shape)) for a in named.values()],
+            "parameters": [a.size for a in named.values()],
         },
         index=pd.Index(list(named), name="weights"),
     )
@@ -37,7 +39,7 @@ def weights_table(network: Network) -> pd.DataFrame:
 
 def summarize(model: Any) -> str:
     """Describe a fitted estimator in some lines of text; see its ``summary``."""
-    table = weights_table(model.network_)
+    table = weights_table(model._scorer)
     total = int(table["parameters"].sum())
     table["parameters"] = table["parameters"].map("{:,}".format)
     solver = {"solver": model.solver_} if hasattr(model, "solver_") else {}
@@ -55,7 +57,7 @@ def summarize(model: Any) -> str:
 
 
 def _iterations(model: Any) -> str:
-    n_samples = model.network_.shape.n_samples
+    n_samples = model._scorer.shape.n_samples
     if n_samples > 1:
         return f"{model.n_iter_} of each chain, {n_samples} samples kept"
     if model.n_members_ > 1:
@@ -65,7 +67,7 @@ def _iterations(model: Any) -> str:
 
 
 def _columns(model: Any) -> str:
-    shape = model.network_.shape
+    shape = model._scorer.shape
     text = f"{model.n_features_in_:,} of X"
     if model._codec is not None:
         text += f", encoded as {shape.n_columns:,}"

@@ -168,7 +168,7 @@ def read_tables(model: Any, X: Any) -> Iterator[Any]:
     ValueError
         If a column is missing, or there are no rows.
     """
-    check_is_fitted(model, "network_")
+    check_is_fitted(model)
     stream = as_stream(X)
     for chunk in chunks(stream, feature_columns(model, stream, "X")):
         yield chunk.table

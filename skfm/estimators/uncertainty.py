@@ -9,10 +9,9 @@ from scipy.special import ndtr
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.batch import PREDICTION_BATCH
-from ..nn.posterior import PosteriorNetwork
+from ..nn.samples import Samples
 from ..runtime.attributes import on_snapshot
-from ..runtime.threads import resolve_n_jobs, torch_threads
-from ..sparse.lookup import SampleLookup
+from ..runtime.threads import resolve_n_jobs
 from .checks import finite_scores
 from .offsets import shifted
 from .sampled import SampledModel
@@ -46,7 +45,7 @@ class SampledPredictions(SampledModel):
         scores = self._rescaled(self._sample_scores(X), "score")
         return scores[:, :, 0] if scores.shape[2] == 1 else scores
 
-    def _posterior(self) -> PosteriorNetwork:
+    def _posterior(self) -> Samples:
         """Return the samples of the posterior.
 
         Raises
@@ -54,9 +53,9 @@ class SampledPredictions(SampledModel):
         AttributeError
             If there are none.
         """
-        check_is_fitted(self, "network_")
-        if isinstance(self.network_, PosteriorNetwork):
-            return self.network_
+        check_is_fitted(self)
+        if isinstance(self._scorer, Samples):
+            return self._scorer
         raise AttributeError(
             f'{type(self).__name__} was fitted by solver="{self.solver_}", which '
             'makes no samples of a posterior: set solver="bayes".'
@@ -64,17 +63,13 @@ class SampledPredictions(SampledModel):
 
     def _sample_scores(self, X: Any) -> np.ndarray:
         """Compute raw scores of the samples, (n_rows, n_draws, n_outputs), float64."""
-        network = self._posterior()
+        samples = self._posterior()
         rows = self._read_rows(X)
         n_threads = resolve_n_jobs(self.n_jobs)
-        out = np.empty((len(rows), *network.offsets.shape))
-        size = min(PREDICTION_BATCH, network.chunk_rows(1) or PREDICTION_BATCH)
-        with torch_threads(1):
-            for start in range(0, len(rows), size):
-                batch = rows.span(start, min(start + size, len(rows)))
-                lookup = network.table.look_up(batch, n_threads=n_threads)
-                assert isinstance(lookup, SampleLookup)
-                out[start : start + len(batch)] = network.sample_scores(lookup).detach()
+        out = np.empty((len(rows), *samples.offsets.shape))
+        for start in range(0, len(rows), PREDICTION_BATCH):
+            batch = rows.span(start, min(start + PREDICTION_BATCH, len(rows)))
+            out[start : start + len(batch)] = samples.sample_scores(batch, n_threads)
         return finite_scores(out)
 
 
@@ -160,7 +155,7 @@ default=None
 
     def _noise(self) -> np.ndarray:
         """Return the standard deviations of the noise, (n_draws, n_outputs)."""
-        noise: np.ndarray = self._posterior().noise.cpu().double().numpy()
+        noise: np.ndarray = self._posterior().noise.astype(np.float64)
         return noise
 
 

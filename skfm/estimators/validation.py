@@ -103,7 +103,7 @@ class Inputs(RowInputs):
             self._learn_scaling(
                 lambda: learn_moments(X, weight), stream=run.one_pass, resume=resume
             )
-        known = self.network_.shape.dtype if resume else defaults.dtype(self.dtype, X)
+        known = self._scorer.shape.dtype if resume else defaults.dtype(self.dtype, X)
         X = self._scaled(X, known)
         return Data(X, target, weight, query, dense, offset)
 

@@ -28,7 +28,7 @@ def model_bytes(estimator: Any, *, dense: bool, table: Table | None = None) -> b
             f"got {type(estimator).__name__}."
         )
     estimator = snapshot(estimator)
-    check_is_fitted(estimator, "network_")
+    check_is_fitted(estimator)
     if getattr(estimator, "intra_field_pairs", False):
         raise ValueError(
             "intra_field_pairs=True cannot be exported, because ONNX has no ragged "

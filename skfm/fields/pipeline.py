@@ -130,7 +130,7 @@ class FieldPipeline(Pipeline):
     def _all_or_nothing(self, model: Any) -> Iterator[None]:
         """Put the steps back after an error, and the model's ``fields`` in any case."""
         steps, given = self.steps, model.fields
-        network = getattr(model, "network_", None)
+        network = vars(model).get("network_")
         before = [
             (step, dict(vars(step)))
             for _, step in steps[:-1]
@@ -140,7 +140,7 @@ class FieldPipeline(Pipeline):
             yield
         except BaseException:
             # An interrupted fit keeps the last full epoch, and what encoded its rows.
-            if getattr(model, "network_", None) is network:
+            if vars(model).get("network_") is network:
                 self.steps = steps
                 for step, attributes in before:
                     step.__dict__ = attributes

@@ -60,7 +60,7 @@ class Model:
                 f"ends in one; got {type(estimator).__name__}."
             )
         model = snapshot(model)
-        check_is_fitted(model, "network_")
+        check_is_fitted(model)
         return cls(model, encoder)
 
     @property
@@ -77,7 +77,7 @@ class Model:
     @property
     def n_outputs(self) -> int:
         """Number of outputs of the estimator."""
-        return int(self.estimator.network_.shape.n_outputs)
+        return int(self.estimator._scorer.shape.n_outputs)
 
     @property
     def scale(self) -> np.ndarray:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from scipy.optimize import minimize
-from torch import Tensor
 
+from ..runtime.lazy import torch
 from .links import IDENTITY, Link
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Loss:
@@ -53,6 +55,16 @@ class Loss:
     def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row, shape (B,)."""
         raise AssertionError("defined by each loss")
+
+    def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Compute the loss of each row from arrays of float64, shape (B,).
+
+        Losses that the Bayesian solver knows do so without torch.
+        """
+        with torch.no_grad():
+            given = torch.from_numpy(np.ascontiguousarray(scores))
+            values = self.per_row(given, as_target(self, target, torch.float64))
+            return values.double().numpy()
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Compute the best constant scores, shape (C,), from which the bias starts."""
@@ -103,8 +115,9 @@ class CallableLoss(Loss):
 
     def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
         values = self.function(scores, target)
-        if not isinstance(values, Tensor) or values.shape != scores.shape[:1]:
-            got = tuple(values.shape) if isinstance(values, Tensor) else type(values)
+        is_tensor = isinstance(values, torch.Tensor)
+        if not is_tensor or values.shape != scores.shape[:1]:
+            got = tuple(values.shape) if is_tensor else type(values)
             raise ValueError(
                 f"loss={self.function!r} must return a tensor of shape "
                 f"({len(scores)},), the loss of each row; got {got}."

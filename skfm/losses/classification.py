@@ -6,13 +6,12 @@ numbers for more than two classes.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from scipy.special import logit
-from torch import Tensor
-from torch.nn import functional as F
+from scipy.special import logit, logsumexp
 
+from ..runtime.lazy import F
 from .base import ElementwiseLoss, Loss
 from .links import (
     BINARY_LOGIT,
@@ -23,6 +22,9 @@ from .links import (
     clip_probability,
 )
 from .registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _limit(scores: np.ndarray, n_rows: int) -> np.ndarray:
@@ -39,6 +41,11 @@ class MultilabelLogLoss(ElementwiseLoss):
 
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(scores, target, reduction="none")
+
+    def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+        each = np.logaddexp(0, scores) - target.reshape(scores.shape) * scores
+        losses: np.ndarray = each.mean(axis=1)
+        return losses
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         share = np.atleast_1d(np.average(target, axis=0, weights=weight))
@@ -75,6 +82,11 @@ class MultinomialLogLoss(Loss):
 
     def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(scores, target, reduction="none")
+
+    def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+        own = scores[np.arange(len(scores)), target]
+        losses: np.ndarray = logsumexp(scores, axis=1) - own
+        return losses
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         share = np.bincount(target, weights=weight, minlength=self.n_outputs)

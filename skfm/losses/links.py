@@ -6,12 +6,15 @@ device and the ONNX form for exported graphs. Tests check that the three agree.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
-import torch
 from scipy.special import expit, softmax
-from torch import Tensor
+
+from ..runtime.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Probabilities stay this far from 0 and 1, so that a log loss is finite.
 PROBABILITY_FLOOR = float(np.finfo(np.float64).eps)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ..runtime.lazy import torch
 from .base import Loss, as_target, best_constant
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class OffsetLoss(Loss):

@@ -7,17 +7,18 @@ rows in the loss of a batch. Rows are sorted by query and, within a query, by re
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from ..data.queries import Queries
 from ..data.rank_metrics import discounts, mean_metric
+from ..runtime.lazy import F, torch, without_gradients
 from .base import Loss
 from .registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Pairs(NamedTuple):
@@ -169,7 +170,7 @@ class LambdaLoss(PairwiseLoss):
     mean of one within a query.
     """
 
-    @torch.no_grad()
+    @without_gradients
     def _importance(
         self,
         scores: Tensor,

@@ -10,17 +10,18 @@ With the raw score s and the target y, there are two kinds:
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from scipy.optimize import brentq
-from torch import Tensor
-from torch.nn import functional as F
 
+from ..runtime.lazy import F, torch
 from .base import ElementwiseLoss, weighted_quantile
 from .links import LOG, Link
 from .registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @register("squared_error", "numbers")
@@ -31,6 +32,11 @@ class SquaredError(ElementwiseLoss):
 
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
         return 0.5 * (scores - target).square()
+
+    def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+        squares = np.square(scores - target.reshape(scores.shape))
+        losses: np.ndarray = 0.5 * squares.mean(axis=1)
+        return losses
 
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return np.atleast_1d(np.average(target, axis=0, weights=weight))

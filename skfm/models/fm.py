@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..estimators.base import BaseModel
 from ..estimators.classifier import Classifier
 from ..estimators.ranker import Ranker
 from ..estimators.regressor import Regressor
 from ..estimators.uncertainty import SampledPredictions, SampledRegressor
-from ..nn.factorization import FMNetwork
+from ..runtime.lazy import on_first_use
+
+if TYPE_CHECKING:
+    from ..nn.network import Network
 
 
 class _FM(BaseModel):
@@ -23,7 +26,12 @@ class _FM(BaseModel):
         Using Polya-Gamma Latent Variables", JASA 2013.
         """
 
-    _network_class = FMNetwork
+    @on_first_use
+    def _network_class() -> type[Network]:
+        # The Bayesian solver needs neither it nor torch.
+        from ..nn.factorization import FMNetwork
+
+        return FMNetwork
 
 
 class FMClassifier(Classifier, SampledPredictions, _FM):

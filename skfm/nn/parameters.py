@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from ..runtime.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def flatten(parameters: Iterable[nn.Parameter]) -> Tensor:

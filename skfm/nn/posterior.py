@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.batch import Batch
-from ..persistence.records import require
 from ..sparse import SampleLookup
 from .pairwise import Entries, PairwiseNetwork
+from .samples import Samples, check_link
 from .shape import Shape
 
 
@@ -44,10 +44,8 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
     shares_pair_weights = True
 
     def __init__(self, shape: Shape, *, link: str) -> None:
+        check_link(shape, link)
         size = shape.n_samples, shape.n_outputs
-        require(link in ("identity", "logit", "softmax"), f"link is {link!r}")
-        whole = shape.n_factors % (shape.n_samples * shape.n_outputs) == 0
-        require(whole, "n_factors is not that of all samples and outputs together")
         self.link = link
         super().__init__(shape)
         #: Products of the samples' own factors in those of the table.
@@ -150,47 +148,12 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
         return network
 
     @classmethod
-    def of_samples(
-        cls,
-        factors: np.ndarray,
-        linear: np.ndarray,
-        intercept: np.ndarray,
-        noise: np.ndarray,
-        *,
-        link: str,
-        fields: np.ndarray | None,
-        dtype: str,
-    ) -> PosteriorNetwork:
-        """Build a network that takes over the arrays of samples.
-
-        Parameters
-        ----------
-        factors : ndarray of shape (n_columns, S C k)
-        linear : ndarray of shape (n_columns, S C)
-        intercept, noise : ndarray of shape (S, C)
-        link : {"identity", "logit", "softmax"}
-        fields : ndarray of shape (n_columns,) or None
-        dtype : {"float32", "float64"}
-        """
-        (n_columns, n_factors), (n_samples, n_outputs) = factors.shape, intercept.shape
-        shape = Shape(
-            n_columns=n_columns,
-            n_factors=n_factors,
-            n_outputs=n_outputs,
-            fields=fields,
-            dtype=dtype,
-            n_samples=n_samples,
+    def of(cls, samples: Samples) -> PosteriorNetwork:
+        """Build a network that shares the arrays of the columns with samples."""
+        network = cls.build(samples.shape, link=samples.link)
+        network.table.adopt({"factors": samples.factors, "linear": samples.linear})
+        network.load_dense(
+            {name: getattr(samples, name) for name in ("bias", "offsets", "noise")}
         )
-        network = cls.build(shape, link=link)
-        factors /= np.float32(n_samples**0.5)
-        table = {"factors": factors, "linear": linear}
-        network.table.adopt(
-            {name: part.astype(dtype, copy=False) for name, part in table.items()}
-        )
-        centre = torch.from_numpy(intercept.astype(np.float64))
-        with torch.no_grad():
-            network.bias.copy_(centre.mean(dim=0))
-            network.offsets.copy_(centre - centre.mean(dim=0))
-            network.noise.copy_(torch.from_numpy(noise))
         network.eval()
         return network

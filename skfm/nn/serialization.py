@@ -1,4 +1,4 @@
-"""Serialization of networks to their configuration and arrays."""
+"""Networks of torch from files: see `skfm.nn.packing`."""
 
 from __future__ import annotations
 
@@ -6,30 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
 from ..persistence.container import Reader
 from ..persistence.header import FileFormatError
-from ..persistence.values import Packer, Unpacker
+from ..persistence.values import Unpacker
 from .network import Network
+from .packing import of_dtype
 from .shape import Shape
 
 #: Approximate number of bytes that a member takes beside its arrays.
 _PER_MEMBER = 1 << 16
-
-
-def pack_network(network: Network, packer: Packer) -> dict[str, Any]:
-    """Pack a network as JSON, and store its arrays in the packer."""
-    config = dict(network.config)
-    # The file may be loaded on a machine without the device: load it on the CPU.
-    config["shape"] = replace(config["shape"], device="cpu")
-    arrays = {
-        name: packer.store(tensor.detach().cpu().numpy())
-        for name, tensor in network.tensors().items()
-    }
-    return {"config": packer.pack(config, "network_.config"), "arrays": arrays}
 
 
 def unpack_network(
@@ -77,7 +65,7 @@ def _read_table(
     table, dtype = network.table, network.table.numpy_dtype
     if mapped:
         arrays = {name: reader.map(part) for name, part in parts.items()}
-        table.adopt({name: _of_dtype(part, dtype) for name, part in arrays.items()})
+        table.adopt({name: of_dtype(part, dtype) for name, part in arrays.items()})
         return
     for name, part in parts.items():
         reader.array(part, out=getattr(table.weight, name).numpy())
@@ -91,12 +79,6 @@ def _table_sizes(
     if network_class.has_linear:
         sizes["linear"] = shape.n_columns, network_class.linear_width(shape)
     return sizes
-
-
-def _of_dtype(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    if array.dtype != dtype:
-        raise FileFormatError("its table is of another type than the network")
-    return array
 
 
 class _Bounded(TorchFunctionMode):

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..data.transfer import free_memory
 from ..persistence.records import is_array, is_integer, require, saved
+from ..runtime.lazy import torch
 from ..runtime.memory import check_memory
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+#: Types of weights.
+DTYPES = ("float32", "float64")
 
 
 @saved("record")

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..data.transfer import torch_dtype
 from ..sparse import EmbeddingTable
 from .parameters import flatten
-from .shape import DTYPES, Shape, check_table_memory
+from .shape import Shape, check_table_memory
 
 
 class NetworkWeights(nn.Module):
@@ -51,7 +52,7 @@ class NetworkWeights(nn.Module):
             self.embedding_width(shape),
             lookup=self.lookup,
             fields=shape.fields,
-            dtype=DTYPES[shape.dtype],
+            dtype=torch_dtype(shape.dtype),
             device=shape.device,
         )
 
@@ -76,7 +77,7 @@ class NetworkWeights(nn.Module):
         """Build a network with zero weights on ``shape.device``."""
         network = cls(shape, **options)
         network.config = {"shape": shape, **options}
-        network.to(device=shape.device, dtype=DTYPES[shape.dtype])
+        network.to(device=shape.device, dtype=torch_dtype(shape.dtype))
         flatten(network.parameters())
         return network
 
@@ -89,10 +90,14 @@ class NetworkWeights(nn.Module):
         linear = {"linear": weight.linear} if self.has_linear else {}
         return {"factors": weight.factors, **linear}
 
+    def host_arrays(self) -> dict[str, np.ndarray]:
+        """Return all weights, by name, as arrays; those on the CPU share its memory."""
+        tensors = self.tensors().items()
+        return {name: tensor.detach().cpu().numpy() for name, tensor in tensors}
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return copies of all weights, by name, as NumPy arrays."""
-        tensors = self.tensors().items()
-        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors}
+        return {name: array.copy() for name, array in self.host_arrays().items()}
 
     def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Load all weights from the result of `arrays`."""

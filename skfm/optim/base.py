@@ -12,16 +12,17 @@ cost nothing.
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor
-
+from ..runtime.lazy import torch
 from ..runtime.threads import parallel_for
 from ..sparse.gradients import RowGradient
 from ..sparse.reduced import ReducedGradient
 from ..sparse.rows import ColumnRows
 from ..sparse.table import EmbeddingTable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class RowOptimizer:

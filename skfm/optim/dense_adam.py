@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from ..nn.parameters import flatten
+from ..runtime.lazy import torch, without_gradients
 from ..runtime.threads import parallel_for
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 #: Unit in which weights are divided among threads. It is a multiple of the length of
 #: every vector, so that the bounds of the parts make no difference to the bits.
@@ -73,7 +75,7 @@ class DenseAdam:
         self._gradients = self.values.new_zeros(n, len(self.values))
         return list(self._gradients)
 
-    @torch.no_grad()
+    @without_gradients
     def step(self, n_threads: int = 1) -> None:
         """Update all weights from the gradient buffers, which are overwritten."""
         self.n_steps += 1
@@ -95,7 +97,7 @@ class DenseAdam:
     def _step_parts(self, n_blocks: int, n_parts: int, first: int, last: int) -> None:
         self._step_part(n_blocks * first // n_parts, n_blocks * last // n_parts)
 
-    @torch.no_grad()  # gradients are switched on and off for each thread
+    @without_gradients  # gradients are switched on and off for each thread
     def _step_part(self, start: int, stop: int) -> None:
         part = slice(start * _BLOCK, stop * _BLOCK)
         self._reduce(part)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from ..runtime.lazy import torch
 from ..sparse.table import EmbeddingTable
 from . import fused
 from .base import RowOptimizer, soften
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SGD(RowOptimizer):

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-import torch
 
 from .jit import CACHE_LINE
+from .lazy import is_loaded, torch
 from .limits import cgroup_room, machine_room, process_room
 
 #: Size in bytes from which on arrays are worth huge pages.
@@ -100,7 +100,7 @@ def _is_unforeseen(error: Exception) -> bool:
         return type(error) is not MemoryError or not error.args
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    is_torch = isinstance(error, torch.OutOfMemoryError)
+    is_torch = is_loaded("torch") and isinstance(error, torch.OutOfMemoryError)
     return is_torch or any(sign in str(error) for sign in _SIGNS)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-import torch
+from .lazy import is_loaded, torch
 
 _DEVICES = ("cpu", "cuda")
 
@@ -18,6 +18,9 @@ def default_modes() -> Iterator[None]:
     Inference mode would forbid gradients, and autocast would silently round deep models
     to 16 bits. Whether gradients are recorded is left as the caller has set it.
     """
+    if not is_loaded("torch"):
+        yield
+        return
     entered: list[AbstractContextManager[Any]] = []
     if torch.is_inference_mode_enabled():
         entered.append(torch.inference_mode(False))

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import joblib
-import torch
 from numba.core.compiler_lock import global_compiler_lock
 
+from .lazy import is_loaded, torch
 from .modes import default_modes
 
 Item = TypeVar("Item")
@@ -173,7 +173,7 @@ class _TorchThreads:
     def unborrowed(self) -> int:
         """Return the thread count that no fit has set."""
         with self._lock:
-            return self._original if self._borrowers else torch.get_num_threads()
+            return self._original if self._borrowers else _native_threads()
 
     @contextmanager
     def __call__(self, n_threads: int) -> Iterator[None]:
@@ -193,6 +193,14 @@ class _TorchThreads:
                 self._borrowers -= 1
                 self._own.n_threads, self._own.depth = outer, depth
                 _set_torch_threads(self._original if outer is None else outer)
+
+
+def _native_threads() -> int:
+    """Return the thread count of torch, or the one that it is going to start with."""
+    if is_loaded("torch"):
+        return torch.get_num_threads()
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(told) if told.isdigit() and int(told) else _MOST_THREADS
 
 
 def _set_torch_threads(n_threads: int) -> None:

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..data.batch import AnyBatch, Batch
 from ..data.labels import Labels
 from ..data.rows import Rows
 from ..data.transfer import ResidentRows
+from ..runtime.lazy import torch
 from .lookup import Groups, Lookup
 from .rows import ColumnRows
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .gradients import RowGradient
     from .table import EmbeddingTable
 

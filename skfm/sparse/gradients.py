@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..data.batch import Batch
 from ..data.transfer import DeviceBatch
+from ..runtime.lazy import torch
 from .lookup import Groups, Lookup, PooledLookup, SlotLookup
 from .table import EmbeddingTable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(slots=True)

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..data.batch import Batch
 from ..data.labels import Labels
 from ..data.rows import Rows
+from ..runtime.lazy import torch
 from ..runtime.threads import parallel_for
 from . import kernels
 from .backend import Backend
@@ -25,15 +24,14 @@ from .lookup import (
     SampleLookup,
 )
 from .rows import ColumnRows
-from .sample_kernels import pool_samples, score_samples
+from .sample_scores import sample_sums, score_samples, useful_threads
 from .score_kernels import score_pairs
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .gradients import RowGradient
     from .table import EmbeddingTable
-
-#: Fewest entries per thread that make a second thread pay.
-_ENTRIES_PER_THREAD = 20_000
 
 
 class KernelBackend(Backend[Batch]):
@@ -61,7 +59,7 @@ class KernelBackend(Backend[Batch]):
         """Return None: batches are gathered from the rows in main memory."""
 
     def n_threads(self, batch: Batch, n_threads: int) -> int:
-        return max(1, min(n_threads, len(batch.columns) // _ENTRIES_PER_THREAD))
+        return useful_threads(batch, n_threads)
 
     def group(self, table: EmbeddingTable, batch: Batch) -> Groups:
         ordered = len(batch.values) > 0 or table.lookup == "by_nonzero"
@@ -103,21 +101,14 @@ class KernelBackend(Backend[Batch]):
         logit: bool,
         n_threads: int,
     ) -> np.ndarray:
-        scores = np.empty((len(batch), constants.shape[1]))
-        parallel_for(
-            score_samples,
-            len(batch),
-            self.n_threads(batch, n_threads),
+        return score_samples(
             table.host,
             constants.numpy(),
-            table.numpy_dtype.type(scale),
-            logit,
-            batch.indptr,
-            batch.columns,
-            batch.values,
-            scores,
+            batch,
+            scale=scale,
+            logit=logit,
+            n_threads=n_threads,
         )
-        return scores
 
     def columns(self, gradient: RowGradient) -> Tensor:
         return torch.from_numpy(gradient.by_column().distinct.astype(np.int64))
@@ -164,18 +155,7 @@ def _pool(table: EmbeddingTable, batch: Batch, n_threads: int) -> PooledLookup:
 
 
 def _pool_samples(table: EmbeddingTable, batch: Batch, n_threads: int) -> SampleLookup:
-    linear, pairs = np.empty((2, len(batch), table.n_linear), table.numpy_dtype)
-    parallel_for(
-        pool_samples,
-        len(batch),
-        n_threads,
-        table.host,
-        batch.indptr,
-        batch.columns,
-        batch.values,
-        linear,
-        pairs,
-    )
+    linear, pairs = sample_sums(table.host, batch, n_threads)
     lengths = batch.indptr[1:] - batch.indptr[:-1]
     return SampleLookup(*map(torch.from_numpy, (linear, lengths, pairs)))
 

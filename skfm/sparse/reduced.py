@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from ..runtime.lazy import torch
 from .kernels import rounded
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _NONE = np.empty(0, np.int32)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..data.transfer import torch_dtype
+from ..runtime.lazy import torch
 from ..runtime.memory import zeros
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ColumnRows:

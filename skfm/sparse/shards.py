@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..data.batch import Batch
 from ..data.labels import Labels
@@ -20,6 +18,7 @@ from ..data.rows import Rows
 from ..data.transfer import DeviceBatch
 from ..distributed.communicator import Communicator
 from ..distributed.lanes import Lanes
+from ..runtime.lazy import torch
 from ..runtime.threads import parallel_for
 from . import lane_kernels
 from .gradients import RowGradient
@@ -29,6 +28,9 @@ from .lookup import EntryLookup, Groups, Lookup
 from .reduced import ReducedGradient
 from .rows import ColumnRows
 from .table import EmbeddingTable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Rows that are gathered at once from all workers.
 _AT_ONCE = 1 << 20

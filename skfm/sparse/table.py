@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..data.batch import Batch
 from ..data.labels import Labels
 from ..data.rows import Rows
 from ..data.transfer import DeviceBatch, ResidentRows
+from ..runtime.lazy import torch
 from . import kernels
 from .backend import Backend
 from .kernel_backend import KernelBackend
 from .lookup import Groups, Lookup, equal_part
 from .rows import ColumnRows
 from .torch_backend import TorchBackend
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Backends by kind of device; other devices have `TorchBackend`.
 BACKENDS: dict[str, type[Backend[Any]]] = {"cpu": KernelBackend}
@@ -42,8 +44,8 @@ class EmbeddingTable:
         Kind of look-up that `look_up` returns.
     fields : ndarray of shape (n_columns,), int32, or None
         Field of each column, which a look-up by field needs.
-    dtype : torch.dtype
-        Type of the weights, float32 or float64.
+    dtype : torch.dtype, default=None
+        Type of the weights, float32 or float64; None: float32.
     device : torch.device
         Device that holds the weights.
     backend : type of Backend, default=None
@@ -65,7 +67,7 @@ class EmbeddingTable:
         *,
         lookup: str,
         fields: np.ndarray | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         device: torch.device | str = "cpu",
         backend: type[Backend[Any]] | None = None,
     ) -> None:
@@ -206,6 +208,6 @@ class EmbeddingTable:
         return TorchBackend(self.weight.device).read_entries(self, entries, batch)
 
 
-def torch_to_numpy(dtype: torch.dtype) -> np.dtype[Any]:
-    """Return the NumPy dtype of torch's float32 or float64."""
+def torch_to_numpy(dtype: torch.dtype | None) -> np.dtype[Any]:
+    """Return the NumPy dtype of torch's float32 or float64; of None, float32."""
     return np.dtype(np.float64 if dtype == torch.float64 else np.float32)

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor
-
 from ..data.batch import Batch
 from ..data.labels import Labels
 from ..data.rows import Rows
 from ..data.transfer import DeviceBatch, ResidentRows, place
+from ..runtime.lazy import torch
 from . import torch_ops
 from .backend import Backend
 from .lookup import EntryLookup, FieldLookup, Lookup, PooledLookup, SampleLookup
 from .rows import ColumnRows
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .gradients import RowGradient
     from .table import EmbeddingTable
 

@@ -6,11 +6,14 @@ Arguments and results are those of the kernels. Sums are taken in a fixed order,
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ..data.transfer import DeviceBatch
+from ..runtime.lazy import torch
 from .rows import ColumnRows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Number of entries of a column that are added one after another.
 _PIECE = 256

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..nn.network import Network
 from ..optim import OPTIMIZERS
 from ..persistence.records import is_integer, require, saved
+
+if TYPE_CHECKING:
+    from ..nn.network import Network
 
 
 @saved("record")

@@ -12,8 +12,8 @@ from skfm.data.csr import canonical_csr
 from skfm.data.rows import Rows
 from skfm.models.afm import AFMNetwork
 from skfm.models.deepfm import DeepFMNetwork
-from skfm.models.fm import FMNetwork
 from skfm.models.nfm import NFMNetwork
+from skfm.nn.factorization import FMNetwork
 from skfm.nn.shape import Shape
 
 #: Two hidden layers of different widths, so that a transposed weight cannot pass.

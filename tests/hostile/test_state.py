@@ -110,7 +110,7 @@ def test_integers_beyond_float64(fit):
 
 @pytest.mark.parametrize("cls", ARCHITECTURES)
 def test_predictions_have_the_same_bits_for_any_number_of_threads(cls, monkeypatch):
-    monkeypatch.setattr("skfm.sparse.kernel_backend._ENTRIES_PER_THREAD", 100)
+    monkeypatch.setattr("skfm.sparse.sample_scores._ENTRIES_PER_THREAD", 100)
     rng = np.random.default_rng(0)
     many = X[rng.integers(X.shape[0], size=1001)]
     model = fitted(cls, dtype="float32", max_iter=1)

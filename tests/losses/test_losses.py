@@ -9,7 +9,13 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import logsumexp
 from sklearn.metrics import log_loss, mean_squared_error
 
-from skfm.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError, as_target
+from skfm.losses import (
+    BinaryLogLoss,
+    Huber,
+    MultinomialLogLoss,
+    SquaredError,
+    as_target,
+)
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -48,6 +54,14 @@ def test_loss_of_each_row(loss, target, n_outputs):
     result = values(loss, scores, target)
     assert result.shape == (N,)
     np.testing.assert_allclose(result, reference(loss, scores, target), atol=1e-13)
+    of_arrays = loss.host_per_row(scores, target)
+    np.testing.assert_allclose(of_arrays, result, atol=1e-13)
+
+
+def test_other_losses_of_arrays_are_those_of_torch():
+    scores, target = random_scores(1), RNG.normal(size=N)
+    expected = values(Huber(0.5), scores, target)
+    np.testing.assert_array_equal(Huber(0.5).host_per_row(scores, target), expected)
 
 
 @pytest.mark.parametrize("name", ["binary", "multinomial"])

@@ -10,11 +10,11 @@ from numpy.testing import assert_allclose
 
 from skfm.models.deepcrossing import DeepCrossingNetwork
 from skfm.models.ffm import FFMNetwork
-from skfm.models.fm import FMNetwork
 from skfm.models.fnn import FNNNetwork
 from skfm.models.fwfm import FwFMNetwork
 from skfm.models.pnn import PNNNetwork
 from skfm.models.widedeep import WideDeepNetwork
+from skfm.nn.factorization import FMNetwork
 from skfm.nn.layers import inner_products, outer_product
 from skfm.nn.shape import Shape
 

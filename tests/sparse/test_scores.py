@@ -9,6 +9,7 @@ from sparse_cases import N_COLUMNS, TOLERANCE, batch_of, random_csr
 
 from skfm.nn.factorization import FMNetwork
 from skfm.nn.posterior import PosteriorNetwork
+from skfm.nn.samples import Samples
 from skfm.nn.shape import Shape
 from skfm.sparse import KernelBackend, TorchBackend
 
@@ -57,7 +58,7 @@ def posterior(link, n_outputs, *, spread=1.0, shift=0.0):
     rng = np.random.default_rng(3)
     n_samples, k = 6, 3
     size = n_samples * n_outputs
-    return PosteriorNetwork.of_samples(
+    samples = Samples.of(
         rng.normal(size=(N_COLUMNS, size * k)),
         rng.normal(size=(N_COLUMNS, size)),
         shift + spread * rng.normal(size=(n_samples, n_outputs)),
@@ -66,6 +67,7 @@ def posterior(link, n_outputs, *, spread=1.0, shift=0.0):
         fields=None,
         dtype="float64",
     )
+    return PosteriorNetwork.of(samples), samples
 
 
 @pytest.mark.parametrize("shift", [0.0, 2000.0, -2000.0])
@@ -74,25 +76,45 @@ def posterior(link, n_outputs, *, spread=1.0, shift=0.0):
     [("logit", 1, 1.0), ("logit", 1, 1000.0), ("logit", 2, 30.0), ("identity", 2, 1.0)],
 )
 def test_scores_of_samples(link, n_outputs, spread, shift):
-    network = posterior(link, n_outputs, spread=spread, shift=shift)
+    network, samples = posterior(link, n_outputs, spread=spread, shift=shift)
     assert network.fuses_scores
     for unit in (True, False):
         batch = batch_of(random_csr(unit=unit))
         expected = network(network.table.look_up(batch)).detach()
         assert_allclose(network.fused_scores(batch), expected, 1e-11)
+        assert_array_equal(samples.fused_scores(batch), network.fused_scores(batch))
 
 
-def test_means_of_many_classes_are_left_to_torch():
-    network = posterior("softmax", 3)
+def test_means_of_many_classes():
+    network, samples = posterior("softmax", 3)
+    # Only the samples have a function for them.
     assert not network.fuses_scores
-    assert network.score(batch_of(random_csr())).shape == (17, 3)
+    batch = batch_of(random_csr())
+    lookup = network.table.look_up(batch)
+    each = samples.sample_scores(batch)
+    assert_allclose(each, network.sample_scores(lookup).detach(), 1e-11)
+    assert_allclose(samples.fused_scores(batch), network(lookup).detach(), 1e-11)
+
+
+def test_samples_describe_their_weights_as_the_network_does():
+    network, samples = posterior("logit", 2)
+    for name, array in network.host_arrays().items():
+        assert_array_equal(samples.host_arrays()[name], array)
+    assert_allclose(samples.linear_weights, network.linear_weights, 1e-12)
+    assert_array_equal(samples.pair_weights(0, 1), network.pair_weights(0, 1))
+    for ours, theirs in zip(samples.sample(4), network.sample(4), strict=True):
+        assert_allclose(ours, theirs, 1e-12)
+    assert samples.model_factors == network.model_factors
+    assert samples.fixed_options() == network.fixed_options()
 
 
 @pytest.mark.parametrize(
-    "network", [machine(16), posterior("logit", 1)], ids=["machine", "samples"]
+    "network",
+    [machine(16), *posterior("logit", 1)],
+    ids=["machine", "posterior", "samples"],
 )
 def test_bits_depend_on_the_row_alone(network, monkeypatch):
-    monkeypatch.setattr("skfm.sparse.kernel_backend._ENTRIES_PER_THREAD", 1)
+    monkeypatch.setattr("skfm.sparse.sample_scores._ENTRIES_PER_THREAD", 1)
     X = random_csr(seed=5)
     batch = batch_of(X)
     whole = network.fused_scores(batch)

@@ -30,7 +30,7 @@ from skfm.sparse import (
     KernelBackend,
     RowGradient,
     TorchBackend,
-    kernel_backend,
+    sample_scores,
 )
 from skfm.sparse.grouping import group_by_column
 
@@ -227,7 +227,7 @@ def large_batch(n_rows=300):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("lookup", LOOKUPS)
 def test_threads_give_the_same_bits(lookup, optimizer, monkeypatch):
-    monkeypatch.setattr(kernel_backend, "_ENTRIES_PER_THREAD", 1)
+    monkeypatch.setattr(sample_scores, "_ENTRIES_PER_THREAD", 1)
     batch = large_batch()
     penalty = random_penalty(len(batch), "float32")
     results = []
