@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.rows import Rows
-from ..fields import FieldInferenceError
 from ..runtime.memory import check_memory
 from ..sampling import Family, Problem
 from .data import Data
@@ -43,15 +42,11 @@ def prior_fields(model: Any, data: Data) -> tuple[Any, Any]:
     """Find the field of each column, and the names of the fields.
 
     The columns of a field share their prior. The fields are those of the estimator, or
-    those that the structure of X shows. None makes one field of all columns, where the
-    structure shows nothing.
+    those that the structure of X shows for certain, or else those that are likely.
     """
     if model.fields_ is not None:
         return model.fields_, model.field_names_
-    try:
-        return model._find_fields(data.X, data.dense, needed=True)
-    except FieldInferenceError:
-        return None, None
+    return model._find_fields(data.X, data.dense, needed=True, certain=False)
 
 
 def floating(data: Data, mean_fields: np.ndarray | None) -> Any:

@@ -223,11 +223,15 @@ class RowInputs(Fitted, OptimizationParameters):
         self.fields_, self.field_names_ = self._find_fields(X, dense, needed=mean)
         self._mean_fields = self.fields_ if mean else None
 
-    def _find_fields(self, X: Any, dense: bool, needed: bool) -> tuple[Any, Any]:
+    def _find_fields(
+        self, X: Any, dense: bool, needed: bool, certain: bool = True
+    ) -> tuple[Any, Any]:
         if self._codec is not None:
             return table_fields(self._codec, self.fields)
         asked = needed or not isinstance(self.fields, str)
         if not asked and not self._network_class.needs_fields:
             return None, None
         names = getattr(self, "feature_names_in_", None)
-        return resolve_fields(self.fields, X, names=names, is_dense=dense)
+        return resolve_fields(
+            self.fields, X, names=names, is_dense=dense, certain=certain
+        )

@@ -13,6 +13,7 @@ from .layout import (
     number_fields,
     unique_names,
 )
+from .likely import likely_fields
 from .scan import active_columns, largest_of_two
 
 __all__ = ["MAX_DENSE_FIELDS", "MAX_FALLBACK_FIELDS", "resolve_fields"]
@@ -29,6 +30,7 @@ def resolve_fields(
     *,
     names: Sequence[str] | None = None,
     is_dense: bool = False,
+    certain: bool = True,
 ) -> Fields:
     """Return the field of each column, from what the user said or from X.
 
@@ -48,6 +50,9 @@ def resolve_fields(
         Column names, as in ``feature_names_in_``.
     is_dense : bool, default=False
         Whether the user's X was an ndarray or a DataFrame.
+    certain : bool, default=True
+        Whether blocks that are not certain are an error. If False, they are those of
+        `likely_fields`; columns that form no blocks are one field.
 
     Returns
     -------
@@ -59,7 +64,7 @@ def resolve_fields(
     Raises
     ------
     FieldInferenceError
-        If fields are ``"auto"`` and cannot be inferred for certain.
+        If fields are ``"auto"``, have to be certain, and are not.
     ValueError
         If the given fields do not cover the columns, are not one-dimensional
         integers or labels, or could mean two things.
@@ -75,23 +80,28 @@ def resolve_fields(
     if names is not None and len(names) != n_features:
         raise ValueError(f"names has {len(names)} names for {n_features} columns.")
     if isinstance(fields, str) and fields == "auto":
-        return _auto_fields(X, names, is_dense)
+        return _auto_fields(X, names, is_dense, certain)
     given = _as_vector(fields)
     if len(given) == n_features:
         return _from_labels(given)
     return _from_sizes(given, n_features, names)
 
 
-def _auto_fields(X: Any, names: Sequence[str] | None, is_dense: bool) -> Fields:
+def _auto_fields(
+    X: Any, names: Sequence[str] | None, is_dense: bool, certain: bool
+) -> Fields:
     n_features = X.shape[1]
     if is_dense and n_features <= MAX_DENSE_FIELDS:
         return _dense_fields(X, names)
     try:
         inferred = infer_fields(X)
     except FieldInferenceError:
-        if n_features > MAX_FALLBACK_FIELDS:
+        if certain and n_features > MAX_FALLBACK_FIELDS:
             raise
-        return _field_per_column(n_features, names)
+        if certain:
+            return _field_per_column(n_features, names)
+        likely = likely_fields(X)
+        inferred = np.zeros(n_features, np.int32) if likely is None else likely
     named = None if names is None else active_columns(X)
     return inferred, block_names(inferred, names, named)
 

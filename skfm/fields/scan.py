@@ -11,6 +11,7 @@ __all__ = [
     "all_equal",
     "entries_of_rows",
     "largest_of_two",
+    "neighbours",
     "rows_with",
     "varying_columns",
 ]
@@ -59,6 +60,17 @@ def _row_chunks(indptr: np.ndarray) -> Iterator[tuple[int, int]]:
     rows = np.unique(np.searchsorted(indptr, cuts, side="left"))
     rows[-1] = len(indptr) - 1
     yield from zip(rows[:-1].tolist(), rows[1:].tolist(), strict=True)
+
+
+def neighbours(X: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the columns of entries that follow each other in a row, two vectors."""
+    for start, stop in _row_chunks(X.indptr):
+        first, last = X.indptr[start], X.indptr[stop]
+        columns = X.indices[first:last]
+        inside = np.ones(max(len(columns) - 1, 0), dtype=bool)
+        ends = X.indptr[start + 1 : stop] - first - 1
+        inside[ends[(ends >= 0) & (ends < len(inside))]] = False
+        yield columns[:-1][inside], columns[1:][inside]
 
 
 def rows_with(
