@@ -12,7 +12,7 @@ origin × destination, origin × hour and month × day.
 # %%
 # Build the crosses
 # -----------------
-# A sample of the flights keeps the comparison to a minute or two. A cross is a
+# A sample of the flights keeps the comparison to some minutes. A cross is a
 # categorical column that joins the values of two columns.
 
 import warnings

@@ -1,6 +1,7 @@
 """Tune a model with Optuna, and stop trials that fall behind."""
 
 import optuna
+from sklearn.callback import FitCallback
 
 import skfm
 
@@ -8,30 +9,22 @@ X, y = skfm.datasets.make_interactions(3000, n_fields=6, random_state=0)
 X, X_val, y, y_val = X[:2000], X[2000:], y[:2000], y[2000:]
 
 
-class Prune:
-    """Report the held-out score of each epoch to a trial."""
-
-    def __init__(self, trial):
-        self.trial = trial
-
-    def setup(self, estimator, context): ...
-    def teardown(self, estimator, context): ...
-    def on_fit_task_begin(self, estimator, context): ...
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
-        if context.task_name == "epoch":
-            self.trial.report(fitted_estimator.validation_scores_[-1], context.task_id)
-            if self.trial.should_prune():
-                raise optuna.TrialPruned
-
-
 def objective(trial):
+    class Prune(FitCallback):
+        """Report the held-out score of each epoch to the trial."""
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            if context.task_name == "epoch":
+                trial.report(fitted_estimator.validation_scores_[-1], context.task_id)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+
     model = skfm.DeepFMClassifier(
         alpha_factors=trial.suggest_float("alpha_factors", 0.001, 0.1, log=True),
         learning_rate=trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
         random_state=0,
     )
-    model.set_callbacks(Prune(trial)).fit(X, y, X_val=X_val, y_val=y_val)
+    model.set_callbacks(Prune()).fit(X, y, X_val=X_val, y_val=y_val)
     return max(model.validation_scores_)
 
 
