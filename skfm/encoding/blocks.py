@@ -71,6 +71,12 @@ class Encoded:
             return len(self.columns) // self.per_row
         return len(self.lengths)
 
+    def take(self, rows: np.ndarray) -> Encoded:
+        """Return rows of a part whose rows have ``per_row`` entries each."""
+        columns = self.columns.reshape(-1, self.per_row)[rows].ravel()
+        values = None if self.values is None else self.values[rows]
+        return Encoded(columns, values, None, self.per_row, self.n_hidden)
+
 
 class Block(Protocol):
     """Interface of blocks that `skfm.encoding.FieldEncoder` uses."""

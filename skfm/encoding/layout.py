@@ -22,6 +22,9 @@ from .vectors import VectorBlock, holds_vectors
 
 __all__ = ["assemble", "make_blocks"]
 
+#: Rows of a matrix that are written at once.
+_TILE_ROWS = 256
+
 
 def make_blocks(
     columns: list[pd.Series],
@@ -289,16 +292,32 @@ def _fill_grid(
     data: np.ndarray | None,
 ) -> None:
     """Write the entries of parts with the same number of entries in all rows."""
+    n_rows = encoded[0].n_rows
+    # Rows that stay in the cache while all parts are written.
+    for first in range(0, n_rows, _TILE_ROWS):
+        tile = slice(first, min(first + _TILE_ROWS, n_rows))
+        _fill_tile(encoded, starts, tile, indices, data)
+
+
+def _fill_tile(
+    encoded: Sequence[Encoded],
+    starts: np.ndarray,
+    tile: slice,
+    indices: np.ndarray,
+    data: np.ndarray | None,
+) -> None:
+    """Write the entries of some rows of `_fill_grid`."""
     n_rows, place = encoded[0].n_rows, 0
-    columns = indices.reshape(n_rows, -1)
-    values = None if data is None else data.reshape(n_rows, -1)
+    columns = indices.reshape(n_rows, -1)[tile]
+    values = None if data is None else data.reshape(n_rows, -1)[tile]
     for start, part in zip(starts.tolist(), encoded, strict=False):
         if part.lengths is not None:  # no row has an entry
             continue
+        given = part.columns.reshape(n_rows, part.per_row)[tile]
         own = columns[:, place : place + part.per_row]
-        np.add(part.columns.reshape(own.shape), start, out=own, casting="unsafe")
+        np.add(given, start, out=own, casting="unsafe")
         if values is not None and part.values is not None:
-            values[:, place] = part.values
+            values[:, place] = part.values[tile]
         place += part.per_row
 
 

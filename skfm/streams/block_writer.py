@@ -92,13 +92,22 @@ class BlockWriter:
         self._waiting, self._n_waiting = [], 0
         if not len(self.sizes):
             self.plan(rows)
-        blocks = block_of(rows.numbers, len(self.sizes))
-        order = np.argsort(blocks, kind="stable")
-        found, starts = np.unique(blocks[order], return_index=True)
-        batch = rows.rows(self.n_columns, self.dtype).take(order)
+        numbers, batch, order = rows.numbers, rows.batch, self.order(rows.numbers)
+        assert order is not None
+        if (order[1:] < order[:-1]).any():
+            numbers = numbers[order]
+            batch = rows.rows(self.n_columns, self.dtype).take(order)
+        blocks = block_of(numbers, len(self.sizes))
+        found, starts = np.unique(blocks, return_index=True)
         stops = np.append(starts[1:], len(order))
         for block, lo, hi in zip(found.tolist(), starts, stops, strict=True):
-            self._append(block, batch.slice(lo, hi), rows.numbers[order[lo:hi]])
+            self._append(block, batch.slice(lo, hi), numbers[lo:hi])
+
+    def order(self, numbers: np.ndarray) -> np.ndarray | None:
+        """Return the order of rows by block; None before blocks are planned."""
+        if not len(self.sizes):
+            return None
+        return np.argsort(block_of(numbers, len(self.sizes)), kind="stable")
 
     def finish(self) -> None:
         """Write what is left, and the index."""

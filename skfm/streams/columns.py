@@ -6,6 +6,7 @@ Strings stay in Arrow, where they are numbered without a Python object for each 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,9 +98,17 @@ def learn_table(codec: TableCodec, table: Any, start: int) -> Part:
 
 
 def _learn_words(block: CategoryBlock, column: Any) -> Words:
-    codes, values = _numbered(column)
-    counts = np.bincount(codes + 1, minlength=len(values) + 1)[1:]
-    return Words(copy.deepcopy(block), values, counts)
+    import pyarrow as pa
+
+    none = pa.array([], pa.large_string())
+    words = Words(copy.deepcopy(block), none, np.empty(0, np.int64))
+    for codes, values in _numbered(column):
+        counts = np.bincount(codes + 1, minlength=len(values) + 1)[1:]
+        # A file may store words that other rows have.
+        used = counts > 0
+        held = values.filter(pa.array(used)).cast(none.type)
+        merge(words, Words(block, held, counts[used]))
+    return words
 
 
 class TableEncoder:
@@ -113,6 +122,8 @@ class TableEncoder:
     def __init__(self, codec: TableCodec) -> None:
         self.codec = codec
         self._vocabularies = [_vocabulary(block) for block in codec.blocks]
+        #: The last words of each column that were looked up, and their columns.
+        self._known: list[tuple[Any, Any]] = [(None, None)] * len(codec.blocks)
 
     def encode(self, table: Any) -> list[Encoded]:
         """Return the rows of a table, encoded.
@@ -122,20 +133,38 @@ class TableEncoder:
         ValueError, TypeError
             If a column holds other types than those learnt.
         """
-        columns = zip(self.codec.blocks, self._vocabularies, table.columns, strict=True)
-        return [self._encode(*column) for column in columns]
+        columns = zip(self.codec.blocks, table.columns, strict=True)
+        return [self._encode(number, *pair) for number, pair in enumerate(columns)]
 
-    def _encode(self, block: Block, vocabulary: Any, column: Any) -> Encoded:
-        import pyarrow.compute as pc
-
-        if vocabulary is None or not _is_string(column.type):
+    def _encode(self, number: int, block: Block, column: Any) -> Encoded:
+        if self._vocabularies[number] is None or not _is_string(column.type):
             return block.encode(block.read(_series(column)))
         assert isinstance(block, CategoryBlock)
-        codes, values = _numbered(column)
-        found = pc.index_in(values, value_set=vocabulary).fill_null(-1).to_numpy()
-        # Code -1, a missing cell, reads the last element.
-        table = np.append(block.columns_at(found), np.int32(block.width - 1))
-        return Encoded(table[codes])
+        parts = [
+            self._look_up(number, block, values)[codes]
+            for codes, values in _numbered(column)
+        ]
+        return Encoded(np.concatenate(parts))
+
+    def _look_up(self, number: int, block: CategoryBlock, values: Any) -> np.ndarray:
+        """Return the column of each of some distinct strings."""
+        import pyarrow.compute as pc
+
+        # All rows of a group of a Parquet file have the same words.
+        words, table = self._known[number]
+        if words is None or _place(words) != _place(values):
+            known = self._vocabularies[number]
+            found = pc.index_in(values.cast(known.type), value_set=known)
+            places = found.fill_null(-1).to_numpy()
+            # Code -1, a missing cell, reads the last element.
+            table = np.append(block.columns_at(places), np.int32(block.width - 1))
+            self._known[number] = values, table
+        return table
+
+
+def _place(values: Any) -> list[Any]:
+    """Return where an array is in memory."""
+    return [values.offset, len(values), *(b and b.address for b in values.buffers())]
 
 
 def _vocabulary(block: Block) -> Any:
@@ -147,13 +176,36 @@ def _vocabulary(block: Block) -> Any:
     return pa.array(block.vocabulary, pa.large_string())
 
 
-def _numbered(column: Any) -> tuple[np.ndarray, Any]:
-    """Return a code for each cell, -1 where it is missing, and the distinct strings."""
+def _numbered(column: Any) -> Iterator[tuple[np.ndarray, Any]]:
+    """Number the strings of a column.
+
+    Yields
+    ------
+    codes : ndarray of int
+        Code of each of the next cells, -1 where it is missing.
+    values : pyarrow.Array of strings
+        The string of each code; some may have no cell.
+    """
     import pyarrow as pa
 
-    strings = pa.concat_arrays(column.cast(pa.large_string()).chunks)
-    encoded = strings.dictionary_encode()
-    return encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary
+    words = pa.large_string()
+    if not _is_numbered(column):
+        strings = pa.concat_arrays(column.cast(words).chunks)
+        column = pa.chunked_array([strings.dictionary_encode()])
+    for part in column.chunks:
+        codes = part.indices
+        if codes.type != pa.int32():
+            codes = codes.cast(pa.int64())
+        yield codes.fill_null(-1).to_numpy(), part.dictionary
+
+
+def _is_numbered(column: Any) -> bool:
+    """Return whether a column has codes for its strings, -1 where it says so."""
+    import pyarrow as pa
+
+    return pa.types.is_dictionary(column.type) and not any(
+        part.dictionary.null_count for part in column.chunks
+    )
 
 
 def _is_string(kind: Any) -> bool:
@@ -179,6 +231,8 @@ def first_cells(table: Any) -> list[pd.Series]:
 def _series(column: Any) -> pd.Series:
     import pyarrow as pa
 
+    if _is_string(column.type):
+        column = column.cast(pa.large_string())
     (series,) = read_columns(pa.table([column], ["x"]))
     return series
 
@@ -196,8 +250,10 @@ def values_of(table: Any, name: str) -> np.ndarray:
         row = int(np.argmax(column.is_null().to_numpy()))
         raise ValueError(f"Column {name!r} is missing in row {row}. Drop such rows.")
     if _is_string(column.type):
-        codes, values = _numbered(column)
-        words: np.ndarray = values.to_numpy(zero_copy_only=False)[codes]
-        return words
+        parts = [
+            values.to_numpy(zero_copy_only=False)[codes]
+            for codes, values in _numbered(column)
+        ]
+        return np.concatenate(parts)
     series = _series(column)
     return series.to_numpy(dtype=getattr(series.dtype, "numpy_dtype", None))

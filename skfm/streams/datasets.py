@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .dictionaries import DictionaryReader, given_by_path
 from .tables import Span
 
 __all__ = ["DatasetStream"]
@@ -33,6 +34,10 @@ class DatasetStream:
     def _fragments(self) -> list[Any]:
         return list(self._dataset.get_fragments())
 
+    @cached_property
+    def _reader(self) -> DictionaryReader:
+        return DictionaryReader(self._dataset, self._fragments)
+
     @property
     def n_sources(self) -> int:
         """Number of files."""
@@ -43,7 +48,10 @@ class DatasetStream:
 
         fragment = self._fragments[source]
         try:
-            return int(self._scanner(fragment, []).count_rows())
+            if hasattr(fragment, "row_groups"):
+                # pyarrow would count all groups of the file.
+                return sum(group.num_rows for group in fragment.row_groups)
+            return int(_scanner(fragment, []).count_rows())
         except (OSError, pa.ArrowException) as error:
             raise ValueError(f"{_name(fragment)} cannot be read: {error}") from error
 
@@ -70,31 +78,20 @@ class DatasetStream:
         """Yield batches of rows, and their files."""
         if spans is None:
             # In one scan, the next file is read ahead.
-            for batch in self._scanner(self._dataset, names).scan_batches():
+            for batch in _scanner(self._reader.dataset(), names).scan_batches():
                 yield batch.record_batch, _name(batch.fragment)
             return
         for source, start, stop in spans:
             whole = self._fragments[source]
             fragment, start, stop = _narrowed(whole, start, stop)
-            at = 0
-            for batch in self._scanner(fragment, names).to_reader():
+            twin, schema, at = self._reader.fragment(fragment), self._reader.schema, 0
+            for batch in _scanner(twin, names, schema=schema).to_reader():
                 lo, hi = max(start - at, 0), min(stop - at, batch.num_rows)
                 if lo < hi:
                     yield batch.slice(lo, hi - lo), _name(whole)
                 at += batch.num_rows
                 if at >= stop:
                     break
-
-    def _scanner(self, source: Any, names: Sequence[str]) -> Any:
-        """Return a scanner of the dataset, or of one of its fragments."""
-        own = {} if source is self._dataset else {"schema": self._dataset.schema}
-        return source.scanner(
-            columns=list(names),
-            batch_size=_BATCH_ROWS,
-            batch_readahead=1,
-            fragment_readahead=1,
-            **own,
-        )
 
     def _check_fragments(self, names: Sequence[str], fragments: list[Any]) -> None:
         """Refuse fragments that lack a column or hold it with another type.
@@ -111,7 +108,7 @@ class DatasetStream:
                 raise ValueError(
                     f"{_name(fragment)} cannot be read: {error}"
                 ) from error
-            given = _given_by_path(fragment)
+            given = given_by_path(fragment)
             for name in names:
                 if name in given:
                     continue
@@ -146,6 +143,17 @@ class DatasetStream:
         return [str(self._dataset.schema), repr(options), files]
 
 
+def _scanner(source: Any, names: Sequence[str], **options: Any) -> Any:
+    """Return a scanner of a dataset, or of one of its fragments."""
+    return source.scanner(
+        columns=list(names),
+        batch_size=_BATCH_ROWS,
+        batch_readahead=1,
+        fragment_readahead=1,
+        **options,
+    )
+
+
 def _name(fragment: Any) -> str:
     return str(getattr(fragment, "path", "") or "a part of X in memory")
 
@@ -167,13 +175,6 @@ def _narrowed(fragment: Any, start: int, stop: int) -> tuple[Any, int, int]:
         row_group_ids=[group.id for group in groups[first : last + 1]]
     )
     return part, start - skipped, stop - skipped
-
-
-def _given_by_path(fragment: Any) -> set[str]:
-    """Return the columns that a file's path gives, as in ``day=3/part.parquet``."""
-    import pyarrow.dataset as ds
-
-    return set(ds.get_partition_keys(fragment.partition_expression))
 
 
 def _kind(kind: Any) -> str:
