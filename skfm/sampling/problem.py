@@ -88,14 +88,18 @@ class Prior:
     The standard deviation of a field's weights or of one of its factors is half-t
     distributed (Gelman, Bayesian Analysis 2006), with scales that depend on the number
     m of entries in a row such that neither the variance of the sum of m weights nor
-    that of the sum of m (m - 1) / 2 pairs depends on m, the latter not on k either.
+    that of the sum of m (m - 1) / 2 pairs depends on m, the latter not on k either. In
+    wide rows, few of the pairs act: above ``wide`` entries, the scale of the factors is
+    smaller by ``wide`` / m.
 
     Parameters
     ----------
     weight : float, default=0.9
         The weights' scale times sqrt(m).
     factor : float, default=0.49
-        The factors' scale times (k m (m - 1) / 2)^(1/4).
+        The factors' scale times (k m (m - 1) / 2)^(1/4), for m of at most ``wide``.
+    wide : float, default=24.0
+        Number of entries of a row up to which all pairs may act.
     degrees : float, default=3.0
         Degrees of freedom of the half-t distributions.
     pull : float, default=1.0
@@ -108,6 +112,7 @@ class Prior:
 
     weight: float = 0.9
     factor: float = 0.49
+    wide: float = 24.0
     degrees: float = 3.0
     pull: float = 1.0
     intercept: float = 10.0
@@ -125,6 +130,7 @@ class Prior:
         pairs = max(1.0, entries * (entries - 1) / 2)
         scales = np.full(n_factors + 1, self.weight / np.sqrt(max(1.0, entries)))
         scales[:-1] = self.factor / (max(1, n_factors) * pairs) ** 0.25
+        scales[:-1] *= min(1.0, self.wide / max(1.0, entries))
         return scales
 
 
