@@ -19,7 +19,8 @@ from ..inspection.reading import Model
 from ..nn.posterior import PosteriorNetwork
 from ..runtime.attributes import snapshot
 from ..runtime.threads import resolve_n_jobs
-from .scores import SampleScores, TableScores, pair_scores
+from .samples import SampleScores
+from .scores import TableScores, pair_scores
 from .tables import (
     Part,
     Side,

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -19,6 +18,8 @@ from ..inspection.reading import Model
 from ..nn.network import Network
 from ..nn.posterior import PosteriorNetwork
 from ..sparse.lookup import Lookup
+from .lookups import look_up, summed_embeddings
+from .samples import SampleScores
 from .tables import Part, Side
 from .top import PairScores
 
@@ -36,28 +37,7 @@ def pair_scores(model: Model, users: Part, items: Part) -> PairScores:
     if isinstance(network, PosteriorNetwork) and network.link != "identity":
         return SampleScores.of(network, *rows)
     product = ProductScores.of(network, *rows)
-    return product or SummedScores(network, *(_look_up(network, r) for r in rows))
-
-
-def _look_up(network: Network, rows: Rows) -> Any:
-    """Look up all rows."""
-    with torch.no_grad():
-        batch = network.table.place(network.prepare(rows.span(0, len(rows))))
-        return network.table.look_up(batch)
-
-
-def summed_embeddings(network: Network, rows: Rows) -> np.ndarray:
-    """Sum the embeddings of the entries of each row, times their values."""
-    batch = rows.span(0, len(rows))
-    values = (
-        batch.values if len(batch.values) else np.ones(len(batch.columns), rows.dtype)
-    )
-    shape = (len(rows), rows.n_columns)
-    factors = network.factors.flatten(1).cpu().numpy()
-    summed: np.ndarray = (
-        sp.csr_array((values, batch.columns, batch.indptr), shape) @ factors
-    )
-    return summed
+    return product or SummedScores(network, *(look_up(network, r) for r in rows))
 
 
 def _cross_vectors(network: Network, rows: Rows, lookup: Any) -> Any:
@@ -88,7 +68,7 @@ class ProductScores:
     @classmethod
     def of(cls, network: Network, users: Rows, items: Rows) -> ProductScores | None:
         """Return the scores of a network, if they are of this form."""
-        lookups = _look_up(network, users), _look_up(network, items)
+        lookups = look_up(network, users), look_up(network, items)
         with torch.no_grad():
             vectors = [
                 _cross_vectors(network, *part)
@@ -115,104 +95,6 @@ class ProductScores:
         """Compute the scores of users ``start`` to ``stop`` with all items."""
         with torch.no_grad():
             return (self.left[start:stop] @ self.right.T).cpu().numpy()
-
-
-@dataclass(frozen=True)
-class SampleScores:
-    """Scores under the samples of a posterior, each a matrix product.
-
-    Attributes
-    ----------
-    left, right : Tensor of shape (S, n_users, k) and (S, n_items, k)
-    own : (Tensor, Tensor)
-        Scores of the rows alone, (n_users, S) and (n_items, S), of which those of the
-        items lack the bias.
-    logistic : bool
-        Whether raw scores are the log odds of the mean probability, or means.
-    drawn : ndarray of shape (n_users,) or None
-        The sample that scores each user; None: all.
-    """
-
-    left: Tensor
-    right: Tensor
-    own: tuple[Tensor, Tensor]
-    logistic: bool
-    drawn: np.ndarray | None = None
-    threaded = True
-
-    @classmethod
-    def of(cls, network: PosteriorNetwork, users: Rows, items: Rows) -> SampleScores:
-        """Return the scores of the samples of a network with one output."""
-        lookups = _look_up(network, users), _look_up(network, items)
-        n_samples = network.shape.n_samples
-        with torch.no_grad():
-            parts = [
-                torch.from_numpy(summed_embeddings(network, rows) * n_samples**0.5)
-                .view(len(rows), n_samples, -1)
-                .transpose(0, 1)
-                for rows in (users, items)
-            ]
-            own = [network.sample_scores(lookup)[:, :, 0] for lookup in lookups]
-            constant = (network.offsets + network.bias)[:, 0]
-        return cls(
-            parts[0].contiguous(),
-            parts[1].contiguous(),
-            (own[0], own[1] - constant),
-            network.link == "logit",
-        )
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of users and of items."""
-        return self.left.shape[1], self.right.shape[1]
-
-    def draw(self, rng: np.random.RandomState) -> SampleScores:
-        """Return the scores of each user under a sample drawn for it."""
-        return replace(self, drawn=rng.randint(len(self.left), size=self.shape[0]))
-
-    def block(self, start: int, stop: int) -> np.ndarray:
-        """Compute the scores of users ``start`` to ``stop`` with all items."""
-        with torch.no_grad():
-            if self.drawn is None:
-                return self._averaged(start, stop).cpu().numpy()
-            out = self.left.new_empty(stop - start, self.shape[1])
-            drawn = self.drawn[start:stop]
-            for sample in np.unique(drawn):
-                rows = torch.from_numpy(np.flatnonzero(drawn == sample)) + start
-                out[rows - start] = self._under(int(sample), rows.to(out.device))
-            return out.cpu().numpy()
-
-    def _under(self, sample: int, rows: Any) -> Tensor:
-        left, right = self.left[sample, rows], self.right[sample]
-        scores = torch.addmm(self.own[1][:, sample], left, right.T)
-        return scores + self.own[0][rows, sample][:, None]
-
-    def _averaged(self, start: int, stop: int) -> Tensor:
-        rows = slice(start, stop)
-        each = (self._under(s, rows) for s in range(len(self.left)))
-        if not self.logistic:
-            return sum(each, start=self.left.new_zeros(())) / len(self.left)
-        # The log odds of the mean probability, without the rounding of 1 - p.
-        positive = negative = self.left.new_zeros(())
-        for scores in each:
-            positive = positive + torch.sigmoid(scores)
-            negative = negative + torch.sigmoid(-scores)
-        tiny = torch.finfo(positive.dtype).tiny
-        return positive.clamp(min=tiny).log() - negative.clamp(min=tiny).log()
-
-    def deviations(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Compute the standard deviation of the scores of some pairs."""
-        found = np.empty(len(users))
-        size = max(1, (1 << 22) // self.left[:, 0].numel())
-        with torch.no_grad():
-            for start in range(0, len(users), size):
-                u = torch.from_numpy(users[start : start + size]).to(self.left.device)
-                i = torch.from_numpy(items[start : start + size]).to(self.left.device)
-                pairs = (self.left[:, u] * self.right[:, i]).sum(dim=2).T
-                scores = pairs + self.own[0][u] + self.own[1][i]
-                deviations = scores.double().std(dim=1, correction=0)
-                found[start : start + size] = deviations.cpu().numpy()
-        return found
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .._sklearn import Interval, validate_params
 from ..encoding.ids import match
 from ..inspection.reading import Model
 from ..runtime.threads import resolve_n_jobs
-from .scores import summed_embeddings
+from .lookups import summed_embeddings
 from .tables import Side, column_names, part_of
 from .top import Lists, best_items
 
