@@ -116,7 +116,7 @@ class BayesianFit:
     def _count_columns(self) -> ColumnStatistics:
         csr = self._problem.csr
         weighty = np.flatnonzero(self._data.weight > 0)
-        rows = Rows(csr, "float32").batches(weighty)
+        rows = Rows(csr, self._dtype).batches(weighty)
         return column_statistics(rows, csr.shape[1], lambda batch: batch)
 
     def solve(self, monitor: Monitor) -> State:

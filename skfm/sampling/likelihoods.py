@@ -215,7 +215,7 @@ def _sum_losses(weight, kappa, scores, out, begin, end):
                 norm = max(f, 0.0) + math.log1p(math.exp(-abs(f)))
             else:
                 first = np.float64(scores[i, 0])
-                rest = _others(scores, i, 0)
+                rest = _others(scores, i, np.int64(0))
                 norm = max(first, rest) + math.log1p(math.exp(-abs(first - rest)))
             total += s * norm
             for j in range(scores.shape[1]):
@@ -247,7 +247,7 @@ def _augment(
         f = np.float64(residual[i]) + np.float64(working[i])
         offset = _others(scores, i, output)
         s, c = np.float64(weight[i]), f - offset
-        _, omega = polya_gamma(stream(keys[0], keys[1], ROW, key[i]), s, c)
+        _, omega = polya_gamma(stream(keys[0], keys[1], ROW, np.int64(key[i])), s, c)
         omega = max(omega, _LEAST * mean_of(s, c))
         working[i] = offset + kappa[i, output] / omega
         roots[i] = math.sqrt(omega)

@@ -17,7 +17,7 @@ ROWS = 4096
 @kernel
 def start(table, ids, k, seed, deviation):
     for i in range(len(ids)):
-        state = stream(seed, 0, START, ids[i])
+        state = stream(seed, np.int64(0), START, ids[i])
         for a in range(k):
             state, z = normal(state)
             table[ids[i], a] = deviation * z

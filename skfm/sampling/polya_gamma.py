@@ -102,7 +102,7 @@ def _below(state, z):
 @kernel(inner=True)
 def _accepts(x, height):
     """Return whether ``height`` times the first term is below the density at x."""
-    total = _coefficient(0, x)
+    total = _coefficient(np.int64(0), x)
     level = height * total
     for n in range(1, TRIES):
         if n & 1:

@@ -19,8 +19,9 @@ import numpy as np
 
 from ..runtime.jit import kernel
 
-#: Purposes of streams.
-ROW, COLUMN, SCALE, HYPER, INTERCEPT, NOISE, START = range(7)
+#: Purposes of streams. Of one type, so that `stream` is compiled once: a literal number
+#: is a type of its own.
+ROW, COLUMN, SCALE, HYPER, INTERCEPT, NOISE, START = map(np.uint64, range(7))
 
 #: Attempts of a rejection loop; each accepts with a probability above one half.
 TRIES = 200
@@ -44,7 +45,7 @@ def mix(bits):
 def stream(seed, iteration, kind, index):
     """Begin the stream of one thing in one iteration."""
     state = mix(_U(seed) + _U(iteration + 1) * _STEP)
-    return mix(mix(state + _U(kind + 1) * _KIND) + _U(index) * _STEP + _STEP)
+    return mix(mix(state + (_U(kind) + _U(1)) * _KIND) + _U(index) * _STEP + _STEP)
 
 
 @kernel(forceinline=True)

@@ -68,7 +68,7 @@ def _double_system(n_factors):
     return np.zeros((width + LANES, width)), np.zeros((1, width))
 
 
-@kernel
+@kernel(inner=True)
 def _room(n_factors, width, hyper):
     """Allocate the arrays for drawing a short column: tile, Gram, solutions, change."""
     few = (n_factors + 3) // 3
@@ -86,7 +86,7 @@ def _room(n_factors, width, hyper):
     )
 
 
-@kernel
+@kernel(inner=True)
 def _draw(position, machine, columns, prior, keys, room):
     """Draw a column, and return whether its Gram was needed."""
     sums, residual, roots, table = machine
@@ -156,7 +156,7 @@ def draw_apart(machine, columns, tasks, prior, keys, bad, fresh, base, out, begi
     for t in range(begin, end):
         out[0][t] = 0
         out[1][t] = 0
-        piled = 0
+        piled = np.int64(0)
         for position in range(tasks[t, 0], tasks[t, 1]):
             n = bounds[position + 1] - bounds[position]
             has_gram = _draw(position, machine, columns, prior, keys, room)
@@ -175,7 +175,7 @@ def draw_apart(machine, columns, tasks, prior, keys, bad, fresh, base, out, begi
             )
             if piled >= _PILE:
                 add_gram(pile, pile_sides, piled, out[0][t], out[1][t])
-                piled = 0
+                piled = np.int64(0)
         if piled:
             add_gram(pile, pile_sides, piled, out[0][t], out[1][t])
 
