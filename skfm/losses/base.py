@@ -56,6 +56,22 @@ class Loss:
         """Compute the loss of each row, shape (B,)."""
         raise AssertionError("defined by each loss")
 
+    def slopes(
+        self, scores: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Compute the loss of each row, and its derivative by the only score.
+
+        Parameters
+        ----------
+        scores, target : ndarray of shape (B,)
+
+        Returns
+        -------
+        losses, slopes : ndarray of shape (B,)
+            Or None, where autograd is to differentiate `per_row`.
+        """
+        return None
+
     def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Compute the loss of each row from arrays of float64, shape (B,).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from scipy.special import logit, logsumexp
+from scipy.special import expit, logit, logsumexp
 
 from ..runtime.lazy import F
 from .base import ElementwiseLoss, Loss
@@ -41,6 +41,11 @@ class MultilabelLogLoss(ElementwiseLoss):
 
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(scores, target, reduction="none")
+
+    def slopes(
+        self, scores: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return np.logaddexp(0, scores) - target * scores, expit(scores) - target
 
     def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
         each = np.logaddexp(0, scores) - target.reshape(scores.shape) * scores

@@ -33,6 +33,12 @@ class SquaredError(ElementwiseLoss):
     def elements(self, scores: Tensor, target: Tensor) -> Tensor:
         return 0.5 * (scores - target).square()
 
+    def slopes(
+        self, scores: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        error = scores - target
+        return 0.5 * np.square(error), error
+
     def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
         squares = np.square(scores - target.reshape(scores.shape))
         losses: np.ndarray = 0.5 * squares.mean(axis=1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..data.batch import Batch
+from ..losses import Loss
 from ..sparse import PooledLookup
 from .layers import InteractionHead, bi_interaction
 from .pairwise import Entries, PairwiseNetwork
@@ -41,6 +43,34 @@ class FMNetwork(PairwiseNetwork[PooledLookup]):
             table, self.bias, batch, n_threads=n_threads
         )
         return scores
+
+    def differentiate(
+        self, lookup: PooledLookup, loss: Loss, target: Tensor, weight: Tensor
+    ) -> float | None:
+        if self.lookup != "pooled_total" or not self.table.backend.fuses_scores:
+            return None
+        sums, linear, squares = (
+            leaf.detach().numpy()
+            for leaf in (lookup.sum, lookup.linear, lookup.sum_squares)
+        )
+        # The trainer looks for losses that are not finite.
+        with np.errstate(all="ignore"):
+            pairs = np.einsum("bk,bk->b", sums, sums) - squares[:, 0]
+            scores = linear[:, 0] + sums.dtype.type(0.5) * pairs + self.bias.item()
+            found = loss.slopes(scores, target.numpy().reshape(len(scores)))
+        if found is None:
+            return None
+        losses, slopes = found
+        # Of the weighted loss of each row, by its score.
+        by_score = torch.from_numpy(slopes).mul_(weight)[:, None]
+        lookup.linear.grad = by_score
+        if lookup.sum.requires_grad:
+            lookup.sum.grad = by_score * lookup.sum.detach()
+            lookup.sum_squares.grad = -0.5 * by_score
+        if self.bias.grad is not None:
+            self.bias.grad += by_score.sum(dim=0)
+        with np.errstate(all="ignore"):
+            return float((losses * weight.numpy()).sum())
 
     def cross_vectors(self, lookup: PooledLookup) -> tuple[Tensor, Tensor] | None:
         return (lookup.sum, lookup.sum) if self.shape.n_outputs == 1 else None

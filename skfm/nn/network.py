@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from ..data.batch import Batch
 from ..data.transfer import DeviceBatch
+from ..losses import Loss
 from ..runtime.threads import parallel_for
 from ..sparse import Lookup
 from .shape import Shape
@@ -229,6 +230,21 @@ class Network(NetworkWeights, Generic[LookupT]):
         if self.has_linear:
             scores = scores + lookup.linear
         return scores + self.bias
+
+    def differentiate(
+        self, lookup: LookupT, loss: Loss, target: Tensor, weight: Tensor
+    ) -> float | None:
+        """Compute the weighted loss of rows, and add its gradients, without autograd.
+
+        They go to the leaves of the look-up and to the parameters, as ``backward``
+        would add them.
+
+        Returns
+        -------
+        float or None
+            The loss; None if autograd has to do it.
+        """
+        return None
 
     def parts(self, batch: Batch | DeviceBatch, n: int) -> list[tuple[int, int]]:
         """Split the rows of a batch into ``n`` equal parts, or more to save memory."""
