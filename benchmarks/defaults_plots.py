@@ -11,6 +11,8 @@ from scipy.stats import studentized_range
 
 OURS, OTHERS = "#0072B2", "#777777"
 FEWEST_SIZES = 3
+#: Share of the sets that a model must have been measured on to be ranked.
+MOST_SETS = 0.8
 CURVES = {
     "FM": "#0072B2",
     "DeepFM": "#009E73",
@@ -38,6 +40,8 @@ def draw_ranks(
 ) -> None:
     """Draw the ranks of the models by loss, and their time, on the sets that all have.
 
+    Models that were measured on few of the sets are left out.
+
     Parameters
     ----------
     path : Path
@@ -49,6 +53,7 @@ def draw_ranks(
     """
     import matplotlib.pyplot as plt
 
+    losses = losses.dropna(axis=1, thresh=round(MOST_SETS * len(losses)))
     ranks = losses.dropna().rank(axis=1)
     if ranks.empty:
         return
@@ -86,10 +91,15 @@ def draw_ranks(
 
 
 def draw_curves(path: Path, frame: pd.DataFrame) -> None:
-    """Draw the loss over the number of training rows, for data with several sizes."""
+    """Draw the loss over the number of training rows, for data with several sizes.
+
+    Sizes that few of the models were measured on are left out.
+    """
     import matplotlib.pyplot as plt
 
     part = frame[frame["model"].isin(CURVES)].dropna(subset="loss")
+    models = part.groupby(["data", "rows"])["model"].transform("nunique")
+    part = part[models > part["model"].nunique() / 2]
     sizes = part.groupby("data")["rows"].nunique()
     several = list(sizes.index[sizes >= FEWEST_SIZES])
     if not several:
