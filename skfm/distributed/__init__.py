@@ -5,6 +5,7 @@ process of the group calls it with the same arguments, and each gets the same fi
 estimator.
 """
 
+from .dask_cluster import run_on_dask
 from .groups import group, rank, world_size
 
-__all__ = ["group", "rank", "world_size"]
+__all__ = ["group", "rank", "run_on_dask", "world_size"]

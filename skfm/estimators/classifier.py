@@ -20,6 +20,7 @@ from .base import BaseModel
 from .checks import check_weights, refuse_overflow
 from .fitted import FittedTarget
 from .labels import encode_indicator, encode_labels, read_labels, weigh_classes
+from .lazy import lazy_on_dask
 from .offsets import shifted
 from .params import param
 from .run import ONE_PASS
@@ -205,6 +206,7 @@ default=None
     def _labels(self, target: np.ndarray) -> np.ndarray | None:
         return None if self._multilabel else target
 
+    @lazy_on_dask
     @on_snapshot
     def decision_function(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Compute raw scores: that of ``classes_[1]``, or one per class or label.
@@ -226,6 +228,7 @@ default=None
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     @available_if(_gives_probabilities)
+    @lazy_on_dask
     @on_snapshot
     def predict_proba(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Probabilities of the classes or labels, in the order of ``classes_``.
@@ -266,6 +269,7 @@ default=None
         log_proba: np.ndarray = np.log(self.predict_proba(X, offset=offset))
         return log_proba
 
+    @lazy_on_dask
     @on_snapshot
     def predict(self, X: Any, *, offset: Any = None) -> Any:
         """Predict the class of the highest score in each row, or the labels above zero.

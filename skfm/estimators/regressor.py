@@ -19,6 +19,7 @@ from ..runtime.attributes import on_snapshot
 from .base import BaseModel
 from .checks import check_weights, refuse_overflow
 from .fitted import FittedTarget
+from .lazy import lazy_on_dask
 from .offsets import check_outputs, shifted
 from .params import param
 from .run import ONE_PASS
@@ -199,6 +200,7 @@ default=None
     def _output_scale(self) -> tuple[np.ndarray, np.ndarray]:
         return self.y_scale_, self.y_mean_
 
+    @lazy_on_dask
     @on_snapshot
     def predict(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Predicted targets, in units of y.

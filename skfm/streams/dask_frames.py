@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from .tables import Span
 
-__all__ = ["DaskStream"]
+__all__ = ["DaskStream", "map_partitions"]
 
 
 class DaskStream:
@@ -55,6 +57,35 @@ class DaskStream:
 
     def identity(self) -> Any:
         return None
+
+
+def map_partitions(
+    frame: Any, names: Sequence[str], call: Callable[[Any], np.ndarray]
+) -> Any:
+    """Return the rows that a function gives for each partition, as a Dask array.
+
+    Nothing is computed before the array is.
+
+    Parameters
+    ----------
+    frame : dask.dataframe.DataFrame
+    names : sequence of str
+        Columns that the function reads.
+    call : callable
+        Function from a DataFrame to an array with a row for each of its rows.
+    """
+    import dask
+    import dask.array as da
+
+    frame = frame[list(names)]
+    example = call(frame._meta_nonempty)
+    shape, delayed = (np.nan, *example.shape[1:]), dask.delayed(call, pure=False)
+    return da.concatenate(
+        [
+            da.from_delayed(delayed(part), shape, dtype=example.dtype)
+            for part in frame.to_delayed()
+        ]
+    )
 
 
 def _name(source: int) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "Stream",
     "as_stream",
     "chunks",
+    "is_dask",
     "is_stream",
     "spans_of",
 ]
@@ -98,12 +99,12 @@ class Stream(Protocol):
 
 def is_stream(X: Any) -> bool:
     """Return whether X is read in chunks; imports nothing that X does not need."""
-    return _is_dataset(X) or _is_dask(X)
+    return _is_dataset(X) or is_dask(X)
 
 
 def as_stream(X: Any) -> Stream:
     """Return the stream of a dataset."""
-    if _is_dask(X):
+    if is_dask(X):
         from .dask_frames import DaskStream
 
         return DaskStream(X)
@@ -117,7 +118,8 @@ def _is_dataset(X: Any) -> bool:
     return module is not None and isinstance(X, module.Dataset)
 
 
-def _is_dask(X: Any) -> bool:
+def is_dask(X: Any) -> bool:
+    """Return whether X is a Dask DataFrame."""
     # Arrays of Dask, which scikit-learn converts, have no columns.
     return type(X).__module__.startswith("dask") and hasattr(X, "columns")
 
