@@ -16,22 +16,24 @@ from skfm.training.lane_learner import LaneLearner
 block_writer._BLOCK_BYTES, source._POOL = 1000, 4
 
 
-def stop_at(step, signal):
-    """Let the last process send itself a signal at a training step."""
+def stop_at(step, signal, rank=-1):
+    """Let a process send itself a signal at a training step; -1 means the last one."""
     learn, count = LaneLearner.step, [0]
 
     def step_or_stop(self, *args):
         count[0] += 1
-        if count[0] == step and skfm.distributed.rank() + 1 == self._communicator.size:
+        if (
+            count[0] == step
+            and skfm.distributed.rank() == rank % skfm.distributed.world_size()
+        ):
             os.kill(os.getpid(), signal)
         return learn(self, *args)
 
     LaneLearner.step = step_or_stop
 
 
-def main(folder, checkpoint, signal=None):
-    if signal is not None:
-        stop_at(20, int(signal))
+def fit(folder, checkpoint, timeout=10):
+    """Return the digest of a fit in a group."""
     data = ds.dataset(folder, format="parquet")
     model = skfm.DeepFMClassifier(
         n_factors=4,
@@ -43,11 +45,16 @@ def main(folder, checkpoint, signal=None):
         random_state=0,
         n_jobs=1,
     )
-    with skfm.distributed.group(timeout=10):
-        model.fit(data, "click")
-        # One write: processes share the output.
-        sys.stdout.write(f"digest {digest(model)}\n")
-        sys.stdout.flush()
+    with skfm.distributed.group(timeout=timeout):
+        return digest(model.fit(data, "click"))
+
+
+def main(folder, checkpoint, signal=None):
+    if signal is not None:
+        stop_at(20, int(signal))
+    # One write: processes share the output.
+    sys.stdout.write(f"digest {fit(folder, checkpoint)}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
