@@ -22,6 +22,8 @@ def own_sums(
     lanes: Lanes,
     of_row: np.ndarray,
     width: int,
+    *,
+    in_order: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum a worker's gradients over each of its stems.
 
@@ -37,6 +39,9 @@ def own_sums(
         Lane of each row.
     width : int
         Numbers of a row of the result.
+    in_order : bool, default=False
+        Whether the table is a whole one, and the result has the distinct columns in
+        their order, instead of all columns of the excerpt.
 
     Returns
     -------
@@ -49,7 +54,8 @@ def own_sums(
     distinct, bounds, _, entries = parts[:4]
     starts, firsts = lane_kernels.segments(bounds, entries, of_row)
     runs = (np.repeat(distinct, np.diff(firsts)), starts, *parts[2:])
-    present = np.zeros((table.n_columns, len(lanes.stems)), np.uint8)
+    places = np.arange(len(distinct), dtype=np.int32) if in_order else distinct
+    present = np.zeros((len(distinct), len(lanes.stems)), np.uint8)
     rows = np.empty((present.size, width), table.numpy_dtype)
     parallel_for(
         lane_kernels.reduce_by_lane,
@@ -58,6 +64,7 @@ def own_sums(
         table.host,
         runs,
         firsts,
+        places,
         share,
         of_row,
         lanes.stem_of_lane()[of_row],

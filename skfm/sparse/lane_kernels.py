@@ -98,12 +98,12 @@ def segments(bounds, rows, lanes):
 
 @kernel
 def reduce_by_lane(
-    weights, runs, firsts, share, lanes, stems, out, present, start, stop
+    weights, runs, firsts, places, share, lanes, stems, out, present, start, stop
 ):
     """Write the gradients of distinct columns, summed over subtrees of lanes.
 
-    Row ``c * n_stems + s`` of ``out`` is the gradient of column c in the lanes of stem
-    s, if present[c, s] is set.
+    Row ``p * n_stems + s`` of ``out`` is the gradient of the column with place p in the
+    lanes of stem s, if present[p, s] is set.
 
     Parameters
     ----------
@@ -113,13 +113,15 @@ def reduce_by_lane(
         A gradient as there, with runs of `segments` in place of columns.
     firsts : ndarray
         First run of each column.
+    places : ndarray of int32
+        Place of each column.
     share : ndarray of shape (B,) or (0,)
         Shares of the rows, whose sum times abs(x) is wanted too.
     lanes, stems : ndarray of int32 of shape (B,)
         Lane of each row, ascending, and its stem.
-    out : ndarray of shape (n_columns * n_stems, at least C + k)
+    out : ndarray of shape (n_places * n_stems, at least C + k)
         Rows of gradients; further numbers are zero but for the sum of shares.
-    present : ndarray of uint8 of shape (n_columns, n_stems)
+    present : ndarray of uint8 of shape (n_places, n_stems)
         Zero at the start.
     """
     distinct, bounds, order, rows, _, values = runs[:6]
@@ -129,14 +131,15 @@ def reduce_by_lane(
     k, n_linear, one = factors.shape[1], linear.shape[1], acc.dtype.type(1)
     n_numbers, n_stems = out.shape[1], present.shape[1]
     stack, held = np.zeros((_DEPTH, n_numbers), acc.dtype), np.empty(_DEPTH, np.int64)
-    depth, c, stem = 0, np.int64(0), np.int64(0)
+    depth, stem = 0, np.int64(0)
     u, last = start, firsts[stop]
     for run in range(firsts[start], last):
         request(weights, distinct[min(run + COLUMNS_AHEAD, last - 1)])
         row = rows[bounds[run]]
         if run == firsts[u + 1] or (depth > 0 and stems[row] != stem):
-            _write_sum(stack, held, depth, out, c * n_stems + stem)
-            present[c, stem], depth = 1, 0
+            place = np.int64(places[u])
+            _write_sum(stack, held, depth, out, place * n_stems + stem)
+            present[place, stem], depth = 1, 0
             u += run == firsts[u + 1]
         c, lane, stem = (
             np.int64(distinct[run]),
@@ -160,8 +163,9 @@ def reduce_by_lane(
         held[depth] = lane
         depth += 1
     if depth > 0:
-        _write_sum(stack, held, depth, out, c * n_stems + stem)
-        present[c, stem] = 1
+        place = np.int64(places[u])
+        _write_sum(stack, held, depth, out, place * n_stems + stem)
+        present[place, stem] = 1
 
 
 @kernel

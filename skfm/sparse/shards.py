@@ -62,6 +62,7 @@ class Shards:
         for whole, kept in zip(table.weight.tensors(), rows.tensors(), strict=True):
             kept.copy_(whole[self.part])
         self.own = table.excerpt(columns, rows)
+        self._all = np.arange(self.n_columns if communicator.size == 1 else 0)
         # Without rows, for the fields of all columns.
         none = ColumnRows(*(t[:0].clone() for t in table.weight.tensors()))
         self._like = table.excerpt(np.arange(self.n_columns), none)
@@ -130,6 +131,12 @@ class Shards:
         if bounds is None:
             bounds = np.zeros(0, np.int64)
         groups, size = groups or self.group(batch), self.communicator.size
+        if size == 1:
+            columns, n_rows = groups.distinct, len(batch)
+            counts = np.array([len(columns)]), np.array([len(columns)])
+            return Excerpt(
+                *(self.own, batch, groups, self._all, columns, counts, n_rows, bounds)
+            )
         owner = groups.distinct % size
         order = np.argsort(owner, kind="stable")
         columns = groups.distinct[order]
@@ -185,7 +192,8 @@ class Shards:
         padded = ReducedGradient.width(*sizes)
         width = table.width + (len(share) > 0) if size > 1 else padded
         of_row = self.lanes.of_rows(excerpt.bounds)
-        sums = own_sums(gradient, share, self.lanes, of_row, width)
+        given = gradient, share, self.lanes, of_row, width
+        sums = own_sums(*given, in_order=size == 1)
         if size == 1:
             return ReducedGradient(excerpt.asked, sums[0], *sizes, gradient.n_threads)
         sent, received = excerpt.counts
@@ -203,6 +211,8 @@ class Shards:
 @dataclass(slots=True)
 class Excerpt:
     """The columns of a batch, with their weights in a table of their own.
+
+    A worker that is alone has no excerpts, but all columns in its table.
 
     Attributes
     ----------
