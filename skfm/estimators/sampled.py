@@ -48,7 +48,7 @@ class SampledParameters(Parametrized):
             is one that only "sgd" has (`partial_fit`, several labels a row, other
             losses than "squared_error" and "log_loss"), or the data are so large that
             chains would take minutes (over 6e9 non-zeros x iterations x chains x
-            outputs) or their samples over 2 GiB. The attribute ``solver_`` tells which
+            outputs) or their samples over 4 GiB. The attribute ``solver_`` tells which
             one it was.""",
     )
     n_chains: int = param(
@@ -60,10 +60,11 @@ class SampledParameters(Parametrized):
             iterations.""",
     )
     n_samples: int = param(
-        default=32,
+        default=64,
         valid=[Interval(Integral, 1, None, closed="left")],
         doc="""int
-            Samples that the Bayesian solver keeps, at most, of all chains together.""",
+            Samples that the Bayesian solver keeps, at most, of all chains together.
+            Memory and the time of predictions are proportional to their number.""",
     )
     max_iter: Any = param(
         default=None,

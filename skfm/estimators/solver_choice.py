@@ -15,7 +15,7 @@ from .run import Run
 #: outputs, at 16 factors. Two cores do some 12 to 25 million a second.
 BUDGET = 6e9
 #: Bytes of samples that ``solver="auto"`` keeps.
-TABLE_BUDGET = 2 << 30
+TABLE_BUDGET = 4 << 30
 
 #: Parameters that only the stochastic solver reads, beside those that it alone can do.
 _STOCHASTIC = (

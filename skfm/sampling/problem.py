@@ -148,7 +148,7 @@ class Settings:
         Iterations of each chain at most.
     burn_in : int, default=50
         Iterations of each chain that are never kept.
-    n_samples : int, default=32
+    n_samples : int, default=64
         Samples kept at most, of all chains together.
     tol : float or None, default=1.05
         Stop when `diagnostics.split_rhat` of the scores is below it; None runs
@@ -165,7 +165,7 @@ class Settings:
     n_chains: int = 2
     max_iter: int = 400
     burn_in: int = 50
-    n_samples: int = 32
+    n_samples: int = 64
     tol: float | None = 1.05
     seed: int = 0
     n_threads: int = 1

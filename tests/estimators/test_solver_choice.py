@@ -34,7 +34,7 @@ def test_auto_says_why(capsys):
     told = capsys.readouterr().out
     work = f"{2 * N_ROWS * 2:.1e}"  # entries, iterations and chains
     assert f"solver=bayes: to do {work} non-zeros x" in told
-    assert "at most (of 6e+09) and keep 0.0 GiB of samples (of 2)" in told
+    assert "at most (of 6e+09) and keep 0.0 GiB of samples (of 4)" in told
 
 
 def test_large_data_go_to_the_stochastic_solver(monkeypatch):
