@@ -216,9 +216,11 @@ class SharedParameters(Parametrized):
             Crosses to add: pairs and triples of the table's columns, as tuples of names
             or indices. "auto" searches for crosses that explain what single columns
             leave unexplained, by cross-fitting, as `FieldCrosses` does; it finds none
-            where nothing interacts. None adds no crosses. The first fit determines the
-            crosses; later fits with ``warm_start`` or by `partial_fit` keep them. If X
-            is a dataset, or not a table that is encoded, "auto" adds none.""",
+            where nothing interacts. `FMClassifier` and `FMRegressor` keep those that a
+            short Bayesian fit leaves unexplained. None adds no crosses. The first fit
+            determines the crosses; later fits with ``warm_start`` or by `partial_fit`
+            keep them. If X is a dataset, or not a table that is encoded, "auto" adds
+            none.""",
     )
     warn_unknown: bool = param(
         default=False,

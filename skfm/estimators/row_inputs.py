@@ -14,6 +14,7 @@ from ..data.csr import ReadyCSR, as_csr, canonical_csr, ready_csr
 from ..data.scaling import ColumnMoments
 from ..encoding.codec import TableCodec
 from ..encoding.crosses.learning import CrossOptions
+from ..encoding.crosses.search import ResidualModel
 from ..encoding.crosses.target import Target as CrossTarget
 from ..encoding.tables import as_table, check_frame, is_frame, read_columns
 from ..fields import resolve_fields
@@ -210,10 +211,14 @@ class RowInputs(Fitted, OptimizationParameters):
         return codec.with_crosses(
             encoded,
             target.weighed(weight),
-            CrossOptions(self.crosses),
+            CrossOptions(self.crosses, judge=self._cross_judge(target)),
             check_random_state(self.random_state),
             named=hasattr(self, "feature_names_in_"),
         )
+
+    def _cross_judge(self, target: CrossTarget) -> Callable[..., ResidualModel] | None:
+        """Return what makes a model that must lack a cross that is found, if any."""
+        return None
 
     def _learn_fields(self, X: Any, dense: bool) -> None:
         # Until `_learn_scaling` finds others.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,18 +12,22 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._sklearn import Interval, StrOptions
+from ..encoding.crosses.search import ResidualModel
+from ..encoding.crosses.target import Target
 from ..nn.packing import unpack_samples
 from ..nn.samples import Samples
 from ..persistence.records import require
 from ..persistence.values import Unpacker
 from ..runtime.lazy import torch
+from ..runtime.threads import resolve_n_jobs
 from .base import BaseModel
 from .bayesian import BayesianFit
 from .data import FitData
 from .optimization import OptimizationParameters
 from .params import Parametrized, given_or_default, param, unset
 from .run import Fit, Run
-from .solver_choice import choose_solver
+from .sampled_residuals import sampled_model
+from .solver_choice import choose_solver, may_sample
 
 if TYPE_CHECKING:
     from ..nn.network import Network
@@ -129,6 +135,16 @@ class SampledModel(SampledParameters, BaseModel):
             super()._unpack_network(content, unpacker)
             return
         self.network_ = unpack_samples(content, unpacker)
+
+    def _cross_judge(self, target: Target) -> Callable[..., ResidualModel] | None:
+        if target.is_multilabel or not may_sample(self):
+            return None
+        return partial(
+            sampled_model,
+            n_factors=self.n_factors,
+            seed=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
+            n_threads=resolve_n_jobs(self.n_jobs),
+        )
 
     def _make_fit(
         self,

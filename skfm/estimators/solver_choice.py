@@ -43,6 +43,13 @@ _STOCHASTIC = (
 _UNABLE = {"device": "cpu", "init_from": None, "freeze": False, "checkpoint": None}
 
 
+def may_sample(model: Any) -> bool:
+    """Return whether the parameters leave the Bayesian solver to be chosen."""
+    if model.solver == "sgd" or _lacks(model):
+        return False
+    return model.solver == "bayes" or _unread(model) is None
+
+
 def choose_solver(model: Any, data: FitData, run: Run, *, resume: bool) -> str:
     """Choose the solver of a call; with ``model.verbose``, print it and why.
 
@@ -121,14 +128,19 @@ def _unable(model: Any, data: FitData, run: Run) -> str | None:
     """Say what the Bayesian solver cannot do of the call, or return None."""
     if data.streamed:
         return "needs all rows in memory, but X is a dataset"
-    if model.loss not in ("squared_error", "log_loss"):
-        return f"has no loss={model.loss!r}"
     if getattr(model, "_multilabel", False):
         return "takes one label a row"
     if run.offset is not None and model.loss != "squared_error":
         return "takes offsets of regressors only"
     if run.one_pass:
         return "has no partial_fit"
+    return _lacks(model)
+
+
+def _lacks(model: Any) -> str | None:
+    """Say what the Bayesian solver lacks of the parameters, or return None."""
+    if model.loss not in ("squared_error", "log_loss"):
+        return f"has no loss={model.loss!r}"
     for name, value in _UNABLE.items():
         if getattr(model, name) != value:
             return f"has no {name}"

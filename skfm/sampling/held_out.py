@@ -51,12 +51,7 @@ class HeldOut:
 
         The loss is half the squared error, or the log loss.
         """
-        chains, family = self._chains, self._chains.data.problem.family
-        scores = np.stack([self._scores(chain) for chain in chains.chains])
-        mean = predictions(family, scores.astype(np.float64)).mean(axis=0)
-        if chains.iteration > chains.settings.burn_in:
-            self._total, self._n_iter = self._total + mean, self._n_iter + 1
-            mean = self._total / self._n_iter
+        mean, family = self.mean(), self._chains.data.problem.family
         if self._judge is not None:
             return self._judge(mean)
         if family == "gaussian":
@@ -67,6 +62,19 @@ class HeldOut:
             chosen = mean[np.arange(len(mean)), self.target]
             losses = -np.log(np.maximum(chosen, _FLOOR))
         return -float(np.average(losses, weights=self.weight))
+
+    def mean(self) -> np.ndarray:
+        """Return the mean predictions, (n_rows, n_outputs), with the present states.
+
+        It is to be called once after each iteration that is to count.
+        """
+        chains, family = self._chains, self._chains.data.problem.family
+        scores = np.stack([self._scores(chain) for chain in chains.chains])
+        mean = predictions(family, scores.astype(np.float64)).mean(axis=0)
+        if chains.iteration <= chains.settings.burn_in:
+            return mean
+        self._total, self._n_iter = self._total + mean, self._n_iter + 1
+        return self._total / self._n_iter
 
     def _scores(self, chain: Chain) -> np.ndarray:
         """Scores under the present state of a chain, (n_rows, n_outputs)."""

@@ -15,12 +15,12 @@ def table(rng, n_rows, widths):
     return np.column_stack([rng.integers(w, size=n_rows) for w in widths])
 
 
-def run(codes, widths, y, *, logistic=False, seed=0, **options):
+def run(codes, widths, y, *, logistic=False, seed=0, judge=None, **options):
     y = np.asarray(y, float)[:, None]
     model = additive_model(list(codes.T), widths, y, logistic=logistic)
     sources = options.pop("sources", range(len(widths)))
     search = CrossSearch(codes, widths, y, sources, **options)
-    return search.run(model, np.random.RandomState(seed))
+    return search.run(model, np.random.RandomState(seed), judge)
 
 
 def fields_of(found):
@@ -52,6 +52,29 @@ def test_planted_triple_is_found():
     assert fields_of(run(codes, widths, y, max_crosses=9))[-1] == (1, 2, 4)
     assert all(set(f) <= {1, 2, 4} for f in fields_of(run(codes, widths, y)))
     assert all(len(f) == 2 for f in fields_of(run(codes, widths, y, max_degree=2)))
+
+
+def test_another_model_must_lack_the_cross_or_a_triple_above_it():
+    rng = np.random.default_rng(1)
+    widths = [5, 5, 5, 5]
+    codes = table(rng, 1500, widths)
+    noise, pair = rng.normal(size=1500), rng.normal(size=(5, 5))
+    effect, triples = pair[codes[:, 0], codes[:, 1]], rng.normal(size=(5, 5, 5))
+
+    def found(lacks):
+        """Crosses with a judge that explains all but one effect, and noise."""
+
+        def judge(train, test, extras):
+            left = (lacks + noise)[test, None]
+            return Residuals(left / left.std(), np.ones_like(left))
+
+        y = effect + noise
+        return fields_of(run(codes, widths, y, judge=judge, max_crosses=1))
+
+    assert found(effect) == [(0, 1)]
+    assert found(np.zeros(1500)) == []
+    assert found(triples[tuple(codes[:, [0, 1, 3]].T)]) == [(0, 1)]
+    assert found(pair[codes[:, 2], codes[:, 3]]) == []
 
 
 @pytest.mark.parametrize("logistic", [False, True])

@@ -62,7 +62,7 @@ def stop_at(monkeypatch, iteration):
 
 def test_an_interrupted_fit_keeps_its_samples(monkeypatch):
     stop_at(monkeypatch, 40)
-    model = make(skfm.FMRegressor)
+    model = make(skfm.FMRegressor, crosses=None)
     with pytest.raises(Stop):
         model.fit(TABLE, Y)
     assert model.n_iter_ == 40

@@ -72,6 +72,29 @@ def test_regressors_rankers_and_several_classes_find_it(planted):
     assert names_of(ranker)[0] == "month x day"
 
 
+def test_sampled_machines_get_no_cross_that_they_explain():
+    """Neither of a pair of low rank, which other estimators get."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(6, size=(2000, 3))
+    X = pd.DataFrame(codes).astype("category")
+    factors = rng.normal(size=(2, 6, 2))
+    pair = (factors[0, codes[:, 0]] * factors[1, codes[:, 1]]).sum(axis=1)
+    y = pair + rng.normal(size=2000)
+    quick = {"random_state": 0, "max_iter": 2, "n_factors": 4}
+    assert names_of(skfm.FMRegressor(solver="sgd", **quick).fit(X, y)) == ["x0 x x1"]
+    assert names_of(skfm.FMRegressor(**quick).fit(X, y)) == []
+    classes = np.digitize(y, [-1, 1])
+    assert names_of(skfm.FMClassifier(**quick).fit(X, classes)) == []
+    labels = np.c_[y > 0, y > 1]
+    assert names_of(skfm.FMClassifier(**quick).fit(X, labels)) == ["x0 x x1"]
+    triple = rng.normal(size=(6, 6, 6))[tuple(codes.T)] > 0
+    one, two = (
+        skfm.FMClassifier(n_jobs=n, **quick).fit(X, triple).crosses_ for n in (1, 2)
+    )
+    assert one
+    assert one == two
+
+
 def test_crosses_that_are_asked_for_are_added(planted):
     X, y = planted
     crosses = [("airport", "month"), (0, 1, 2)]
@@ -173,7 +196,7 @@ def test_later_fits_keep_the_crosses(planted):
     model = skfm.FMRegressor(crosses="auto", warm_start=True, **QUICK).fit(X, y)
     found = model.crosses_
     assert model.fit(X, -y).crosses_ == found
-    stream = skfm.FMRegressor(crosses="auto", random_state=0).partial_fit(X, y)
+    stream = skfm.FMRegressor(solver="sgd", random_state=0).partial_fit(X, y)
     assert stream.crosses_ == found
     assert stream.partial_fit(X[:100], y[:100]).crosses_ == found
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from .evidence import Residuals
+from .evidence import Residuals, residuals_of
 from .levels import Codes, Weight
 from .search import Extra, ResidualModel
 
@@ -58,13 +58,8 @@ class AdditiveModel:
         score = np.repeat(self.intercept[None, :], len(y), axis=0)
         for code, effects in zip(codes, self.effects, strict=True):
             score += effects[code]
-        if self.logistic:
-            p = expit(score)
-            return Residuals(y - p, p * (1 - p), weight)
-        errors = y - score
-        scale = np.sqrt(np.average(errors * errors, axis=0, weights=weight))
-        scale[scale == 0] = 1.0
-        return Residuals(errors / scale, np.ones_like(y), weight)
+        means = expit(score) if self.logistic else score
+        return residuals_of(y, means, logistic=self.logistic, weight=weight)
 
 
 def fit_additive(

@@ -20,6 +20,7 @@ __all__ = [
     "NO_EVIDENCE",
     "Evidence",
     "Residuals",
+    "residuals_of",
     "weigh_levels",
     "without_effects",
 ]
@@ -109,6 +110,28 @@ class Residuals:
     def row_squares(self) -> np.ndarray:
         """Weighed sum of the squares of r in each row."""
         return (self.weighed[0] * self.r).sum(axis=1)
+
+
+def residuals_of(
+    y: np.ndarray, means: np.ndarray, *, logistic: bool, weight: np.ndarray | None
+) -> Residuals:
+    """Return the residuals of predictions; those of numbers have mean square 1.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows, n_outputs)
+    means : ndarray of shape (n_rows, n_outputs)
+        Predicted numbers, or probabilities of the outcome 1.
+    logistic : bool
+        Whether y holds outcomes 0 and 1.
+    weight : ndarray of shape (n_rows,) or None
+    """
+    errors = y - means
+    if logistic:
+        return Residuals(errors, means * (1 - means), weight)
+    scale = np.sqrt(np.average(errors * errors, axis=0, weights=weight))
+    scale[scale == 0] = 1.0
+    return Residuals(errors / scale, np.ones_like(y), weight)
 
 
 def weigh_levels(

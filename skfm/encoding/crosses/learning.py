@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from .evidence import Evidence
 from .fields import crossable_fields
 from .levels import Codes
 from .scores import Candidate
-from .search import CrossSearch
+from .search import CrossSearch, ResidualModel
 from .target import Target
 
 __all__ = ["CrossOptions", "learn_crosses"]
@@ -34,6 +34,8 @@ class CrossOptions:
         Crosses to find or to add, as in `FieldCrosses`.
     max_crosses, max_degree, min_count, statistics
         See `CrossSearch`.
+    judge : callable or None
+        Makes, as `additive_model` does, a model that must lack a cross as well.
     """
 
     crosses: Any = "auto"
@@ -41,6 +43,7 @@ class CrossOptions:
     max_degree: int = 3
     min_count: int = 2
     statistics: bool = True
+    judge: Callable[..., ResidualModel] | None = None
 
 
 def learn_crosses(
@@ -102,13 +105,16 @@ def _learn(
     elif target.is_constant:
         found = []
     else:
-        model = additive_model(
-            list(codes.T),
-            widths,
-            target.values,
-            logistic=target.is_logistic,
-            weight=target.weight,
-        )
+
+        def made(make: Callable[..., ResidualModel]) -> ResidualModel:
+            return make(
+                list(codes.T),
+                widths,
+                target.values,
+                logistic=target.is_logistic,
+                weight=target.weight,
+            )
+
         search = CrossSearch(
             codes,
             widths,
@@ -120,7 +126,8 @@ def _learn(
             statistics=options.statistics,
             weight=target.weight,
         )
-        found = search.run(model, random_state)
+        judge = None if options.judge is None else made(options.judge)
+        found = search.run(made(additive_model), random_state, judge)
     return Crosses.learn(
         found,
         codes,

@@ -58,7 +58,8 @@ class CrossSearch:
     Each round fits the model on each half of the rows, takes the residuals of the
     other half, and adds the cross that explains most of them. A pair's score also
     counts the gains of the triples above it, which a model of pairs can reach once the
-    pair is a field, unless a cross chosen before explains them.
+    pair is a field, unless a cross chosen before explains them. At the end, another
+    model can judge which of the crosses it lacks, too.
 
     Parameters
     ----------
@@ -104,7 +105,10 @@ class CrossSearch:
     weight: Weight = None
 
     def run(
-        self, model: ResidualModel, random_state: np.random.RandomState
+        self,
+        model: ResidualModel,
+        random_state: np.random.RandomState,
+        judge: ResidualModel | None = None,
     ) -> list[tuple[Candidate, Evidence]]:
         """Return the crosses in the order in which they were found.
 
@@ -114,6 +118,8 @@ class CrossSearch:
             See `ResidualModel`.
         random_state : RandomState
             Draws the rows and the halves.
+        judge : callable or None, default=None
+            Model whose residuals must show an effect of a cross as well.
         """
         candidates = self._pairs()
         if not candidates:
@@ -137,7 +143,18 @@ class CrossSearch:
             candidates = [
                 c for c, e in known.items() if e.z > 1 and c.fields != best.fields
             ]
-        return chosen
+        if judge is None or not chosen:
+            return chosen
+        scores = self._scores(judge, halves, [])
+        return [(c, e) for c, e in chosen if self._acts(c, scores, least_z)]
+
+    def _acts(self, candidate: Candidate, scores: Scores, least_z: float) -> bool:
+        """Return whether a cross or, of a pair, a triple above it has an effect."""
+        above = [] if candidate.statistic else self._above(candidate.fields)
+        return any(
+            scores.evidence(c).is_significant(least_z)
+            for c in (candidate, *map(Candidate, above))
+        )
 
     def _pairs(self) -> list[Candidate]:
         """Return all pairs, and sparse ones also by their statistics."""
@@ -177,19 +194,23 @@ class CrossSearch:
             return []
         z = {c.fields: max(e.z, 0.0) for c, e in pairs.items() if not c.statistic}
         leading = sorted(z, key=lambda pair: (-z[pair], pair))[:_MAX_LEADING]
-        above = {
-            tuple(sorted((*pair, f)))
-            for pair in leading
-            for f in range(len(self.widths))
-            if f not in pair and self.widths[f] > 1
-        }
         sums = {
             triple: sum(z.get(pair, 0.0) for pair in combinations(triple, 2))
-            for triple in above
-            if self._may_cross(triple)
+            for triple in {triple for pair in leading for triple in self._above(pair)}
         }
         ranked = sorted(sums, key=lambda triple: (-sums[triple], triple))
         return [Candidate(triple) for triple in ranked[:_MAX_TRIPLES]]
+
+    def _above(self, fields: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Return the triples that contain a pair."""
+        if len(fields) > 2 or self.max_degree < 3:
+            return []
+        triples = (
+            tuple(sorted((*fields, f)))
+            for f, width in enumerate(self.widths)
+            if f not in fields and width > 1
+        )
+        return [triple for triple in triples if self._may_cross(triple)]
 
     def _scores(
         self,

@@ -65,6 +65,12 @@ class Target:
         return self.kind != "continuous"
 
     @property
+    def is_multilabel(self) -> bool:
+        """Return whether outcomes are several labels a row, or none."""
+        several = self.kind == "multiclass"
+        return several and bool(np.any(self.values.sum(axis=1) != 1))
+
+    @property
     def is_constant(self) -> bool:
         """Return whether there is nothing to learn."""
         return bool((self.values == self.values[0]).all())
