@@ -72,8 +72,14 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+#: Heading of the part of the page that is written by hand, and kept.
+NOTES = "## By turns on a busy machine"
+
+
 def write(path: Path, machine: list[str], tables: Tables) -> None:
-    """Write a page in Markdown."""
+    """Write a page in Markdown, and keep the notes at the end of an earlier one."""
+    earlier = path.read_text(encoding="utf-8") if path.exists() else ""
+    _, heading, notes = earlier.partition(NOTES)
     lines = [*INTRODUCTION, "", *(f"- {line}" for line in machine), ""]
     for title, rows in tables.items():
         lines += [f"## {title}", ""]
@@ -81,7 +87,7 @@ def write(path: Path, machine: list[str], tables: Tables) -> None:
         lines.append("|---|---:|---|---:|---:|---|")
         lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
         lines.append("")
-    path.write_text("\n".join(lines), encoding="utf-8")
+    path.write_text("\n".join([*lines, heading + notes]), encoding="utf-8")
 
 
 def draw(path: Path, tables: Tables) -> None:

@@ -50,6 +50,19 @@ def test_rates_on_a_device(load, capsys):
     assert float(difference.split("within")[1]) < 1e-6
 
 
+def test_notes_at_the_end_of_the_page_are_kept(load, tmp_path):
+    report, page = load("report"), tmp_path / "RESULTS.md"
+    tables = {"Small": [report.Row("a fit", 0.5, "s", "target", 0.25, 1.0, low=True)]}
+    report.write(page, ["a machine"], tables)
+    first = page.read_text(encoding="utf-8")
+    assert "| a fit | 0.5 s | target | 0.25 s | 2.00 | ≤ 1: not met |" in first
+    page.write_text(f"{first}\n{report.NOTES}\n\nwhy\n", encoding="utf-8")
+    report.write(page, ["another machine"], tables)
+    second = page.read_text(encoding="utf-8")
+    assert "- another machine" in second
+    assert second.endswith(f"{report.NOTES}\n\nwhy\n")
+
+
 @pytest.mark.parametrize("skew", [1, 3])
 def test_a_lock_free_epoch(load, skew):
     workloads, lock_free = load("workloads"), load("lock_free")
