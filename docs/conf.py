@@ -107,7 +107,9 @@ LEAVES = [
     "index",
     "getting_started",
     "models",
+    "installation",
     "add_an_architecture",
+    "extend",
     "changelog",
     "deprecation",
 ]
