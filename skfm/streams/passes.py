@@ -65,12 +65,18 @@ def learn(
         own, found = _learn_own(stream, columns, new_codec, n_threads, division)
     if workers is None:
         return own.result().finish(), found
-    tree, labels = PartTree(), []
-    for stems, read in gather_objects(workers, (own.stems, found)):
-        labels.append(read)
-        for stem in stems:
-            tree.add(stem)
-    return tree.result().finish(), join_labels(labels, columns)
+    everything = list(gather_objects(workers, (own.stems, found)))
+    with agreeing(workers):
+        codec = _merged(stem for stems, _ in everything for stem in stems)
+        return codec, join_labels([labels for _, labels in everything], columns)
+
+
+def _merged(stems: Iterator[Stem]) -> TableCodec:
+    """Return the codec of the chunks of all workers."""
+    tree = PartTree()
+    for stem in stems:
+        tree.add(stem)
+    return tree.result().finish()
 
 
 def _learn_own(

@@ -58,14 +58,13 @@ class Stream(Protocol):
     ----------
     names : list of str
         Names of its columns.
-    n_sources : int
-        Number of files or partitions that the rows come from.
     """
 
     names: list[str]
 
     @property
-    def n_sources(self) -> int: ...
+    def n_sources(self) -> int:
+        """Number of files or partitions that the rows come from."""
 
     def count(self, source: int) -> int:
         """Return the number of rows of a source.
