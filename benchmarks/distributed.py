@@ -13,6 +13,7 @@ sends in a step, beside ``4 + 8 * (n_factors + 1)`` for each of its distinct col
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -79,21 +81,37 @@ def fit(folder: Path, name: str, size: int, *, grouped: bool) -> None:
     with skfm.distributed.group() if grouped else nullcontext():
         model.fit(ds.dataset(folder / "data"), "click")
     dense = sum(parameter.numel() for parameter in model.network_.parameters())
-    print(json.dumps(found | {"width": model.n_factors + 1, "dense": dense}))
+    weights = hashlib.blake2b(digest_size=8)
+    for _, array in sorted(model.network_.arrays().items()):
+        weights.update(array.tobytes())
+    found |= {"width": model.n_factors + 1, "dense": dense}
+    print(json.dumps(found | {"digest": weights.hexdigest()}))
 
 
-def start(folder: Path, name: str, size: int, *, grouped: bool) -> list[dict[str, Any]]:
-    """Fit in so many processes, and return what each has found."""
+def start(
+    folder: Path,
+    name: str,
+    size: int,
+    *,
+    grouped: bool,
+    address: str = "127.0.0.1",
+    places: Sequence[Sequence[str]] = (),
+) -> list[dict[str, Any]]:
+    """Fit in so many processes, and return what each has found.
+
+    ``places`` are the beginnings of their commands, if they run elsewhere.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    told = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1"}
+    told = {"WORLD_SIZE": str(size), "MASTER_ADDR": address}
     told |= {"MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    places = places or [()] * size
     command = [sys.executable, __file__, "--folder", str(folder), "--model", name]
     command += ["--size", str(size), *(["--grouped"] if grouped else [])]
     processes = [
         subprocess.Popen(
-            command,
+            [*places[rank], *command],
             env=os.environ | told | {"RANK": str(rank)},
             stdout=subprocess.PIPE,
             text=True,
