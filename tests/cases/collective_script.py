@@ -32,8 +32,8 @@ def stop_at(step, signal, rank=-1):
     LaneLearner.step = step_or_stop
 
 
-def fit(folder, checkpoint, timeout=10):
-    """Return the digest of a fit in a group."""
+def fit_in_group(folder, checkpoint):
+    """Return the digest of a fit."""
     data = ds.dataset(folder, format="parquet")
     model = skfm.DeepFMClassifier(
         n_factors=4,
@@ -45,8 +45,13 @@ def fit(folder, checkpoint, timeout=10):
         random_state=0,
         n_jobs=1,
     )
+    return digest(model.fit(data, "click"))
+
+
+def fit(folder, checkpoint, timeout=10):
+    """Return the digest of a fit in a group."""
     with skfm.distributed.group(timeout=timeout):
-        return digest(model.fit(data, "click"))
+        return fit_in_group(folder, checkpoint)
 
 
 def main(folder, checkpoint, signal=None):
