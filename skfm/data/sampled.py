@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -30,7 +31,8 @@ from .source import Epoch, Reading
 from .transfer import DeviceBatch, place_labels
 
 
-class Halves(NamedTuple):
+@dataclass(frozen=True)
+class Halves:
     """Entries of users and contexts, and entries of items, which rows are joined from.
 
     Attributes
@@ -47,11 +49,10 @@ class Halves(NamedTuple):
 
     def join(self, rows: np.ndarray, items: np.ndarray, dtype: Any) -> Batch:
         """Join ``rows`` of contexts and, one for each, ``items``."""
-        lengths = [np.diff(half.indptr) for half in (self.contexts, self.items)]
-        indptr = np.zeros(len(rows) + 1, np.int64)
+        lengths, indptr = self.lengths, np.zeros(len(rows) + 1, np.int64)
         np.cumsum(lengths[0][rows] + lengths[1][items], out=indptr[1:])
         columns = np.empty(indptr[-1], np.int32)
-        unit = self.is_unit() and not self.overlapping
+        unit = self._is_unit and not self.overlapping
         values = np.empty(0 if unit else indptr[-1], dtype)
         halves = (*_arrays(self.contexts), *_arrays(self.items))
         _join(*halves, rows, items, indptr, columns, values)
@@ -63,10 +64,20 @@ class Halves(NamedTuple):
         columns = added.indices.astype(np.int32, copy=False)
         return Batch(added.indptr.astype(np.int64), columns, added.data)
 
-    def is_unit(self) -> bool:
-        """Return whether all entries are one."""
-        halves = self.contexts, self.items
-        return all(bool((half.data == 1).all()) for half in halves)
+    @property
+    def parts(self) -> tuple[Any, Any]:
+        """Both matrices."""
+        return self.contexts, self.items
+
+    # Every batch asks for what takes time in proportion to all entries.
+    @cached_property
+    def lengths(self) -> tuple[np.ndarray, np.ndarray]:
+        """Number of entries of each context, and of each item."""
+        return np.diff(self.contexts.indptr), np.diff(self.items.indptr)
+
+    @cached_property
+    def _is_unit(self) -> bool:
+        return all(bool((half.data == 1).all()) for half in self.parts)
 
 
 def _arrays(half: Any) -> tuple[np.ndarray, ...]:
@@ -188,15 +199,13 @@ class SampledSource:
         self.n_columns = int(positives.halves.items.shape[1])
         self.n_rows = len(chosen) * (1 + positives.n_negatives)
         self.has_held_out = held_out is not None
-        halves = [np.diff(half.indptr) for half in positives.halves[:2]]
+        lengths = positives.halves.lengths
         # Of overlapping halves, at most so many.
-        self._lengths = halves[0] + halves[1][positives.items]
+        self._lengths = lengths[0] + lengths[1][positives.items]
 
     def longest(self) -> int:
-        halves = [
-            np.diff(half.indptr).max(initial=0) for half in self._positives.halves[:2]
-        ]
-        return int(sum(halves))
+        lengths = self._positives.halves.lengths
+        return int(sum(part.max(initial=0) for part in lengths))
 
     def mean_length(self) -> float:
         return float(self._lengths.mean())
@@ -230,9 +239,9 @@ class SampledSource:
         positives = self._positives
         yield from (self._chosen, positives.users, positives.items, positives.weight)
         yield positives.n_negatives, positives.dtype, type(positives.sampler).__name__
-        for part in (*positives.halves[:2], positives.sampler):
+        for part in (*positives.halves.parts, positives.sampler):
             yield from (v for v in vars(part).values() if isinstance(v, np.ndarray))
-        for half in positives.halves[:2]:
+        for half in positives.halves.parts:
             yield from _arrays(half)
         if self._held_out is not None:
             yield from self._held_out.origins()

@@ -237,7 +237,7 @@ class Interactions(NamedTuple):
 
     def _positives(self, dtype: str) -> Positives:
         choices, target = self.choices, self.data.target
-        contexts, of_items, overlapping = self.halves
+        halves = self.halves
         _, firsts = np.unique(choices.items, return_index=True)
         n_items = len(choices.item_ids)
         if len(firsts) < n_items:  # rows to stop on, which need not have all items
@@ -252,7 +252,7 @@ class Interactions(NamedTuple):
         else:
             sampler = Unknown.of(choices.users, choices.items, shape, self.sampling)
         return Positives(
-            Halves(contexts, of_items[firsts], overlapping),
+            Halves(halves.contexts, halves.items[firsts], halves.overlapping),
             choices.users,
             choices.items,
             self.data.weight / self.data.weight.mean(),
