@@ -27,6 +27,8 @@ BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 RIVALS = ("HistGradientBoosting", "CatBoost")
 #: Loss of an architecture relative to these that is noted as a failure if it is above.
 LIMITS = {"constant": 1.0, "linear model": 1.02}
+#: Share of the sets and seeds from which on models are compared in the first tables.
+MOST = 0.8
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -72,6 +74,12 @@ def in_order(models: Iterable[str]) -> list[str]:
     """Architectures first, then peers in their order."""
     peers = [name for name in PEERS if name in set(models)]
     return [*sorted(set(models) - set(peers)), *peers]
+
+
+def often_measured(losses: pd.DataFrame) -> list[str]:
+    """Models that were measured on most sets with most seeds."""
+    share = losses.notna().mean()
+    return list(share.index[share >= MOST])
 
 
 def loss_table(losses: pd.DataFrame) -> str:
@@ -174,7 +182,7 @@ def sections(frame: pd.DataFrame) -> list[str]:
     """All tables with their headings."""
     clock = time_column(frame)
     losses, times = by_model(frame, "loss"), by_model(frame, clock)
-    unit = UNITS[clock]
+    unit, often = UNITS[clock], often_measured(losses)
     present = [rival for rival in RIVALS if rival in losses]
     parts: list[tuple[str, Callable[[], str]]] = [
         (f"Beside {rival}", lambda rival=rival: versus(losses, times, rival))
@@ -182,11 +190,17 @@ def sections(frame: pd.DataFrame) -> list[str]:
     ]
     if len(present) == len(RIVALS):
         parts.append(("Above the better of the two", lambda: worst_gap(losses)))
+    loss = "Loss: log loss of classes, RMSE of numbers"
     parts += [
-        ("Loss: log loss of classes, RMSE of numbers", lambda: loss_table(losses)),
-        (f"{unit} of a fit", lambda: time_table(times)),
-        ("Failures", lambda: failures(frame)),
+        (loss, lambda: loss_table(losses[often])),
+        (f"{unit} of a fit", lambda: time_table(times[often])),
     ]
+    if len(often) < losses.shape[1]:
+        parts += [
+            ("Loss of all models", lambda: loss_table(losses)),
+            (f"{unit} of a fit of all models", lambda: time_table(times)),
+        ]
+    parts.append(("Failures", lambda: failures(frame)))
     return [f"### {title}\n\n{make()}" for title, make in parts]
 
 
