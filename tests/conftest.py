@@ -1,5 +1,7 @@
 """Shared by all tests."""
 
+import sys
+
 import numpy as np
 import pytest
 from common_cases import one_hot
@@ -25,3 +27,13 @@ def click_data():
 def in_torch(monkeypatch):
     """Networks built meanwhile run without kernels."""
     monkeypatch.setitem(BACKENDS, "cpu", TorchBackend)
+
+
+@pytest.fixture(autouse=True)
+def _unchanged_modes():
+    """No test, and no error in it, may leave gradients switched off."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and not torch.is_grad_enabled():
+        torch.set_grad_enabled(True)
+        pytest.fail("torch no longer records gradients")

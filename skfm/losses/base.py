@@ -63,7 +63,9 @@ class Loss:
 
         Parameters
         ----------
-        scores, target : ndarray of shape (B,)
+        scores : ndarray of shape (B,)
+        target : ndarray of shape (B, ...)
+            As `per_row` takes it.
 
         Returns
         -------

@@ -45,6 +45,7 @@ class MultilabelLogLoss(ElementwiseLoss):
     def slopes(
         self, scores: np.ndarray, target: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
+        target = target.reshape(scores.shape)
         return np.logaddexp(0, scores) - target * scores, expit(scores) - target
 
     def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -45,6 +45,12 @@ class OffsetLoss(Loss):
             own = own.long()
         return self.loss.per_row(scores + offset, own)
 
+    def slopes(
+        self, scores: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        offset, own = target[:, 0], target[:, 1:]
+        return self.loss.slopes(scores + offset, own)
+
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Find the best constant scores beside the offsets."""
         encoded = as_target(self, target, torch.float64)

@@ -36,7 +36,7 @@ class SquaredError(ElementwiseLoss):
     def slopes(
         self, scores: np.ndarray, target: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        error = scores - target
+        error = scores - target.reshape(scores.shape)
         return 0.5 * np.square(error), error
 
     def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ class FMNetwork(PairwiseNetwork[PooledLookup]):
         with np.errstate(all="ignore"):
             pairs = np.einsum("bk,bk->b", sums, sums) - squares[:, 0]
             scores = linear[:, 0] + sums.dtype.type(0.5) * pairs + self.bias.item()
-            found = loss.slopes(scores, target.numpy().reshape(len(scores)))
+            found = loss.slopes(scores, target.numpy())
         if found is None:
             return None
         losses, slopes = found

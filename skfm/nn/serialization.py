@@ -46,7 +46,10 @@ def unpack_network(
     expected = _table_sizes(network_class, shape)
     if any(sizes[name] != size for name, size in expected.items()):
         raise FileFormatError("its table does not fit the network")
-    with torch.device("meta"), _Bounded(sizes):
+    # An error of the guard also reaches the ends of blocks without gradients, which then
+    # stay switched off.
+    unchanged = torch.set_grad_enabled(torch.is_grad_enabled())
+    with unchanged, torch.device("meta"), _Bounded(sizes):
         # On the meta device, tensors have a shape but no memory.
         sketch = network_class.build(replace(shape, device="meta"), **config)
     if {name: tuple(t.shape) for name, t in sketch.tensors().items()} != sizes:

@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from sparse_cases import N_COLUMNS, TOLERANCE, batch_of, random_csr
 
-from skfm.losses import BinaryLogLoss, Huber, SquaredError
+from skfm.losses import BinaryLogLoss, Huber, OffsetLoss, SquaredError
 from skfm.nn.factorization import FMNetwork
 from skfm.nn.shape import Shape
 
@@ -24,7 +24,10 @@ def machine(dtype, n_outputs=1):
 
 def gradients(network, loss, *, dtype, closed, frozen=False):
     batch, rng = batch_of(random_csr(), dtype), np.random.default_rng(1)
-    target = torch.from_numpy(rng.integers(2, size=len(batch)).astype(dtype))
+    target = rng.integers(2, size=len(batch)).astype(dtype)
+    if isinstance(loss, OffsetLoss):
+        target = loss.join(rng.normal(size=len(batch)).astype(dtype), target)
+    target = torch.from_numpy(target)
     weight = torch.from_numpy(rng.random(len(batch)).astype(dtype))
     lookup = network.table.look_up(batch).collect_gradients(frozen=frozen)
     if closed:
@@ -39,7 +42,9 @@ def gradients(network, loss, *, dtype, closed, frozen=False):
 
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("loss", [BinaryLogLoss(), SquaredError()])
+@pytest.mark.parametrize(
+    "loss", [BinaryLogLoss(), SquaredError(), OffsetLoss(BinaryLogLoss(), 1)]
+)
 def test_gradients_are_those_of_autograd(loss, dtype, frozen):
     found, expected = (
         gradients(machine(dtype), loss, dtype=dtype, closed=closed, frozen=frozen)
