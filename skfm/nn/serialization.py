@@ -46,8 +46,8 @@ def unpack_network(
     expected = _table_sizes(network_class, shape)
     if any(sizes[name] != size for name, size in expected.items()):
         raise FileFormatError("its table does not fit the network")
-    # An error of the guard also reaches the ends of blocks without gradients, which then
-    # stay switched off.
+    # An error of the guard also reaches the ends of blocks without gradients, which
+    # then stay switched off.
     unchanged = torch.set_grad_enabled(torch.is_grad_enabled())
     with unchanged, torch.device("meta"), _Bounded(sizes):
         # On the meta device, tensors have a shape but no memory.
