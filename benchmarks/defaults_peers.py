@@ -202,6 +202,14 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**texts.astype("category"))
 
 
+def without_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """Missing numbers as medians, with a mark, as RealMLP needs them."""
+    table = named(table)
+    gaps = table.columns[table.isna().any()]
+    marks = table[gaps].isna().astype(float).add_suffix("_missing")
+    return table.fillna(table[gaps].median()).join(marks)
+
+
 few_categories = partial(flat, most_categories=MOST_CATEGORIES)
 
 #: Peers by their names in the tables.
@@ -213,7 +221,7 @@ PEERS = {
     "LightGBM, ids as codes": Peer(lightgbm, few_categories, "lightgbm"),
     "CatBoost": Peer(CatBoost, named, "catboost"),
     "myFM": Peer(MyFM, flat, "myfm"),
-    "RealMLP": Peer(realmlp, flat, "pytabkit", most_rows=10_000),
+    "RealMLP": Peer(realmlp, without_gaps, "pytabkit", most_rows=10_000),
 }
 
 
