@@ -97,7 +97,7 @@ def _learn_fields(model: Any, X: LibffmRows) -> None:
     if not isinstance(model.fields, str):
         model._learn_fields(X, False)
         return
-    asked = model._network_class.needs_fields or model.field_pooling == "mean"
+    asked = model._needs_fields() or model.field_pooling == "mean"
     numbers, fields = np.unique(X.fields, return_inverse=True)
     model.fields_ = fields.astype(np.int32) if asked else None
     model.field_names_ = [str(number) for number in numbers] if asked else None

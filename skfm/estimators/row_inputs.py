@@ -228,13 +228,17 @@ class RowInputs(Fitted, OptimizationParameters):
         self.fields_, self.field_names_ = self._find_fields(X, dense, needed=mean)
         self._mean_fields = self.fields_ if mean else None
 
+    def _needs_fields(self) -> bool:
+        """Return whether the equation of the network contains fields."""
+        return self._network_class.needs_fields
+
     def _find_fields(
         self, X: Any, dense: bool, needed: bool, certain: bool = True
     ) -> tuple[Any, Any]:
         if self._codec is not None:
             return table_fields(self._codec, self.fields)
         asked = needed or not isinstance(self.fields, str)
-        if not asked and not self._network_class.needs_fields:
+        if not asked and not self._needs_fields():
             return None, None
         names = getattr(self, "feature_names_in_", None)
         return resolve_fields(

@@ -33,6 +33,9 @@ class _FM(BaseModel):
 
         return FMNetwork
 
+    def _needs_fields(self) -> bool:
+        return False
+
 
 class FMClassifier(Classifier, SampledPredictions, _FM):
     """Factorization machine classifier.
