@@ -52,7 +52,7 @@ CATEGORIES = ["carrier", "tailnum", "flight", "origin", "dest"]
 CATEGORIES += ["month", "day", "hour"]
 NUMBERS = ["distance"]
 LATE = 15  # minutes
-FEW = 60_000
+FEW = 20_000
 
 
 def load_flights() -> pd.DataFrame:
@@ -208,7 +208,7 @@ results = table(rows)
 # Cross-validate
 # --------------
 # The encoder is fitted in each fold. It ignores tail numbers that it has not seen. From
-# here on, 60,000 of the training rows are used, so that the example takes minutes.
+# here on, 20,000 of the training rows are used, so that the example takes minutes.
 
 X_few, late_few, delay_few = X_train[:FEW], late_train[:FEW], delay_train[:FEW]
 shuffled = StratifiedKFold(3, shuffle=True, random_state=0)
