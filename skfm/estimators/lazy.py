@@ -26,7 +26,7 @@ def lazy_on_dask(method: Method) -> Method:
             return method(estimator, X, **options)
         from ..streams.dask_frames import map_partitions
 
-        check_is_fitted(estimator, "network_")
+        check_is_fitted(estimator)
         names = feature_columns(estimator, as_stream(X), "X")
         # Later fits of the estimator do not change it.
         call = functools.partial(method, snapshot(estimator), **options)

@@ -38,15 +38,8 @@ def sampled_model(
 
     Parameters
     ----------
-    codes : sequence of ndarray of int of shape (n_rows,)
-        One per field, in ``[0, width)``.
-    widths : sequence of int
-        Number of levels of each field.
-    y : ndarray of float of shape (n_rows, n_outputs)
-    logistic : bool
-        Whether y holds outcomes 0 and 1, with a column for each of several classes.
-    weight : ndarray of float of shape (n_rows,) or None
-        Weight of each row, as a number of equal rows; None: one.
+    codes, widths, y, logistic, weight
+        As of `skfm.encoding.crosses.additive.additive_model`.
     n_factors, seed, n_threads : int
         See `skfm.sampling.Settings`.
     """
@@ -79,20 +72,26 @@ def sampled_model(
             family,
             y.shape[1],
         )
-        chains = State(problem, settings)
-        ones = np.ones(len(test))
-        held_out = HeldOut(chains, _one_hot(new, sizes), target[test], ones)
-        means = np.zeros((len(test), y.shape[1]))
-        # The fit that follows names the column whose numbers are not finite.
-        with suppress(DivergenceError):
-            while chains.iteration < _N_ITER:
-                chains.advance()
-                if chains.iteration > _BURN_IN:
-                    means = held_out.mean()
+        means = _mean_predictions(
+            State(problem, settings), _one_hot(new, sizes), target[test]
+        )
         outcomes = y[test] if logistic else target[test]
         return residuals_of(outcomes, means, logistic=logistic, weight=weights[1])
 
     return residuals
+
+
+def _mean_predictions(chains: State, rows: sp.csr_matrix, y: np.ndarray) -> np.ndarray:
+    """Run chains, and return their mean predictions of other rows, (n_rows, C)."""
+    held_out = HeldOut(chains, rows, y, np.ones(len(y)))
+    means = np.zeros((len(y), chains.data.problem.n_outputs))
+    # The fit that follows names the column whose numbers are not finite.
+    with suppress(DivergenceError):
+        while chains.iteration < _N_ITER:
+            chains.advance()
+            if chains.iteration > _BURN_IN:
+                means = held_out.mean()
+    return means
 
 
 def _target(y: np.ndarray, logistic: bool) -> tuple[np.ndarray, Family]:

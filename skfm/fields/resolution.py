@@ -96,12 +96,13 @@ def _auto_fields(
     try:
         inferred = infer_fields(X)
     except FieldInferenceError:
-        if certain and n_features > MAX_FALLBACK_FIELDS:
+        if not certain:
+            likely = likely_fields(X)
+            inferred = np.zeros(n_features, np.int32) if likely is None else likely
+        elif n_features > MAX_FALLBACK_FIELDS:
             raise
-        if certain:
+        else:
             return _field_per_column(n_features, names)
-        likely = likely_fields(X)
-        inferred = np.zeros(n_features, np.int32) if likely is None else likely
     named = None if names is None else active_columns(X)
     return inferred, block_names(inferred, names, named)
 

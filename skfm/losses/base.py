@@ -59,17 +59,17 @@ class Loss:
     def slopes(
         self, scores: np.ndarray, target: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Compute the loss of each row, and its derivative by the only score.
+        """Compute the loss of each score, and its derivative by the score.
 
         Parameters
         ----------
-        scores : ndarray of shape (B,)
+        scores : ndarray of shape (B,) or (B, C)
         target : ndarray of shape (B, ...)
             As `per_row` takes it.
 
         Returns
         -------
-        losses, slopes : ndarray of shape (B,)
+        losses, slopes : ndarray of the shape of scores
             Or None, where autograd is to differentiate `per_row`.
         """
         return None
@@ -105,6 +105,13 @@ class ElementwiseLoss(Loss):
 
     def per_row(self, scores: Tensor, target: Tensor) -> Tensor:
         return self.elements(scores, target.reshape(scores.shape)).mean(dim=1)
+
+    def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+        found = self.slopes(scores, target)
+        if found is None:
+            return super().host_per_row(scores, target)
+        losses: np.ndarray = found[0].mean(axis=1)
+        return losses
 
 
 class CallableLoss(Loss):

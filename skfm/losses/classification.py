@@ -48,11 +48,6 @@ class MultilabelLogLoss(ElementwiseLoss):
         target = target.reshape(scores.shape)
         return np.logaddexp(0, scores) - target * scores, expit(scores) - target
 
-    def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
-        each = np.logaddexp(0, scores) - target.reshape(scores.shape) * scores
-        losses: np.ndarray = each.mean(axis=1)
-        return losses
-
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         share = np.atleast_1d(np.average(target, axis=0, weights=weight))
         log_odds: np.ndarray = logit(clip_probability(share))

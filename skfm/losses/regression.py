@@ -39,11 +39,6 @@ class SquaredError(ElementwiseLoss):
         error = scores - target.reshape(scores.shape)
         return 0.5 * np.square(error), error
 
-    def host_per_row(self, scores: np.ndarray, target: np.ndarray) -> np.ndarray:
-        squares = np.square(scores - target.reshape(scores.shape))
-        losses: np.ndarray = 0.5 * squares.mean(axis=1)
-        return losses
-
     def baseline(self, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return np.atleast_1d(np.average(target, axis=0, weights=weight))
 

@@ -34,6 +34,7 @@ class _FM(BaseModel):
         return FMNetwork
 
     def _needs_fields(self) -> bool:
+        # As the network says, which need not be imported for it.
         return False
 
 

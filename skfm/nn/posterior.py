@@ -33,11 +33,8 @@ class PosteriorNetwork(PairwiseNetwork[SampleLookup]):
 
     Parameters
     ----------
-    shape : Shape
-        ``n_samples`` is S; ``n_factors`` is that of all samples and outputs together,
-        S C k.
-    link : {"identity", "logit", "softmax"}
-        Function from the mean prediction to a raw score.
+    shape, link
+        As of `Samples`.
     """
 
     lookup = "by_sample"

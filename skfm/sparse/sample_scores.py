@@ -55,14 +55,8 @@ def score_samples(
     ----------
     weights : tuple of ndarray
         Factors and linear weights of S C machines.
-    constants : ndarray of shape (S, C)
-        Intercepts of the samples.
-    batch : Batch
-    scale : float
-        Factor of the pairs.
-    logit : bool
-        Whether the score is the log odds of the mean probability, not the mean score.
-    n_threads : int
+    constants, batch, scale, logit, n_threads
+        As of `skfm.sparse.backend.Backend.score_samples`.
     """
     scores = np.empty((len(batch), constants.shape[1]))
     parallel_for(
